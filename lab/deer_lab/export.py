@@ -1,0 +1,220 @@
+"""A policy to a model bundle: the folder that `deer_vla` runs (its contract: models/README.md).
+
+Parts are made, exported, checked against PyTorch and dropped one after the other, so the peak memory is that of
+the largest part and not of the model. Nothing stands under the final name until all of it is right.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir
+import onnxruntime
+import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from deer_lab.manifest import About, Part, write_manifest
+from deer_lab.model import PolicyConfig, make_part, part_names
+from deer_lab.whole import merge_stages
+
+OPSET = 20
+TOLERANCE = 1e-4  # largest difference from PyTorch; relative to the largest output where that exceeds 1
+MAX_ROWS = 16  # candidates in one call of the head
+Sample = dict[str, Tensor]
+
+
+class ExportError(Exception):
+    """The bundle was not written."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A part's tensors by name, and per input the axis that varies: its number, name and largest size."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dynamic: dict[str, tuple[int, str, int]]
+
+
+def signature(config: PolicyConfig, name: str) -> Signature:
+    tokens = (1, "T", config.max_tokens)
+    if name == "vision":
+        return Signature(tuple(camera.role for camera in config.cameras), ("media",), {})
+    if name == "embed":
+        return Signature(("ids",), ("hidden",), {"ids": tokens})
+    if name == "head":
+        outputs = ("arm", "gripper", "h_next", "c_next")
+        return Signature(("feature", "h", "c"), outputs, {"feature": (0, "N", MAX_ROWS)})
+    probe = ("probe",) if name == "stage_00" else ()
+    return Signature(("hidden", "media"), ("hidden_next", "feature", *probe), {"hidden": tokens})
+
+
+@torch.no_grad()
+def export_bundle(
+    config: PolicyConfig,
+    part: Callable[[str], nn.Module],
+    about: About,
+    folder: Path,
+    *,
+    whole: bool = True,
+    progress: Callable[[str], None] = print,
+) -> str:
+    """Writes a bundle, all but its thresholds.json, into the empty `folder`; returns the sha256 of manifest.json.
+
+    `part` gives the parts by name (model.part_names). Each is asked for once, in the order of the data, and not kept.
+
+    Raises ExportError where ONNX Runtime and PyTorch disagree by more than TOLERANCE.
+    """
+    samples = [first_inputs(config, about.macs_tokens, rows=1), first_inputs(config, 1, rows=2)]
+    parts: dict[str, Part] = {}
+    for name in part_names(config):
+        module, names = part(name).eval(), signature(config, name)
+        path = folder / f"{name}.onnx"
+        write_graph(module, names, samples[-1 if name == "head" else 0], path)
+        parts[name] = Part(
+            file=path.name,
+            parameters=sum(parameter.numel() for parameter in module.parameters()),
+            bytes=path.stat().st_size + path.with_suffix(".data").stat().st_size,
+            macs=count_macs(config, name, about.macs_tokens),
+        )
+        outputs = [run_part(module, names, sample) for sample in samples]
+        del module
+        check_graph(path, names.inputs, samples, outputs)
+        for sample, output in zip(samples, outputs):
+            advance(sample, name, output)
+        progress(f"{name}: {parts[name].parameters:,} parameters, {parts[name].macs:,} multiply-accumulates")
+    if whole:
+        parts["whole"] = export_whole(parts, samples, folder)
+    (folder / "tokenizer.json").write_text(about.tokenizer)
+    return write_manifest(config, about, parts, folder)
+
+
+def first_inputs(config: PolicyConfig, tokens: int, rows: int) -> Sample:
+    """Random pictures, a random prompt of `tokens` ids and an LSTM state; `rows` candidates go to the head."""
+    random = torch.Generator().manual_seed(0)
+    state = (config.head.layers, 1, config.head.width)
+    sample = {c.role: torch.randn(1, 3, c.size, c.size, generator=random) for c in config.cameras}
+    sample["ids"] = torch.randint(config.vocabulary, (1, tokens), generator=random)
+    sample["h"] = torch.rand(state, generator=random) - 0.5
+    sample["c"] = torch.rand(state, generator=random) - 0.5
+    sample["rows"] = torch.tensor(rows)
+    return sample
+
+
+def advance(sample: Sample, name: str, outputs: Sample) -> None:
+    """What a part gave becomes what the next part is given; the stages' outputs are kept for the whole graph."""
+    sample.update(outputs)
+    if name == "embed":
+        sample["prompt"] = outputs["hidden"]
+    if name.startswith("stage_"):
+        sample["hidden"] = outputs["hidden_next"]
+        sample[f"feature_{name[-2:]}"] = outputs["feature"]
+        sample["feature"] = outputs["feature"].expand(int(sample["rows"]), -1)
+
+
+def run_part(module: nn.Module, names: Signature, sample: Sample) -> Sample:
+    outputs = module(*(sample[name] for name in names.inputs))
+    return dict(zip(names.outputs, outputs if isinstance(outputs, tuple) else (outputs,)))
+
+
+def write_graph(module: nn.Module, names: Signature, sample: Sample, path: Path) -> None:
+    """X.onnx with the graph and X.data with its weights; neither says when, where or with which version it was made."""
+    axes = {name: {axis: torch.export.Dim(label, min=1, max=most)} for name, (axis, label, most) in names.dynamic.items()}
+    program = torch.onnx.export(
+        module,
+        tuple(sample[name] for name in names.inputs),
+        input_names=names.inputs,
+        output_names=names.outputs,
+        dynamic_shapes=tuple(axes.get(name) for name in names.inputs) if axes else None,
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    ClearMetadataAndDocStringPass()(program.model)
+    onnx_ir.save(program.model, path, external_data=path.with_suffix(".data").name)
+    proto = onnx.load(path, load_external_data=False)
+    proto.producer_name, proto.producer_version = "deer_lab", ""
+    proto.graph.name = path.stem
+    del proto.graph.value_info[:]
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def count_macs(config: PolicyConfig, name: str, tokens: int) -> int:
+    """Multiply-accumulates of one run of a part: matrix products, attention and convolutions, one row in the head.
+
+    Counted on shapes alone, so the largest model costs neither memory nor time.
+    """
+    names, inputs = signature(config, name), first_inputs(config, tokens, rows=1)
+    inputs["media"] = torch.empty(1, config.media_tokens, config.encoder.width)
+    inputs["hidden"] = torch.empty(1, tokens, config.decoder.width)
+    inputs["feature"] = torch.empty(1, config.decoder.width)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        module = make_part(config, name).eval().requires_grad_(False)
+        module(*(inputs[key].to("meta") for key in names.inputs))
+    return counter.get_total_flops() // 2  # the counter takes a multiply-accumulate for two
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_prepacking", "1")  # no second copy of the weights
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def check_graph(path: Path, inputs: tuple[str, ...], samples: list[Sample], expected: list[Sample]) -> None:
+    """Raises ExportError unless ONNX Runtime gives what PyTorch gave, for every sample."""
+    session = open_session(path)
+    for sample, wanted in zip(samples, expected):
+        found = session.run(list(wanted), {name: sample[name].numpy() for name in inputs})
+        for (name, reference), value in zip(wanted.items(), found):
+            limit = TOLERANCE * max(1.0, float(reference.abs().max()))
+            difference = float(np.abs(value - reference.numpy()).max())
+            if not difference <= limit:  # not-a-number fails too
+                raise ExportError(
+                    f"{path.name}, output {name!r}: ONNX Runtime differs from PyTorch by {difference:.1e}, "
+                    f"allowed are {limit:.1e}; nothing was written"
+                )
+
+
+def export_whole(parts: dict[str, Part], samples: list[Sample], folder: Path) -> Part:
+    """All stages as one graph over the stages' own weight files, to compare the staged run with."""
+    stages = [part for name, part in parts.items() if name.startswith("stage_")]
+    path = folder / "whole.onnx"
+    merge_stages([folder / stage.file for stage in stages], path)
+    outputs = ("probe", *(f"feature_{k:02}" for k in range(len(stages))))
+    inputs = [{"hidden": sample["prompt"], "media": sample["media"]} for sample in samples]
+    check_graph(path, ("hidden", "media"), inputs, [{name: sample[name] for name in outputs} for sample in samples])
+    weights = sum((folder / stage.file).with_suffix(".data").stat().st_size for stage in stages)
+    return Part(
+        file=path.name,
+        parameters=sum(stage.parameters for stage in stages),
+        bytes=path.stat().st_size + weights,
+        macs=sum(stage.macs for stage in stages),
+    )
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A new folder that takes the place of the bundle `out` when the block ends well; READMEs in `out` are kept."""
+    if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise ExportError(f"{out} holds files but no manifest.json, so it is not a bundle: empty it or name another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        yield folder
+        for readme in out.glob("*.md"):
+            shutil.copy2(readme, folder)
+        folder.chmod(0o755)
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

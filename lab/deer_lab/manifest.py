@@ -1,0 +1,114 @@
+"""manifest.json of a bundle, schema 1. The reader is `deer_vla`'s `bundle` module; the fields are explained in models/README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deer_lab.model import Camera, PolicyConfig
+
+SCHEMA = 1
+UNLISTED = ("manifest.json", "calibration.json", "thresholds.json")  # may change without a new model
+
+
+@dataclass(frozen=True)
+class ArmAxis:
+    """What an output of 1.0 means: `scale` of `unit` (m or rad) per control step, in `frame`."""
+
+    name: str
+    unit: str
+    scale: float
+    frame: str = "base"
+
+
+def relative_arm(metres: float = 0.02, radians: float = 0.05) -> tuple[ArmAxis, ...]:
+    """CALVIN's relative actions: three translations, then fixed-axes roll, pitch, yaw."""
+    translations = tuple(ArmAxis(name, "m", metres) for name in ("x", "y", "z"))
+    return translations + tuple(ArmAxis(name, "rad", radians) for name in ("roll", "pitch", "yaw"))
+
+
+@dataclass(frozen=True)
+class About:
+    """What a manifest says that the model's configuration does not."""
+
+    name: str
+    license: str
+    description: str
+    made_by: str
+    tokenizer: str  # the text of tokenizer.json
+    template: str = "<image>{instruction}<|endofchunk|><|endoftext|>"
+    macs_tokens: int = 13  # prompt tokens at which the multiply-accumulates are counted
+    control_hz: float = 30.0
+    arm: tuple[ArmAxis, ...] = relative_arm()
+    open_above: float = 0.5  # the gripper opens where its probability of open is above this
+
+
+@dataclass(frozen=True)
+class Part:
+    """One graph: `bytes` is what loading it reads, `macs` the multiply-accumulates of one run."""
+
+    file: str
+    parameters: int
+    bytes: int
+    macs: int
+
+
+def write_manifest(config: PolicyConfig, about: About, parts: dict[str, Part], folder: Path) -> str:
+    """Writes manifest.json over the files that stand in `folder`; returns its sha256."""
+    manifest = {
+        "schema": SCHEMA,
+        "name": about.name,
+        "license": about.license,
+        "description": about.description,
+        "made_by": about.made_by,
+        "files": {path.name: fingerprint(path) for path in sorted(folder.iterdir()) if path.name not in UNLISTED},
+        "cameras": [camera_entry(camera) for camera in config.cameras],
+        "text": {"tokenizer": "tokenizer.json", "template": about.template, "max_tokens": config.max_tokens},
+        "width": config.decoder.width,
+        "media": {"tokens": config.media_tokens, "width": config.encoder.width},
+        "exits": list(config.decoder.exits),
+        "lstm": {"layers": config.head.layers, "hidden": config.head.width},
+        "action": {
+            "control_hz": about.control_hz,
+            "arm": [asdict(axis) for axis in about.arm],
+            "gripper": {"name": "gripper", "open_above": about.open_above},
+        },
+        "parts": part_entries(parts),
+        "macs_tokens": about.macs_tokens,
+    }
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+    return fingerprint(path)["sha256"]
+
+
+def camera_entry(camera: Camera) -> dict:
+    rule = {"resize": "bicubic", "crop": "center"}
+    return {"role": camera.role, "size": camera.size, **rule, "mean": list(camera.mean), "std": list(camera.std)}
+
+
+def part_entries(parts: dict[str, Part]) -> dict:
+    stages = [asdict(part) for name, part in sorted(parts.items()) if name.startswith("stage_")]
+    single = {name: asdict(part) for name, part in parts.items() if not name.startswith("stage_")}
+    order = ("vision", "embed", "stages", "head", "whole")
+    return {name: entry for name in order if (entry := {**single, "stages": stages}.get(name))}
+
+
+def fingerprint(path: Path) -> dict:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+
+
+def write_thresholds(thresholds: list[float], manifest_sha256: str, seed: int, folder: Path) -> None:
+    """thresholds.json with one limit per exit but the last, whose limit is infinite."""
+    entry = {
+        "schema": SCHEMA,
+        "manifest_sha256": manifest_sha256,
+        "metric": "rms",
+        "thresholds": [*thresholds, None],
+        "budget": None,
+        "calibration_sha256": None,
+        "seed": seed,
+    }
+    (folder / "thresholds.json").write_text(json.dumps(entry, indent=2) + "\n")

@@ -1,0 +1,476 @@
+"""The multi-exit vision-language-action policy of DeeR-VLA (arXiv 2411.02359), after OpenFlamingo and MPT.
+
+    images ─ Vision ─▶ media ──┬─────────┐
+    ids ──── Embed ──▶ hidden ─▶ Stage 0 ─▶ Stage 1 ─▶ …   each stage ends at an exit
+                                  │ feature  │ feature
+                                  ▼          ▼
+                                 Head: LSTM state + feature ─▶ arm, gripper
+
+Letters in shape comments: B batch, T prompt tokens, M media tokens, D media width, W decoder width,
+N rows of the head, L LSTM layers, H LSTM width, S picture side.
+
+Where parameters of a DeeR checkpoint go (its keys without the leading `module.`; `i` is the layer, `k` its stage):
+
+    perceiver.{latents,norm}                            vision.resamplers.0.{latents,norm}
+    perceiver.layers.{n}.{0,1}                          vision.resamplers.0.layers.{n}.{attention,feed_forward}
+    lang_encoder.transformer.wte                        embed.table
+    lang_encoder.gated_cross_attn_layers.{i}            stages.{k}.layers.{i}.cross
+    lang_encoder.old_decoder_blocks.{i}.ln_1|norm_1     stages.{k}.layers.{i}.block.norm_1      (ln_2|norm_2 alike)
+      …attn.{Wqkv,q_ln,k_ln,out_proj}                     …block.{qkv,q_norm,k_norm,out}
+      …mlp.mlp_up|ffn.up_proj, mlp_down|down_proj         …block.{up,down}
+    extra_exit.rnn.layers.{3n,3n+1}                     head.lstms.{n}, head.norms.{n}
+    extra_exit.{actions,gripper}.mlp.{m}                head.{arm,gripper}.{m}
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+ARM_DIMS = 6
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One picture the policy sees: `size` x `size` RGB, normalised per channel."""
+
+    role: str
+    size: int
+    mean: tuple[float, float, float] = CLIP_MEAN
+    std: tuple[float, float, float] = CLIP_STD
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """CLIP's vision transformer (defaults: OpenAI ViT-L/14); pictures of `size` give (size / patch)^2 tokens."""
+
+    width: int = 1024
+    layers: int = 24
+    heads: int = 16
+    patch: int = 14
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """A convolutional stem: a `patch` x `patch` convolution, then one 3x3 of stride 2 per further entry of `channels`."""
+
+    width: int
+    channels: tuple[int, ...]
+    patch: int = 4
+
+
+@dataclass(frozen=True)
+class ResamplerConfig:
+    latents: int = 64
+    depth: int = 6
+    heads: int = 8
+    head_width: int = 64
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """MPT blocks with a gated cross-attention before every `cross_every`-th of them."""
+
+    width: int
+    heads: int
+    exits: tuple[int, ...]  # 0-based layer of each exit; the last one is the last layer
+    cross_every: int = 1
+    cross_heads: int = 8
+    cross_head_width: int = 64
+    qk_norm: bool = False
+    alibi_bias_max: int = 8
+    gate_init: float = 0.0  # 0: the language model starts undisturbed, as Flamingo trains it
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    layers: int = 4
+    width: int = 1024
+    lstm_dropout: float = 0.3
+    mlp_dropout: float = 0.4
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    cameras: tuple[Camera, ...]
+    encoder: ClipConfig | ConvConfig
+    resampler: ResamplerConfig
+    decoder: DecoderConfig
+    head: HeadConfig
+    vocabulary: int
+    max_tokens: int = 32
+    share_encoder: bool = True
+    share_resampler: bool = True
+
+    def __post_init__(self) -> None:
+        exits, decoder = self.decoder.exits, self.decoder
+        if not exits or exits[0] < 1 or list(exits) != sorted(set(exits)):
+            raise ValueError(f"exits {exits}: give strictly increasing layers, the first at 1 or later (the probe needs one)")
+        if decoder.width % decoder.heads:
+            raise ValueError(f"decoder width {decoder.width} does not divide into {decoder.heads} heads")
+        if self.share_encoder and len({camera.size for camera in self.cameras}) > 1:
+            raise ValueError("a shared encoder needs cameras of one size; set share_encoder=False")
+
+    @property
+    def media_tokens(self) -> int:
+        return self.resampler.latents * len(self.cameras)
+
+    def layers_of_stage(self, stage: int) -> range:
+        first = self.decoder.exits[stage - 1] + 1 if stage else 0
+        return range(first, self.decoder.exits[stage] + 1)
+
+
+class ClipEncoder(nn.Module):
+    """CLIP's patch tokens, without the class token and before the final LayerNorm."""
+
+    def __init__(self, config: ClipConfig, size: int) -> None:
+        super().__init__()
+        from transformers import CLIPVisionConfig, CLIPVisionModel  # seconds to import, and small models do without
+
+        self.clip = CLIPVisionModel(
+            CLIPVisionConfig(
+                hidden_size=config.width,
+                intermediate_size=4 * config.width,
+                num_hidden_layers=config.layers,
+                num_attention_heads=config.heads,
+                patch_size=config.patch,
+                image_size=size,
+                attn_implementation="eager",
+            )
+        )
+        self.clip.post_layernorm = nn.Identity()  # feeds only the pooled output, which nobody reads
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.clip(pixel_values=image).last_hidden_state[:, 1:]  # (B, 3, S, S) -> (B, (S/patch)^2, D)
+
+
+class ConvStem(nn.Module):
+    """Convolutions and a learned position for each of the tokens they leave."""
+
+    def __init__(self, config: ConvConfig, size: int) -> None:
+        super().__init__()
+        first, *rest = config.channels
+        layers: list[nn.Module] = [nn.Conv2d(3, first, config.patch, stride=config.patch)]
+        for before, after in zip(config.channels, rest):
+            layers += [nn.GELU(), nn.Conv2d(before, after, 3, stride=2, padding=1)]
+        self.convolutions = nn.Sequential(*layers, nn.GELU(), nn.Conv2d(config.channels[-1], config.width, 1))
+        side = math.ceil(size // config.patch / 2 ** len(rest))
+        self.position = nn.Parameter(0.02 * torch.randn(side * side, config.width))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.convolutions(image).flatten(2).transpose(1, 2) + self.position  # (B, 3, S, S) -> (B, side^2, D)
+
+
+def feed_forward(width: int) -> nn.Sequential:
+    """LayerNorm, then a bias-free GELU network four times as wide."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, 4 * width, bias=False),
+        nn.GELU(),
+        nn.Linear(4 * width, width, bias=False),
+    )
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+    """Multi-head attention: (B, T, heads*d), 2 x (B, S, heads*d) -> (B, T, heads*d); `bias` is (heads, T, S)."""
+    q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
+    if bias is not None:
+        scores = scores + bias
+    return (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
+
+
+class ResamplerAttention(nn.Module):
+    """The latents look at the picture and at themselves."""
+
+    def __init__(self, config: ResamplerConfig, width: int) -> None:
+        super().__init__()
+        inner = config.heads * config.head_width
+        self.heads = config.heads
+        self.norm_media = nn.LayerNorm(width)
+        self.norm_latents = nn.LayerNorm(width)
+        self.to_q = nn.Linear(width, inner, bias=False)
+        self.to_kv = nn.Linear(width, 2 * inner, bias=False)
+        self.to_out = nn.Linear(inner, width, bias=False)
+
+    def forward(self, media: Tensor, latents: Tensor) -> Tensor:
+        latents = self.norm_latents(latents)
+        key, value = self.to_kv(torch.cat((self.norm_media(media), latents), dim=1)).chunk(2, dim=-1)
+        return self.to_out(attend(self.to_q(latents), key, value, self.heads))
+
+
+class ResamplerLayer(nn.Module):
+    def __init__(self, config: ResamplerConfig, width: int) -> None:
+        super().__init__()
+        self.attention = ResamplerAttention(config, width)
+        self.feed_forward = feed_forward(width)
+
+    def forward(self, media: Tensor, latents: Tensor) -> Tensor:
+        latents = latents + self.attention(media, latents)
+        return latents + self.feed_forward(latents)
+
+
+class Resampler(nn.Module):
+    """Perceiver resampler: any number of picture tokens to a fixed number of latents."""
+
+    def __init__(self, config: ResamplerConfig, width: int) -> None:
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(config.latents, width))
+        self.layers = nn.ModuleList(ResamplerLayer(config, width) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, media: Tensor) -> Tensor:
+        latents = self.latents.expand(media.shape[0], -1, -1)
+        for layer in self.layers:
+            latents = layer(media, latents)
+        return self.norm(latents)  # (B, tokens, D) -> (B, latents, D)
+
+
+class Vision(nn.Module):
+    """Each camera encoded and resampled by itself, the latents joined in the cameras' order."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        encoder = ClipEncoder if isinstance(config.encoder, ClipConfig) else ConvStem
+        own = config.cameras[:1] if config.share_encoder else config.cameras
+        self.encoders = nn.ModuleList(encoder(config.encoder, camera.size) for camera in own)
+        self.resamplers = nn.ModuleList(
+            Resampler(config.resampler, config.encoder.width)
+            for _ in range(1 if config.share_resampler else len(config.cameras))
+        )
+
+    def forward(self, *images: Tensor) -> Tensor:
+        latents = []
+        for index, image in enumerate(images):
+            encoder = self.encoders[min(index, len(self.encoders) - 1)]
+            resampler = self.resamplers[min(index, len(self.resamplers) - 1)]
+            latents.append(resampler(encoder(image)))
+        return torch.cat(latents, dim=1)  # one (B, 3, S, S) per camera -> (B, M, D)
+
+
+class Embed(nn.Module):
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        self.table = nn.Embedding(config.vocabulary, config.decoder.width)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.table(ids)  # (B, T) -> (B, T, W); ALiBi takes the place of position embeddings
+
+
+class CrossAttention(nn.Module):
+    def __init__(self, config: DecoderConfig, media_width: int) -> None:
+        super().__init__()
+        inner = config.cross_heads * config.cross_head_width
+        self.heads = config.cross_heads
+        self.norm = nn.LayerNorm(config.width)
+        self.to_q = nn.Linear(config.width, inner, bias=False)
+        self.to_kv = nn.Linear(media_width, 2 * inner, bias=False)
+        self.to_out = nn.Linear(inner, config.width, bias=False)
+
+    def forward(self, hidden: Tensor, media: Tensor) -> Tensor:
+        key, value = self.to_kv(media).chunk(2, dim=-1)
+        return self.to_out(attend(self.to_q(self.norm(hidden)), key, value, self.heads))
+
+
+class GatedCrossBlock(nn.Module):
+    """Flamingo's gated cross-attention. The picture precedes the text, so every token may see all of it: no mask."""
+
+    def __init__(self, config: DecoderConfig, media_width: int) -> None:
+        super().__init__()
+        self.attn_gate = nn.Parameter(torch.tensor([config.gate_init]))
+        self.ff_gate = nn.Parameter(torch.tensor([config.gate_init]))
+        self.attn = CrossAttention(config, media_width)
+        self.ff = feed_forward(config.width)
+
+    def forward(self, hidden: Tensor, media: Tensor) -> Tensor:
+        hidden = hidden + self.attn_gate.tanh() * self.attn(hidden, media)
+        return hidden + self.ff_gate.tanh() * self.ff(hidden)
+
+
+class MptBlock(nn.Module):
+    """MPT's pre-norm block: no biases anywhere, q and k normalised over their full width where configured."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.norm_1 = nn.LayerNorm(width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_norm = nn.LayerNorm(width, bias=False) if config.qk_norm else nn.Identity()
+        self.k_norm = nn.LayerNorm(width, bias=False) if config.qk_norm else nn.Identity()
+        self.out = nn.Linear(width, width, bias=False)
+        self.norm_2 = nn.LayerNorm(width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+
+    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        query, key, value = self.qkv(self.norm_1(hidden)).chunk(3, dim=-1)
+        hidden = hidden + self.out(attend(self.q_norm(query), self.k_norm(key), value, self.heads, bias))
+        return hidden + self.down(F.gelu(self.up(self.norm_2(hidden))))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: DecoderConfig, media_width: int, index: int) -> None:
+        super().__init__()
+        sees = (index + 1) % config.cross_every == 0
+        self.cross = GatedCrossBlock(config, media_width) if sees else None
+        self.block = MptBlock(config)
+
+    def forward(self, hidden: Tensor, media: Tensor, bias: Tensor) -> Tensor:
+        if self.cross is not None:
+            hidden = self.cross(hidden, media)
+        return self.block(hidden, bias)
+
+
+def alibi_slopes(heads: int, bias_max: int) -> list[float]:
+    """Per-head slopes of ALiBi (arXiv 2108.12409, section 3); other counts than powers of two as MPT does it."""
+    power = 2 ** math.ceil(math.log2(heads))
+    slopes = [2 ** (-bias_max * (head + 1) / power) for head in range(power)]
+    return slopes if power == heads else (slopes[1::2] + slopes[::2])[:heads]
+
+
+class Stage(nn.Module):
+    """The layers after one exit up to and including the next; keyed by their place in the whole network."""
+
+    def __init__(self, config: PolicyConfig, index: int) -> None:
+        super().__init__()
+        decoder = config.decoder
+        self.layers = nn.ModuleDict(
+            {str(i): DecoderLayer(decoder, config.encoder.width, i) for i in config.layers_of_stage(index)}
+        )
+        self.slopes = alibi_slopes(decoder.heads, decoder.alibi_bias_max)
+        self.probe_layer = str(decoder.exits[0] - 1) if index == 0 else None
+
+    def bias(self, tokens: int, device: torch.device) -> Tensor:
+        """ALiBi and the causal mask: (heads, T, T)."""
+        place = torch.arange(tokens, device=device)
+        distance = place[None, :] - place[:, None]  # key minus query: 0 at the token itself, negative behind it
+        slopes = torch.tensor(self.slopes, device=device)[:, None, None]
+        return (slopes * distance).masked_fill(distance > 0, float("-inf"))
+
+    def forward(self, hidden: Tensor, media: Tensor) -> tuple[Tensor, ...]:
+        """(B, T, W), (B, M, D) -> hidden (B, T, W), feature (B, W); stage 0 adds probe (B, W)."""
+        bias = self.bias(hidden.shape[1], hidden.device)
+        probe = ()
+        for name, layer in self.layers.items():
+            hidden = layer(hidden, media, bias)
+            if name == self.probe_layer:
+                probe = (hidden.amax(dim=1),)
+        return hidden, hidden.amax(dim=1), *probe
+
+
+class Head(nn.Module):
+    """Layer-normed LSTMs, then an MLP for the arm and one for the gripper."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        head = config.head
+        widths = [config.decoder.width] + [head.width] * (head.layers - 1)
+        self.lstms = nn.ModuleList(nn.LSTM(width, head.width, batch_first=True) for width in widths)
+        self.norms = nn.ModuleList(nn.LayerNorm(head.width) for _ in widths)
+        self.dropout = nn.Dropout(head.lstm_dropout)
+        self.arm = head_mlp(head, ARM_DIMS)
+        self.gripper = head_mlp(head, 1)
+
+    def forward(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step of N candidates from one state: (N, W), 2 x (L, 1, H) -> (N, 6), (N, 1), 2 x (L, N, H)."""
+        x, h_next, c_next = feature, [], []
+        for lstm, norm, h_before, c_before in zip(self.lstms, self.norms, h, c):
+            h_after, c_after = lstm_step(lstm, x, h_before, c_before)
+            h_next.append(h_after)
+            c_next.append(c_after)
+            x = norm(h_after)
+        return self.arm(x).tanh(), self.gripper(x).sigmoid(), torch.stack(h_next), torch.stack(c_next)
+
+    def window(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """A window from a cleared state, for training: (B, T, W) -> arm (B, T, 6), gripper logits (B, T, 1)."""
+        x = features
+        for index, (lstm, norm) in enumerate(zip(self.lstms, self.norms)):
+            x = norm(lstm(self.dropout(x) if index else x)[0])
+        return self.arm(x).tanh(), self.gripper(x)
+
+
+def lstm_step(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """One step from one state (1, H) for every row of x (N, W); the recurrent product is made once for all rows."""
+    gates = F.linear(x, lstm.weight_ih_l0, lstm.bias_ih_l0) + F.linear(h, lstm.weight_hh_l0, lstm.bias_hh_l0)
+    i, f, g, o = gates.chunk(4, dim=-1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def head_mlp(config: HeadConfig, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in ((config.width, config.width), (config.width, config.width // 2)):
+        layers += [nn.Dropout(config.mlp_dropout), nn.Linear(before, after), nn.LayerNorm(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Dropout(config.mlp_dropout), nn.Linear(config.width // 2, outputs))
+
+
+def part_names(config: PolicyConfig) -> list[str]:
+    """The parts in the order in which data flows."""
+    return ["vision", "embed", *(f"stage_{k:02}" for k in range(len(config.decoder.exits))), "head"]
+
+
+def make_part(config: PolicyConfig, name: str) -> nn.Module:
+    """One part by itself, freshly initialised, so that a large model need never be in memory whole."""
+    makers = {"vision": Vision, "embed": Embed, "head": Head}
+    return makers[name](config) if name in makers else Stage(config, int(name.removeprefix("stage_")))
+
+
+class Policy(nn.Module):
+    """All parts together."""
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vision = Vision(config)
+        self.embed = Embed(config)
+        self.stages = nn.ModuleList(Stage(config, k) for k in range(len(config.decoder.exits)))
+        self.head = Head(config)
+
+    def part(self, name: str) -> nn.Module:
+        return self.stages[int(name.removeprefix("stage_"))] if name.startswith("stage_") else getattr(self, name)
+
+    def initial_state(self) -> tuple[Tensor, Tensor]:
+        """The cleared LSTM state, 2 x (L, 1, H)."""
+        shape = (self.config.head.layers, 1, self.config.head.width)
+        return torch.zeros(shape), torch.zeros(shape)
+
+
+CLIP_CAMERAS = (Camera("static", 224), Camera("gripper", 224))
+
+CONFIGS = {
+    "toy": PolicyConfig(
+        cameras=(Camera("static", 64), Camera("gripper", 48)),
+        encoder=ConvConfig(width=32, channels=(16, 32)),
+        resampler=ResamplerConfig(latents=8, depth=2, heads=4, head_width=8),
+        decoder=DecoderConfig(
+            width=32, heads=4, exits=(1, 3, 5, 7, 9, 11), cross_heads=4, cross_head_width=8, gate_init=2.0
+        ),
+        head=HeadConfig(width=32),
+        vocabulary=360,
+        share_encoder=False,
+        share_resampler=False,
+    ),
+    "openflamingo_3b": PolicyConfig(
+        cameras=CLIP_CAMERAS,
+        encoder=ClipConfig(),
+        resampler=ResamplerConfig(),
+        decoder=DecoderConfig(width=2048, heads=16, exits=(1, 3, 5, 7, 9, 11), qk_norm=True),
+        head=HeadConfig(),
+        vocabulary=50280,
+    ),
+    "openflamingo_9b": PolicyConfig(
+        cameras=CLIP_CAMERAS,
+        encoder=ClipConfig(),
+        resampler=ResamplerConfig(),
+        decoder=DecoderConfig(width=4096, heads=32, exits=tuple(range(1, 16, 2)), cross_every=4),
+        head=HeadConfig(),
+        vocabulary=50280,
+    ),
+}

@@ -1,0 +1,78 @@
+"""What `deer_vla` must reproduce, in PyTorch and Pillow: pictures, prompt, and the gated step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from deer_lab.model import Camera, Policy
+
+
+def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:
+    """RGB bytes (height, width, 3) -> (1, 3, S, S): the shorter side to S, the middle cut out, normalised."""
+    image = Image.fromarray(picture)
+    shorter = min(image.size)
+    width, height = (int(camera.size * side / shorter) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - camera.size) / 2), round((height - camera.size) / 2)  # a half rounds to even
+    pixels = np.asarray(image.crop((left, top, left + camera.size, top + camera.size)), dtype=np.float32) / 255
+    normal = (pixels - np.float32(camera.mean)) / np.float32(camera.std)
+    return torch.from_numpy(normal.transpose(2, 0, 1).copy())[None]
+
+
+def prompt_ids(tokenizer: Tokenizer, template: str, instruction: str, max_tokens: int) -> Tensor:
+    """(1, T) with T <= max_tokens."""
+    text = template.replace("{instruction}", instruction.strip())
+    return torch.tensor([tokenizer.encode(text, add_special_tokens=False).ids[:max_tokens]])
+
+
+def delta(arm: Tensor, before: Tensor) -> float:
+    """Root mean square of the difference over the six arm outputs."""
+    return float((arm - before).square().mean().sqrt())
+
+
+@dataclass(frozen=True)
+class Step:
+    """`exit` was taken; `deltas` has one entry per exit visited. `arm` is (6), `gripper` (1)."""
+
+    exit: int
+    deltas: tuple[float, ...]
+    arm: Tensor
+    gripper: Tensor
+
+
+class GatedPolicy:
+    """The policy stopped, at every step, at the first exit that agrees with the one before it."""
+
+    def __init__(self, policy: Policy, thresholds: list[float]) -> None:
+        """`thresholds`: one per exit but the last, which always stops."""
+        exits = len(policy.stages)
+        if len(thresholds) != exits - 1:
+            raise ValueError(f"{len(thresholds)} thresholds for {exits} exits: give one per exit but the last")
+        self.policy = policy.eval()
+        self.thresholds = [*thresholds, float("inf")]
+
+    @torch.no_grad()
+    def begin(self, ids: Tensor) -> None:
+        """A new instruction: the state is cleared."""
+        self.prompt = self.policy.embed(ids)
+        self.h, self.c = self.policy.initial_state()
+
+    @torch.no_grad()
+    def step(self, *images: Tensor) -> Step:
+        hidden, media = self.prompt, self.policy.vision(*images)
+        before, deltas = None, []
+        for exit, (stage, threshold) in enumerate(zip(self.policy.stages, self.thresholds)):
+            hidden, feature, *probe = stage(hidden, media)
+            arm, gripper, h, c = self.policy.head(torch.cat([*probe, feature]), self.h, self.c)
+            deltas.append(delta(arm[-1], arm[0] if probe else before))
+            before = arm[-1]
+            if deltas[-1] <= threshold:
+                break
+        self.h, self.c = h[:, -1:], c[:, -1:]  # the state of the exit taken
+        return Step(exit, tuple(deltas), arm[-1], gripper[-1])

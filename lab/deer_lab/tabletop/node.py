@@ -1,0 +1,295 @@
+"""The tabletop as a ROS 2 node: pictures out, velocity and gripper commands in. The only module that names rclpy.
+
+    python -m deer_lab.tabletop.node --ros-args -p lock_step:=true
+
+Lock step: the node publishes /clock and both pictures with one stamp, waits for a twist with that stamp or a later one,
+moves exactly one control period and goes on, so a run repeats to the bit however fast either side is. A gripper
+command belongs to the step of the twist published after it.
+Free running: pictures at 30 Hz of wall time; the newest twist is used until it is `command_timeout` old.
+"""
+
+import array
+import io
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TwistStamped
+from PIL import Image as Picture
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from deer_lab.tabletop.action import action_from_twist
+from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.film import Film
+from deer_lab.tabletop.world import InitialState
+
+SPIN_SECS = 0.1  # longest wait between two looks at the stop flag
+CAMERAS = ("static", "gripper")
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)  # matches reliable and best-effort subscribers
+COMMANDS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+# name: (default, lowest, highest, description); lowest and highest are None where any value of the type will do.
+PARAMETERS = {
+    "lock_step": (False, None, None, "publish /clock and wait for a twist after every frame"),
+    "lock_step_timeout": (2.0, 0.1, 600.0, "[s] of wall time without a twist until the frame is sent again"),
+    "command_timeout": (0.1, 0.01, 10.0, "[s] age at which a twist counts as zero, free running only"),
+    "transport": ("raw", None, None, "raw: sensor_msgs/Image rgb8; jpeg: sensor_msgs/CompressedImage"),
+    "jpeg_quality": (95, 1, 100, "quality of the jpeg transport"),
+    "gripper_type": ("trajectory", None, None, "trajectory: JointTrajectory; array: Float64MultiArray"),
+    "gripper_midpoint": (0.02, 0.0, 0.1, "[m] finger positions above it mean open, others closed"),
+    "frame_id": ("base", None, None, "frame in which twists are taken and joints are published"),
+    "record": ("", None, None, "file .gif or .webp that receives the run when the node ends; empty: none"),
+    "seed": (0, 0, 2**31 - 1, "where exactly blocks and arm begin"),
+    "led": (False, None, None, "initial state of the LED"),
+    "lightbulb": (False, None, None, "initial state of the light bulb"),
+    "slider": ("left", None, None, "initial place of the sliding door: left or right"),
+    "drawer": ("closed", None, None, "initial state of the drawer: closed or open"),
+    "red_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
+    "blue_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
+    "pink_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
+}
+INITIAL = ("seed", "led", "lightbulb", "slider", "drawer", "red_block", "blue_block", "pink_block")
+
+
+def descriptor(lowest: float | None, highest: float | None, description: str) -> ParameterDescriptor:
+    """A parameter's description, with its range where it has one."""
+    message = ParameterDescriptor(description=description)
+    if isinstance(lowest, float):
+        message.floating_point_range = [FloatingPointRange(from_value=lowest, to_value=highest)]
+    elif isinstance(lowest, int):
+        message.integer_range = [IntegerRange(from_value=lowest, to_value=highest)]
+    return message
+
+
+class TabletopNode(Node):
+    """A world between topics. `run` does everything until `stopping()` is true."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        super().__init__("tabletop")
+        for name, (default, lowest, highest, description) in PARAMETERS.items():
+            self.declare_parameter(name, default, descriptor(lowest, highest, description))
+        self._stopping = stopping
+        self._lock_step = self._value("lock_step")
+        image_type = self._choice("transport", {"raw": Image, "jpeg": CompressedImage})
+        gripper_type = self._choice("gripper_type", {"trajectory": JointTrajectory, "array": Float64MultiArray})
+        self._film = Film(Path(self._value("record")), Desk.control_hz) if self._value("record") else None
+        self._world = Desk()
+        self._world.reset(self._initial())
+        self._period = 0  # control periods since the start, never set back
+        self._new_scene = False
+        self._twist: TwistStamped | None = None
+        self._twist_arrived = 0.0
+        self._gripper_open = True
+
+        self._clock_out = self.create_publisher(ClockMessage, "/clock", NEWEST) if self._lock_step else None
+        self._images_out = {camera: self.create_publisher(image_type, f"{camera}/image", NEWEST) for camera in CAMERAS}
+        self._joints_out = self.create_publisher(JointState, "joint_states", COMMANDS)
+        self._state_out = self.create_publisher(String, "state", COMMANDS)
+        # The gripper comes first: of two commands that arrive together its callback runs first.
+        self.create_subscription(gripper_type, "gripper", self._take_gripper, COMMANDS)
+        self.create_subscription(TwistStamped, "twist", self._take_twist, COMMANDS)
+        self.create_service(Trigger, "reset", self._reset)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+
+    # Parameters
+
+    def _value(self, name: str):
+        return self.get_parameter(name).value
+
+    def _choice(self, name: str, choices: dict[str, type]) -> type:
+        if self._value(name) not in choices:
+            raise ValueError(f"parameter {name} is {self._value(name)!r}, must be one of {', '.join(choices)}")
+        return choices[self._value(name)]
+
+    def _initial(self) -> InitialState:
+        return InitialState(**{name: self._value(name) for name in INITIAL})
+
+    # Input
+
+    def _take_twist(self, message: TwistStamped) -> None:
+        self._twist, self._twist_arrived = message, time.monotonic()
+
+    def _take_gripper(self, message: JointTrajectory | Float64MultiArray) -> None:
+        if isinstance(message, JointTrajectory):
+            positions = message.points[-1].positions if message.points else []
+        else:
+            positions = message.data
+        if len(positions) == 0 or not np.isfinite(positions).all():
+            self.get_logger().error(f"gripper command ignored: needs at least one finite position, got {list(positions)}")
+            return
+        self._gripper_open = float(np.mean(positions)) > self._value("gripper_midpoint")
+
+    def _reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            self._world.reset(self._initial())
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._twist, self._gripper_open, self._new_scene = None, True, True
+        response.success, response.message = True, json.dumps(self._initial().__dict__)
+        return response
+
+    # Output
+
+    def _frame(self, stamp: Time) -> list[tuple]:
+        """Every message of this moment with its publisher, the clock first; renders both pictures."""
+        pictures = self._world.pictures()
+        if self._film:
+            self._film.add(pictures)
+        frame = [(self._clock_out, ClockMessage(clock=stamp))] if self._clock_out else []
+        frame += [(self._images_out[camera], self._image(stamp, camera, pictures[camera])) for camera in CAMERAS]
+        state = self._world.state()
+        joints = JointState(name=list(Desk.joint_names), position=list(state.joints))
+        joints.header.stamp, joints.header.frame_id = stamp, self._value("frame_id")
+        frame.append((self._joints_out, joints))
+        if self._state_out.get_subscription_count():
+            frame.append((self._state_out, String(data=json.dumps(state.as_dict()))))
+        return frame
+
+    def _image(self, stamp: Time, camera: str, pixels: np.ndarray) -> Image | CompressedImage:
+        if self._value("transport") == "raw":
+            height, width, _ = pixels.shape
+            message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+            message.data = array.array("B", pixels.tobytes())
+        else:
+            buffer = io.BytesIO()
+            Picture.fromarray(pixels).save(buffer, "JPEG", quality=self._value("jpeg_quality"), subsampling=0)
+            message = CompressedImage(format="jpeg", data=array.array("B", buffer.getvalue()))
+        message.header.stamp, message.header.frame_id = stamp, f"{camera}_camera"
+        return message
+
+    def _move(self, twist: TwistStamped | None) -> None:
+        """One control period along `twist`; None stands still."""
+        velocity = np.zeros(6)
+        if twist is not None:
+            linear, angular = twist.twist.linear, twist.twist.angular
+            velocity = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+        if not np.isfinite(velocity).all():
+            self.get_logger().error(f"twist is not finite, standing still: {velocity}", throttle_duration_sec=1.0)
+            velocity = np.zeros(6)
+        self._world.step(action_from_twist(velocity, self._gripper_open, Desk.control_hz))
+
+    # Running
+
+    def run(self) -> None:
+        """Runs until told to stop."""
+        self._run_in_lock_step() if self._lock_step else self._run_freely()
+
+    def _missing_peers(self) -> list[str]:
+        """What lock step cannot begin without."""
+        missing = [f"a subscriber of {out.topic_name}" for out in self._images_out.values() if not out.get_subscription_count()]
+        if self._lock_step and not self.count_publishers("twist"):
+            missing.append(f"a publisher of {self.resolve_topic_name('twist')}")
+        return missing
+
+    def _wait_for_peers(self) -> None:
+        """Spins until everything is connected."""
+        while not self._stopping() and (missing := self._missing_peers()):
+            self.get_logger().info(f"waiting for {', '.join(missing)}", throttle_duration_sec=5.0)
+            self._executor.spin_once(timeout_sec=SPIN_SECS)
+
+    def _run_in_lock_step(self) -> None:
+        self._wait_for_peers()
+        while not self._stopping():
+            self._period += 1
+            nanoseconds = round(1e9 * (1.0 + self._period / Desk.control_hz))  # from 1 s: zero means "no time" to ROS
+            stamp = Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+            self._new_scene = False
+            twist = self._ask(self._frame(stamp), nanoseconds)
+            if twist is not None:
+                self._move(twist)
+
+    def _ask(self, frame: list[tuple], nanoseconds: int) -> TwistStamped | None:
+        """Publishes `frame` until a twist stamped `nanoseconds` or later answers; None on reset and stop."""
+        while not self._stopping():
+            for publisher, message in frame:
+                publisher.publish(message)
+            deadline = time.monotonic() + self._value("lock_step_timeout")
+            while not self._stopping() and not self._new_scene and time.monotonic() < deadline:
+                self._executor.spin_once(timeout_sec=SPIN_SECS)
+                if self._twist is not None and stamp_of(self._twist) >= nanoseconds:
+                    self._executor.spin_once(timeout_sec=0.0)  # a gripper command that came along
+                    return self._twist
+            if self._new_scene:
+                return None
+            if not self._stopping():
+                found = "none came" if self._twist is None else f"the last one is stamped {stamp_of(self._twist) / 1e9:.6f} s"
+                self.get_logger().warning(
+                    f"no twist stamped {nanoseconds / 1e9:.6f} s or later on {self.resolve_topic_name('twist')} "
+                    f"({found}): sending the frame again"
+                )
+        return None
+
+    def _run_freely(self) -> None:
+        self._wait_for_peers()
+        self.create_timer(1 / Desk.control_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        while not self._stopping():
+            self._executor.spin_once(timeout_sec=SPIN_SECS)
+
+    def _tick(self) -> None:
+        self._move(self._twist if self._twist is not None and self._twist_age() <= self._value("command_timeout") else None)
+        for publisher, message in self._frame(self.get_clock().now().to_msg()):
+            publisher.publish(message)
+
+    def _twist_age(self) -> float:
+        """Seconds since the newest twist was stamped, or arrived where it bears no stamp."""
+        stamp = stamp_of(self._twist)
+        return (self.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else time.monotonic() - self._twist_arrived
+
+    def close(self) -> None:
+        """Writes the film and frees the renderer."""
+        for path in self._film.close() if self._film else []:
+            self.get_logger().info(f"wrote {path}")
+        self._world.close()
+        self._executor.shutdown()
+        self.destroy_node()
+
+
+def stamp_of(message: TwistStamped) -> int:
+    """The header's time in nanoseconds."""
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def main() -> int:
+    """Exit codes: 0 stopped by a signal, 2 a parameter is wrong."""
+    stop = False
+
+    def ask_to_stop(*_: object) -> None:
+        nonlocal stop
+        stop = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask_to_stop)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = TabletopNode(stopping=lambda: stop)
+    except (ParameterException, ValueError) as error:
+        print(f"tabletop: {error}", file=sys.stderr)
+        return 2
+    try:
+        node.run()
+    finally:
+        node.close()
+        rclpy.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

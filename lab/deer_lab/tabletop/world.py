@@ -1,0 +1,102 @@
+"""What any simulated world offers to the node, the recorder, the evaluator and training.
+
+A world is reset to an initial state, moved by relative actions, looked at through two cameras and judged by its own
+oracle. Everything that uses a world uses this interface and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class InitialState:
+    """A scene in CALVIN's words. `seed` settles what the words leave open: exact poses of blocks and arm."""
+
+    led: bool = False
+    lightbulb: bool = False
+    slider: str = "left"  # "left" or "right"
+    drawer: str = "closed"  # "closed" or "open"
+    red_block: str = "table"  # blocks: "table", "drawer", "slider_left" or "slider_right"
+    blue_block: str = "table"
+    pink_block: str = "table"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a block is: position [3] m, quaternion (w, x, y, z), what carries it, whether the fingers hold it.
+
+    `on` names "table", "drawer", "slider" or the block below; empty while nothing but the fingers touches it.
+    """
+
+    position: tuple[float, float, float]
+    quaternion: tuple[float, float, float, float]
+    on: str
+    held: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """The true state of a scene. Lengths in metres, angles in radians, poses in the world frame."""
+
+    led: bool
+    lightbulb: bool
+    slider: float  # 0 left .. 0.20 right
+    drawer: float  # 0 closed .. 0.20 open
+    button: float  # 0 up .. 0.012 pressed
+    switch: float  # 0 off .. 0.07 on
+    blocks: Mapping[str, Block]  # by "red_block", "blue_block", "pink_block"
+    tcp_position: tuple[float, float, float]
+    tcp_euler: tuple[float, float, float]  # roll, pitch, yaw
+    opening: float  # between the fingers, 0 .. 0.08
+    gripper_open: bool  # what the gripper was told last
+    joints: tuple[float, ...]  # arm [7] and fingers [2]
+    points: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)  # handles and the button
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and containers, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Phrasings:
+    """The sentences of one task: `validation` is what evaluation says, `test` is never trained on."""
+
+    validation: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __iter__(self):
+        return iter((self.validation, *self.train, *self.test))
+
+
+class World(Protocol):
+    """One scene with one arm.
+
+    An action is what `action.py` describes: [7], relative, added to a running target pose in the base frame.
+    """
+
+    control_hz: float
+    joint_names: tuple[str, ...]
+    tasks: Mapping[str, Phrasings]
+
+    def reset(self, initial: InitialState) -> None:
+        """Starts anew from `initial`; equal arguments give equal worlds, to the bit. Raises ValueError."""
+
+    def step(self, action: np.ndarray) -> None:
+        """Moves one control period. Raises ValueError where `action` is not seven finite numbers."""
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """RGB uint8: "static" [200, 200, 3] and "gripper" [84, 84, 3]."""
+
+    def state(self) -> State:
+        """The true state now."""
+
+    def done(self, task: str, before: State, after: State) -> bool:
+        """The oracle: whether `task` was accomplished between two states. Raises KeyError for an unknown task."""
+
+    def close(self) -> None:
+        """Frees what the renderer holds."""

@@ -1,0 +1,53 @@
+"""Starts the simulated tabletop and the policy that moves its arm.
+
+    ros2 launch deer_vla sim.launch.py
+
+In lock-step the world waits for every command before it moves on, so that a run can be repeated to the bit; without,
+it runs in real time. Every argument of robot.launch.py may be given too.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+SHARE = FindPackageShare("deer_vla")
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "lock_step", default_value="true", choices=["true", "false"], description="wait for every command"
+            ),
+            DeclareLaunchArgument(
+                "world_params_file",
+                default_value=PathJoinSubstitution([SHARE, "config", "sim.yaml"]),
+                description="parameters of the world",
+            ),
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of world and policy"),
+            # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
+            Node(
+                executable="python3",
+                arguments=["-m", "deer_lab.tabletop.node"],
+                name="tabletop",
+                namespace=LaunchConfiguration("namespace"),
+                output="screen",
+                parameters=[
+                    LaunchConfiguration("world_params_file"),
+                    {"lock_step": ParameterValue(LaunchConfiguration("lock_step"), value_type=bool)},
+                ],
+                remappings=[("twist", "deer_vla/twist"), ("gripper", "deer_vla/gripper")],
+            ),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([SHARE, "launch", "robot.launch.py"]),
+                launch_arguments=[
+                    ("dry_run", "false"),
+                    ("autostart", "true"),
+                    ("use_sim_time", LaunchConfiguration("lock_step")),
+                ],
+            ),
+        ]
+    )

@@ -1,0 +1,139 @@
+//! The model bundle: a folder that describes itself and is checked before a weight of it is used.
+//!
+//! [`Bundle::open`] reads the manifest, refuses whatever the rest of the program could not honour, and compares every
+//! file with its hash. What only the graphs know (the shapes of their inputs) is compared by the engine when it loads
+//! them.
+
+mod check;
+mod manifest;
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use manifest::{Action, Camera, Crop, Dimension, Manifest, Media, Part, Parts, Resize, SCHEMA, Text};
+
+/// A bundle whose manifest holds together and whose files are the ones it names.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// SHA-256 of `manifest.json`: since the manifest holds every file's hash, this names the bundle.
+    pub hash: String,
+}
+
+/// Why a folder is not a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// A file that must be there cannot be read.
+    #[error("{what}: {source}; export the bundle again or copy it whole\nfile: {path}")]
+    Unreadable {
+        /// What was looked for.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+        /// Where.
+        path: PathBuf,
+    },
+    /// `manifest.json` is not a manifest.
+    #[error("the manifest does not read: {source}; models/README.md describes every field\nfile: {path}")]
+    Syntax {
+        /// What the parser says, with line and column.
+        source: serde_json::Error,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another version of the format.
+    #[error(
+        "the manifest has schema {found}, this deer_vla reads schema {SCHEMA}; export the bundle with a matching deer_lab"
+    )]
+    Schema {
+        /// What the manifest says.
+        found: serde_json::Value,
+    },
+    /// A file's bytes are not the ones that were exported.
+    #[error(
+        "{file} has sha256 {found}, the manifest says {expected}; the file was changed or cut short, copy the bundle again"
+    )]
+    Hash {
+        /// The file.
+        file: String,
+        /// Its hash.
+        found: String,
+        /// The manifest's.
+        expected: String,
+    },
+    /// A value that cannot be honoured.
+    #[error("manifest: {field} is {found}, expected {expected}")]
+    Value {
+        /// Where in the manifest.
+        field: String,
+        /// What stands there.
+        found: String,
+        /// What may stand there.
+        expected: String,
+    },
+}
+
+impl Bundle {
+    /// Opens the bundle in `folder` and checks it, every file's hash included.
+    ///
+    /// # Errors
+    /// [`BundleError`]: each says what was found next to what was expected.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, BundleError> {
+        let folder = folder.as_ref().to_path_buf();
+        let path = folder.join("manifest.json");
+        let bytes = fs::read(&path).map_err(|source| BundleError::Unreadable {
+            what: "no manifest.json".into(),
+            source,
+            path: path.clone(),
+        })?;
+        let manifest = parse(&bytes, &path)?;
+        check::manifest(&manifest)?;
+        for (name, file) in &manifest.files {
+            let found = hash_file(&folder.join(name), name)?;
+            if found != file.sha256 {
+                return Err(BundleError::Hash { file: name.clone(), found, expected: file.sha256.clone() });
+            }
+        }
+        Ok(Self { folder, manifest, hash: format!("{:x}", Sha256::digest(&bytes)) })
+    }
+
+    /// Where a file of the bundle lies.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+}
+
+/// The schema is looked at first: a newer manifest should be told its version, not its first unknown field.
+fn parse(bytes: &[u8], path: &Path) -> Result<Manifest, BundleError> {
+    let syntax = |source| BundleError::Syntax { source, path: path.to_path_buf() };
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
+    let schema = value.get("schema").cloned().unwrap_or_default();
+    if schema != serde_json::json!(SCHEMA) {
+        return Err(BundleError::Schema { found: schema });
+    }
+    // From the text again: its errors carry line and column.
+    serde_json::from_slice(bytes).map_err(syntax)
+}
+
+fn hash_file(path: &Path, name: &str) -> Result<String, BundleError> {
+    let unreadable = |source| BundleError::Unreadable {
+        what: format!("{name} is named in the manifest"),
+        source,
+        path: path.into(),
+    };
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk).map_err(unreadable)? {
+            0 => return Ok(format!("{:x}", hasher.finalize())),
+            read => hasher.update(&chunk[..read]),
+        }
+    }
+}

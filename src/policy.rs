@@ -1,0 +1,345 @@
+//! One control step: pictures → stages in turn → the first exit that agrees with the one before → one action.
+//!
+//! Nothing here asks for the time: the caller hands in a watch that it started when the step began.
+
+use std::time::Duration;
+
+use ndarray::{Array2, Array4};
+use serde::Serialize;
+
+use crate::bundle::Manifest;
+use crate::engine::{Actions, Engine, EngineError, LstmState};
+use crate::gate::{Metric, Reason};
+use crate::thresholds::Thresholds;
+
+/// Runs the network as deep as the moment needs and carries the head's state over time.
+pub struct Policy<E> {
+    engine: E,
+    exits: Vec<usize>,
+    settings: Settings,
+    rest: LstmState,
+    state: LstmState,
+    costs: Vec<Option<Duration>>,
+}
+
+/// What a user may change while the policy runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Limits per exit.
+    pub thresholds: Thresholds,
+    /// What they limit.
+    pub metric: Metric,
+    /// The deepest exit allowed.
+    pub cap: usize,
+    /// A step should end this long after it began: the newest finished exit is taken when the next would be late.
+    pub deadline: Option<Duration>,
+}
+
+/// What one control step came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// The exit that was taken.
+    pub exit: usize,
+    /// The layer that it stands at.
+    pub layer: usize,
+    /// Why it was taken.
+    pub reason: Reason,
+    /// The delta at each exit that was visited.
+    pub deltas: Vec<f32>,
+    /// The limit at each of them.
+    pub thresholds: Vec<f32>,
+    /// Six arm outputs, -1..1.
+    pub arm: [f32; 6],
+    /// Probability that the gripper is open.
+    pub gripper: f32,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// Milliseconds by part.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Timing {
+    /// Encoders and resampler.
+    pub vision_ms: f64,
+    /// Each stage that ran.
+    pub stage_ms: Vec<f64>,
+    /// All head calls together.
+    pub head_ms: f64,
+}
+
+/// Why a step gave no action.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The network could not be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The network gave something that is not a number.
+    #[error("the network's action at exit {exit} is not finite (arm {arm:?}, gripper {gripper})")]
+    NotFinite {
+        /// At which exit.
+        exit: usize,
+        /// The six arm outputs.
+        arm: [f32; 6],
+        /// The gripper's.
+        gripper: f32,
+    },
+}
+
+impl<E: Engine> Policy<E> {
+    /// A policy at the start of an epoch that has no instruction yet.
+    pub fn new(engine: E, manifest: &Manifest, settings: Settings) -> Self {
+        let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
+        let costs = vec![None; manifest.exits.len()];
+        Self { engine, exits: manifest.exits.clone(), settings, state: rest.clone(), rest, costs }
+    }
+
+    /// Starts an epoch: embeds its prompt and clears the head's state.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn start_epoch(&mut self, ids: &[i64]) -> Result<(), EngineError> {
+        self.reset();
+        self.engine.embed(ids)
+    }
+
+    /// Clears the head's state.
+    pub fn reset(&mut self) {
+        self.state = self.rest.clone();
+    }
+
+    /// What is set now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes settings between two steps; loads or drops stages where the cap moves.
+    ///
+    /// # Errors
+    /// When a stage does not load; the old settings stay.
+    pub fn configure(&mut self, settings: Settings) -> Result<(), EngineError> {
+        if settings.cap != self.settings.cap {
+            self.engine.load_to(settings.cap)?;
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// The engine, for whoever loaded it.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// The head's state.
+    pub fn state(&self) -> &LstmState {
+        &self.state
+    }
+
+    /// One control step. `elapsed` is the time since it began.
+    ///
+    /// # Errors
+    /// [`PolicyError`]; the head's state is then as it was before.
+    pub fn step(
+        &mut self,
+        images: Vec<Array4<f32>>,
+        elapsed: &mut dyn FnMut() -> Duration,
+    ) -> Result<Step, PolicyError> {
+        let mut timing = Timing::default();
+        let mut lap = Lap::start(elapsed);
+        self.engine.vision(images)?;
+        timing.vision_ms = lap.next_ms();
+        let mut deltas = Vec::with_capacity(self.exits.len());
+        let mut before: Option<[f32; 6]> = None;
+        let mut exit = 0;
+        loop {
+            let features = self.engine.stage(exit)?;
+            timing.stage_ms.push(lap.next_ms());
+            let actions = self.head(&features)?;
+            let head_ms = lap.next_ms();
+            timing.head_ms += head_ms;
+            let stage_ms = timing.stage_ms.last().copied().unwrap_or_default();
+            self.learn_cost(exit, Duration::from_secs_f64((stage_ms + head_ms) * 1e-3));
+
+            let row = features.nrows() - 1;
+            let arm = actions.arm(row);
+            let gripper = actions.gripper[row];
+            // Exit 0 is compared with the probe, which came in the same call.
+            let reference = before.unwrap_or_else(|| actions.arm(0));
+            let delta = self.settings.metric.delta(&arm, &reference);
+            deltas.push(delta);
+            if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
+                return Err(PolicyError::NotFinite { exit, arm, gripper });
+            }
+            if let Some(reason) = self.verdict(exit, delta, lap.now) {
+                self.state = actions.state(row);
+                let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
+                let layer = self.exits[exit];
+                return Ok(Step { exit, layer, reason, deltas, thresholds: limits.collect(), arm, gripper, timing });
+            }
+            before = Some(arm);
+            exit += 1;
+        }
+    }
+
+    fn head(&mut self, features: &Array2<f32>) -> Result<Actions, EngineError> {
+        self.engine.head(features.view(), &self.state)
+    }
+
+    /// Whether the step ends at `exit`, and why.
+    fn verdict(&self, exit: usize, delta: f32, elapsed: Duration) -> Option<Reason> {
+        let Settings { thresholds, cap, deadline, .. } = &self.settings;
+        if exit >= *cap {
+            return Some(Reason::Cap);
+        }
+        if delta <= thresholds.limit(exit, *cap) {
+            return Some(Reason::Agreed);
+        }
+        let next = self.costs[exit + 1].unwrap_or_default();
+        deadline.is_some_and(|deadline| elapsed + next > deadline).then_some(Reason::Anytime)
+    }
+
+    /// A cost that rises at once and falls slowly: a deadline is missed by the slow runs, not by the mean.
+    fn learn_cost(&mut self, exit: usize, measured: Duration) {
+        let cost = &mut self.costs[exit];
+        *cost = Some(cost.map_or(measured, |old| measured.max(old.mul_f64(0.9) + measured.mul_f64(0.1))));
+    }
+}
+
+/// Laps of the caller's watch.
+struct Lap<'a> {
+    elapsed: &'a mut dyn FnMut() -> Duration,
+    now: Duration,
+}
+
+impl<'a> Lap<'a> {
+    fn start(elapsed: &'a mut dyn FnMut() -> Duration) -> Self {
+        let now = elapsed();
+        Self { elapsed, now }
+    }
+
+    fn next_ms(&mut self) -> f64 {
+        let before = std::mem::replace(&mut self.now, (self.elapsed)());
+        self.now.saturating_sub(before).as_secs_f64() * 1e3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Scripted;
+    use proptest::prelude::*;
+
+    fn settings(limits: &[f64], cap: usize) -> Settings {
+        let thresholds = Thresholds::new(limits, limits.len() + 1).unwrap();
+        Settings { thresholds, metric: Metric::Rms, cap, deadline: None }
+    }
+
+    fn policy(levels: &[f32], settings: Settings) -> Policy<Scripted> {
+        let rest = LstmState::zeros(1, 1);
+        let exits: Vec<usize> = (0..levels.len() - 1).map(|k| 2 * k + 1).collect();
+        let costs = vec![None; exits.len()];
+        Policy { engine: Scripted::level(levels), exits, settings, state: rest.clone(), rest, costs }
+    }
+
+    fn step(policy: &mut Policy<Scripted>) -> Result<Step, PolicyError> {
+        policy.step(Vec::new(), &mut || Duration::ZERO)
+    }
+
+    #[test]
+    fn stops_at_the_first_exit_that_agrees_with_the_one_before() {
+        // probe 0.0; exits 0.5, 0.3, 0.29, 0.0
+        let mut policy = policy(&[0.0, 0.5, 0.3, 0.29, 0.0], settings(&[0.1, 0.1, 0.1], 3));
+        let step = step(&mut policy).unwrap();
+        assert_eq!((step.exit, step.layer, step.reason), (2, 5, Reason::Agreed));
+        assert_eq!(step.arm, [0.29; 6]);
+        assert_eq!(step.deltas.len(), 3);
+        assert!((step.deltas[0] - 0.5).abs() < 1e-6 && (step.deltas[1] - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_first_exit_is_compared_with_the_probe_in_one_head_call() {
+        let mut policy = policy(&[0.48, 0.5, 0.9], settings(&[0.05], 1));
+        assert_eq!(step(&mut policy).unwrap().exit, 0);
+        assert_eq!(policy.engine.calls, ["vision", "stage 0", "head 2"]);
+    }
+
+    #[test]
+    fn the_head_runs_once_an_exit_and_the_state_of_the_exit_taken_is_adopted() {
+        let mut policy = policy(&[0.0, 0.5, 0.9, 0.9], settings(&[0.1, 0.1], 2));
+        let taken = step(&mut policy).unwrap().exit;
+        assert_eq!(policy.engine.calls, ["vision", "stage 0", "head 2", "stage 1", "head 1", "stage 2", "head 1"]);
+        assert_eq!(policy.state.h[[0, 0, 0]], 1.0, "one step on from the state before, not three");
+        assert_eq!(policy.state.c[[0, 0, 0]], taken as f32 + 1.0, "the row of the exit that was taken");
+        step(&mut policy).unwrap();
+        assert_eq!(policy.state.h[[0, 0, 0]], 2.0);
+    }
+
+    #[test]
+    fn the_cap_ends_a_step_whatever_its_delta() {
+        let mut policy = policy(&[0.0, 0.5, 0.0, 0.5], settings(&[-1.0, -1.0], 1));
+        let step = step(&mut policy).unwrap();
+        assert_eq!((step.exit, step.reason, step.thresholds[1]), (1, Reason::Cap, f32::INFINITY));
+    }
+
+    #[test]
+    fn a_negative_threshold_is_never_met() {
+        let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[-1.0], 1));
+        assert_eq!(step(&mut policy).unwrap().exit, 1);
+    }
+
+    #[test]
+    fn an_action_that_is_not_a_number_is_a_fault_and_changes_nothing() {
+        let mut policy = policy(&[0.0, f32::NAN, 0.1], settings(&[0.1], 1));
+        assert!(matches!(step(&mut policy), Err(PolicyError::NotFinite { exit: 0, .. })));
+        assert_eq!(policy.state, policy.rest);
+    }
+
+    #[test]
+    fn a_new_epoch_embeds_its_prompt_and_clears_the_state() {
+        let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1));
+        step(&mut policy).unwrap();
+        policy.start_epoch(&[7, 8]).unwrap();
+        assert_eq!((policy.engine.ids.clone(), policy.state.clone()), (vec![7, 8], policy.rest.clone()));
+    }
+
+    #[test]
+    fn the_newest_exit_is_taken_when_the_next_would_be_late() {
+        let mut settings = settings(&[-1.0, -1.0], 2);
+        settings.deadline = Some(Duration::from_millis(45));
+        let mut policy = policy(&[0.0, 0.5, 0.1, 0.9], settings);
+        // Each look at the watch is 10 ms later: 3 looks (start, vision) then 20 ms an exit.
+        let watch = || {
+            let mut looks = 0;
+            move || {
+                looks += 1;
+                Duration::from_millis(10 * (looks - 1))
+            }
+        };
+        let first = policy.step(Vec::new(), &mut watch()).unwrap();
+        assert_eq!((first.exit, first.reason), (1, Reason::Anytime), "exit 1 ended at 50 ms");
+        policy.settings.deadline = Some(Duration::from_millis(35));
+        let second = policy.step(Vec::new(), &mut watch()).unwrap();
+        assert_eq!((second.exit, second.reason), (0, Reason::Anytime), "exit 0 at 30 ms, the next would need 20");
+    }
+
+    #[test]
+    fn a_cap_that_moves_loads_or_drops_stages() {
+        let mut policy = policy(&[0.0, 0.5, 0.1, 0.9], settings(&[-1.0, -1.0], 2));
+        policy.configure(settings(&[-1.0, -1.0], 0)).unwrap();
+        assert_eq!(policy.engine.calls, ["load 0"]);
+        assert_eq!(step(&mut policy).unwrap().exit, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn larger_thresholds_never_go_deeper(
+            levels in prop::collection::vec(-1f32..1.0, 5),
+            limits in prop::collection::vec(0.0f64..1.0, 3),
+            more in prop::collection::vec(0.0f64..1.0, 3),
+        ) {
+            let eager: Vec<f64> = limits.iter().zip(&more).map(|(a, b)| a + b).collect();
+            let careful = step(&mut policy(&levels, settings(&limits, 3))).unwrap().exit;
+            let hasty = step(&mut policy(&levels, settings(&eager, 3))).unwrap().exit;
+            prop_assert!(hasty <= careful);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The toy bundle through ONNX Runtime against the numbers that PyTorch gave (`lab/deer_lab/toy.py` writes both).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use deer_vla::bundle::Bundle;
+use deer_vla::config::RawConfig;
+use deer_vla::engine::ort::{Options, OrtEngine};
+use deer_vla::engine::{Engine, LstmState};
+use deer_vla::frame::Frame;
+use deer_vla::observe::Observer;
+use deer_vla::policy::Policy;
+use deer_vla::units::Stamp;
+use ndarray::{Array, Array2, Array3, Array4, Dimension, Ix2, Ix3, Ix4};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+const TOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/toy_golden.safetensors");
+const TOLERANCE: f32 = 1e-4;
+
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn read() -> Self {
+        Self(std::fs::read(Path::new(GOLDEN)).unwrap())
+    }
+
+    fn array<D: Dimension>(&self, name: &str) -> Array<f32, D> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let view = tensors.tensor(name).unwrap_or_else(|_| panic!("no golden {name}"));
+        assert_eq!(view.dtype(), Dtype::F32, "{name}");
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        Array::from_shape_vec(view.shape(), values).unwrap().into_dimensionality().unwrap()
+    }
+
+    fn ids(&self, name: &str) -> Vec<i64> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let view = tensors.tensor(name).unwrap();
+        view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    /// The pictures `[N, H, W, 3]` (or one, `[H, W, 3]`) as frames.
+    fn frames(&self, name: &str) -> Vec<Frame> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        let view = tensors.tensor(name).unwrap();
+        let [.., height, width, 3] = *view.shape() else { panic!("{name} is no picture") };
+        let frame = |rgb: &[u8]| Frame {
+            stamp: Stamp(1),
+            width: width as u32,
+            height: height as u32,
+            rgb: rgb.to_vec(),
+        };
+        view.data().chunks_exact(height * width * 3).map(frame).collect()
+    }
+
+    fn instructions(&self) -> BTreeMap<usize, String> {
+        let (_, metadata) = SafeTensors::read_metadata(&self.0).unwrap();
+        let text = &metadata.metadata().as_ref().unwrap()["instructions"];
+        let map: BTreeMap<String, String> = serde_json::from_str(text).unwrap();
+        map.into_iter().map(|(step, text)| (step.parse().unwrap(), text)).collect()
+    }
+}
+
+fn engine(bundle: &Bundle, cap: usize) -> OrtEngine {
+    OrtEngine::load(bundle, cap, &Options::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn assert_close<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>, what: &str) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= TOLERANCE, "{what} is {worst} from PyTorch's");
+}
+
+#[test]
+fn pictures_become_the_tensors_that_pillow_makes() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let mut observer = Observer::new(&bundle).unwrap();
+    let picture = |name: &str| golden.frames(&format!("picture.{name}.rgb")).remove(0);
+    let (wide, gripper) = (picture("static_200x200"), picture("gripper_84x84"));
+    let tensors = observer.images([&wide, &gripper]).unwrap();
+    let uneven = observer.images([&picture("static_96x128"), &gripper]).unwrap();
+    for (found, name) in [(&tensors[0], "static_200x200"), (&tensors[1], "gripper_84x84"), (&uneven[0], "static_96x128")]
+    {
+        let expected: Array4<f32> = golden.array::<Ix4>(&format!("picture.{name}.tensor"));
+        assert_eq!(found.shape(), expected.shape(), "{name}");
+        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // One of 255 levels of a channel is at most 0.0154 after normalisation.
+        assert!(worst <= 0.016, "{name}: {worst}");
+        let mean = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).sum::<f32>() / found.len() as f32;
+        assert!(mean <= 1e-3, "{name}: {mean} on average, so the filter differs");
+    }
+}
+
+#[test]
+fn a_sentence_becomes_the_ids_that_the_tokenizers_library_makes() {
+    let golden = Golden::read();
+    let observer = Observer::new(&Bundle::open(TOY).unwrap()).unwrap();
+    assert_eq!(observer.ids(&golden.instructions()[&0]).unwrap(), golden.ids("text.ids"));
+}
+
+#[test]
+fn every_part_gives_what_pytorch_gives() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let mut engine = engine(&bundle, bundle.manifest.exits.len() - 1);
+    engine.embed(&golden.ids("embed.in.ids")).unwrap();
+    let image = |role: &str| golden.array::<Ix4>(&format!("vision.in.{role}"));
+    engine.vision(vec![image("static"), image("gripper")]).unwrap();
+    for k in 0..bundle.manifest.exits.len() {
+        let rows = engine.stage(k).unwrap();
+        let expected: Array2<f32> = golden.array::<Ix2>(&format!("stage_{k:02}.out.feature"));
+        assert_close(&rows.slice(ndarray::s![-1.., ..]).to_owned(), &expected, &format!("feature of exit {k}"));
+        if k == 0 {
+            let probe = golden.array::<Ix2>("stage_00.out.probe");
+            assert_close(&rows.slice(ndarray::s![..1, ..]).to_owned(), &probe, "probe");
+        }
+    }
+    let state = LstmState { h: golden.array::<Ix3>("head.in.h"), c: golden.array::<Ix3>("head.in.c") };
+    let actions = engine.head(golden.array::<Ix2>("head.in.feature").view(), &state).unwrap();
+    assert_close(&actions.arm, &golden.array::<Ix2>("head.out.arm"), "arm");
+    let gripper = Array2::from_shape_vec((2, 1), actions.gripper.clone()).unwrap();
+    assert_close(&gripper, &golden.array::<Ix2>("head.out.gripper"), "gripper");
+    let (h, c): (Array3<f32>, Array3<f32>) = (golden.array("head.out.h_next"), golden.array("head.out.c_next"));
+    assert_close(&actions.h, &h, "h_next");
+    assert_close(&actions.c, &c, "c_next");
+}
+
+#[test]
+fn forty_gated_steps_take_pytorchs_exits_and_actions() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let raw = RawConfig { bundle: TOY.into(), ..RawConfig::default() };
+    let settings = raw.check().unwrap().settings(&bundle).unwrap();
+    let mut observer = Observer::new(&bundle).unwrap();
+    let mut policy = Policy::new(engine(&bundle, settings.cap), &bundle.manifest, settings);
+    let (static_frames, gripper_frames) = (golden.frames("rollout.static"), golden.frames("rollout.gripper"));
+    let instructions = golden.instructions();
+    let exits = golden.ids("rollout.exit");
+    let (arm, open) = (golden.array::<Ix2>("rollout.arm"), golden.array::<Ix2>("rollout.gripper_open"));
+    let deltas = golden.array::<Ix2>("rollout.deltas");
+    for (t, frames) in static_frames.iter().zip(&gripper_frames).enumerate() {
+        if let Some(text) = instructions.get(&t) {
+            policy.start_epoch(&observer.ids(text).unwrap()).unwrap();
+        }
+        let images = observer.images([frames.0, frames.1]).unwrap();
+        let step = policy.step(images, &mut || Duration::ZERO).unwrap();
+        assert_eq!(step.exit as i64, exits[t], "exit at step {t}");
+        for (i, found) in step.arm.iter().enumerate() {
+            assert!((found - arm[[t, i]]).abs() <= TOLERANCE, "arm {i} at step {t}: {found} {}", arm[[t, i]]);
+        }
+        assert!((step.gripper - open[[t, 0]]).abs() <= TOLERANCE, "gripper at step {t}");
+        for (k, found) in step.deltas.iter().enumerate() {
+            assert!((found - deltas[[t, k]]).abs() <= TOLERANCE, "delta {k} at step {t}");
+        }
+    }
+    assert_close(&policy.state().h, &golden.array::<Ix3>("rollout.h"), "h after 40 steps");
+    assert_close(&policy.state().c, &golden.array::<Ix3>("rollout.c"), "c after 40 steps");
+    let visited: std::collections::BTreeSet<_> = exits.into_iter().collect();
+    assert!(visited.len() > 2, "a rollout that always takes the same exit proves little: {visited:?}");
+}
+
+#[test]
+fn stages_beyond_the_cap_are_not_loaded_and_come_when_the_cap_is_raised() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let mut engine = engine(&bundle, 1);
+    assert_eq!(engine.loaded(), 2);
+    engine.embed(&golden.ids("embed.in.ids")).unwrap();
+    let image = |role: &str| golden.array::<Ix4>(&format!("vision.in.{role}"));
+    engine.vision(vec![image("static"), image("gripper")]).unwrap();
+    let error = engine.stage(2).unwrap_err().to_string();
+    assert!(error.contains("stage 2") && error.contains("2 are loaded"), "{error}");
+    engine.load_to(2).unwrap();
+    for k in 0..2 {
+        engine.stage(k).unwrap();
+    }
+    assert_close(&engine.stage(2).unwrap(), &golden.array::<Ix2>("stage_02.out.feature"), "a stage loaded later");
+    engine.load_to(0).unwrap();
+    assert_eq!(engine.loaded(), 1);
+}
+
+/// A copy of the toy bundle whose manifest was changed by `change`.
+fn changed(change: impl Fn(&mut serde_json::Value)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(TOY).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.path().join("manifest.json");
+    let mut manifest = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn a_shape_that_disagrees_with_the_graph_is_refused_with_both() {
+    type Change = fn(&mut serde_json::Value);
+    let cases: [(Change, [&str; 3]); 4] = [
+        (|m| m["cameras"][0]["size"] = 32.into(), ["vision", "[1, 3, 32, 32]", "64"]),
+        (|m| m["cameras"][1]["role"] = "wrist".into(), ["vision", "wrist", "gripper"]),
+        (|m| m["lstm"]["hidden"] = 31.into(), ["head", "[4, 1, 31]", "32"]),
+        (|m| m["media"]["tokens"] = 17.into(), ["vision", "17", "16"]),
+    ];
+    for (change, words) in cases {
+        let folder = changed(change);
+        let bundle = Bundle::open(folder.path()).unwrap();
+        let Err(error) = OrtEngine::load(&bundle, 0, &Options::default()) else { panic!("{words:?} was accepted") };
+        let error = error.to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn thresholds_of_another_bundle_are_refused() {
+    let folder = changed(|m| m["name"] = "another".into());
+    let bundle = Bundle::open(folder.path()).unwrap();
+    let raw = RawConfig { bundle: folder.path().display().to_string(), ..RawConfig::default() };
+    let error = raw.check().unwrap().settings(&bundle).unwrap_err().to_string();
+    assert!(error.contains(&bundle.hash) && error.contains("solve them again"), "{error}");
+}
+
+#[test]
+fn the_whole_graph_gives_what_the_stages_in_turn_give() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let mut engine = engine(&bundle, 5);
+    engine.embed(&golden.ids("embed.in.ids")).unwrap();
+    let image = |role: &str| golden.array::<Ix4>(&format!("vision.in.{role}"));
+    engine.vision(vec![image("static"), image("gripper")]).unwrap();
+    let feature = engine.load_whole().unwrap().run().unwrap();
+    let expected = golden.array::<Ix2>("stage_05.out.feature");
+    assert_close(&Array2::from_shape_vec((1, feature.len()), feature).unwrap(), &expected, "whole");
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_refused_with_the_mend() {
+    let bundle = Bundle::open(TOY).unwrap();
+    let options = Options { provider: deer_vla::engine::ort::Provider::Cuda, ..Options::default() };
+    match OrtEngine::load(&bundle, 0, &options) {
+        // A machine with a GPU has nothing to refuse.
+        Ok(_) => (),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(error.contains("cuda") && error.contains("onnxruntime-gpu"), "{error}");
+        }
+    }
+}

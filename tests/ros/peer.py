@@ -1,0 +1,299 @@
+"""The rest of the robot as the node sees it: cameras, an operator and an arm, over real ROS 2.
+
+The one test module that names rclpy, which shares no code with the node. Nothing here sleeps: a test says what it
+waits for, and is told what it waited for in vain.
+"""
+
+import array
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from PIL import Image as Picture
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Bool, Float64MultiArray, String
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+SECOND = 1_000_000_000
+PERIOD = SECOND // 30
+RELIABLE = QoSProfile(depth=100)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One `~/decision`: its level, its sentence, and its values by name."""
+
+    level: int
+    name: str
+    hardware_id: str
+    message: str
+    values: dict[str, str]
+
+    def __getitem__(self, key: str) -> str:
+        return self.values[key]
+
+    @property
+    def acts(self) -> bool:
+        return self["verdict"] == "act"
+
+    def numbers(self, key: str) -> list[float]:
+        return [float(word) for word in self.values[key].split()]
+
+    @property
+    def stamp(self) -> int:
+        """Capture time of the static camera's frame, in nanoseconds; 0 where there was none."""
+        seconds, _, nanoseconds = self.values.get("stamp_static", "").partition(".")
+        return int(seconds or 0) * SECOND + int(nanoseconds or 0)
+
+
+class Peer:
+    """Publishes what the node hears and keeps what it says.
+
+    With `sim_time` the peer is the clock too: time stands still but for `tick`.
+    """
+
+    def __init__(
+        self,
+        domain: int,
+        *,
+        sim_time: bool,
+        dry_run: bool = False,
+        compressed: bool = False,
+        gripper_arrays: bool = False,
+        namespace: str = "",
+        remapped: dict[str, str] | None = None,
+    ):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node("peer", namespace=namespace or "/", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.dry_run = dry_run
+        self.compressed = compressed
+        self.now = 1000 * SECOND if sim_time else None
+
+        names = remapped or {}
+        image_type = CompressedImage if compressed else Image
+        self.static = self._publisher(image_type, names.get("static/image", "static/image"))
+        self.gripper = self._publisher(image_type, names.get("gripper/image", "gripper/image"))
+        self.instruction = self._publisher(String, "instruction")
+        self.estop = self._publisher(Bool, "estop")
+        self.clock = self._publisher(Clock, "/clock")
+
+        gripper_type = Float64MultiArray if gripper_arrays else JointTrajectory
+        self.twists = self.hear(TwistStamped, names.get("~/twist", "deer_vla/twist"))
+        self.gripper_commands = self.hear(gripper_type, "deer_vla/gripper", finger_positions)
+        self.decisions = self.hear(DiagnosticStatus, "deer_vla/decision", decision_from)
+        self.diagnostics = self.hear(DiagnosticArray, "/diagnostics")
+
+    def _publisher(self, message_type: type, topic: str):
+        return self.node.create_publisher(message_type, topic, RELIABLE)
+
+    def hear(self, message_type: type, topic: str, read: Callable = lambda message: message) -> list:
+        """A list that every message of a topic is appended to."""
+        heard = []
+        self.node.create_subscription(message_type, topic, lambda message: heard.append(read(message)), RELIABLE)
+        return heard
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def until(self, condition: Callable, what: str, patience: float = 30.0):
+        """Listens until the condition holds, and gives what it gave."""
+        end = time.monotonic() + patience
+        while not (result := condition()):
+            assert time.monotonic() < end, f"waited {patience:.0f} s in vain for {what}"
+            self.tick(0)
+            self.executor.spin_once(timeout_sec=0.05)
+        return result
+
+    def meet(self, alive: Callable[[], None]) -> None:
+        """Waits until the node hears and is heard: until it has answered a frame."""
+
+        def matched() -> bool:
+            alive()
+            publishers = [self.static, self.gripper, self.instruction, self.estop]
+            topics = [subscription.topic for subscription in self.node.subscriptions]
+            return all(p.get_subscription_count() for p in publishers) and all(map(self.node.count_publishers, topics))
+
+        self.until(matched, "the node on every topic")
+        # Each side may know of the other before the other knows of it, so the first frames may be lost.
+        black = np.zeros((32, 32, 3), np.uint8)
+        self.stream((black, black), lambda: self.decisions and (self.dry_run or self.twists), "an answer to a frame")
+
+    # The clock
+
+    def tick(self, nanoseconds: int = PERIOD) -> int:
+        """Moves the time on and publishes it; gives the time that it is then."""
+        if self.now is None:
+            return time.time_ns()
+        self.now += nanoseconds
+        self.clock.publish(Clock(clock=time_message(self.now)))
+        return self.now
+
+    # The cameras
+
+    def show(self, pictures: tuple[np.ndarray, np.ndarray], stamp: int) -> None:
+        """Publishes one picture of each camera, [H, W, 3] uint8 RGB, taken at `stamp`."""
+        for publisher, picture in zip((self.static, self.gripper), pictures, strict=True):
+            publisher.publish(jpeg_message(picture, stamp) if self.compressed else image_message(picture, stamp))
+
+    def stream(self, pictures: tuple[np.ndarray, np.ndarray], condition: Callable, what: str):
+        """Shows pictures over and over until the condition holds, as a camera does."""
+
+        def shown_in_vain():
+            self.show(pictures, self.tick())
+            return condition()
+
+        return self.until(shown_in_vain, what)
+
+    def step(self, pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Decision, TwistStamped | None]:
+        """Shows pictures taken now and waits for the whole answer: an act moves, a hold does not.
+
+        A dry run answers with a decision alone.
+        """
+        heard = len(self.twists)
+        stamp = self.tick()
+        self.show(pictures, stamp)
+
+        def about_them() -> Decision | None:
+            return next((d for d in reversed(self.decisions) if d.stamp == stamp), None)
+
+        decision = self.until(about_them, f"the decision about the frames of {stamp}")
+        if self.dry_run:
+            return decision, None
+
+        def answering() -> TwistStamped | None:
+            return next((t for t in self.twists[heard:] if is_zero(t) != decision.acts), None)
+
+        return decision, self.until(answering, f"the twist of {decision['verdict']}: {decision.message}")
+
+    def decide(self, pictures: tuple[np.ndarray, np.ndarray]) -> Decision:
+        return self.step(pictures)[0]
+
+    # The operator
+
+    def say(self, text: str) -> None:
+        self.instruction.publish(String(data=text))
+
+    def begin(self, text: str, pictures: tuple[np.ndarray, np.ndarray]) -> Decision:
+        """Gives an instruction and shows the pictures until it is followed; gives the first decision of its epoch."""
+        self.say(text)
+        for _ in range(100):
+            decision = self.decide(pictures)
+            if decision["instruction"] == text:
+                return decision
+        raise AssertionError(f"the instruction {text!r} was never followed")
+
+    def stop(self, stopped: bool) -> None:
+        self.estop.publish(Bool(data=stopped))
+
+    def call(self, service: str, request):
+        kinds = {SetBool.Request: SetBool, Trigger.Request: Trigger}
+        kinds |= {SetParameters.Request: SetParameters, GetParameters.Request: GetParameters}
+        client = self.node.create_client(kinds[type(request)], f"deer_vla/{service}")
+        self.until(client.service_is_ready, f"the service {service}")
+        future = client.call_async(request)
+        self.until(future.done, f"the answer of {service}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def enable(self, enabled: bool = True):
+        return self.call("enable", SetBool.Request(data=enabled))
+
+    def trigger(self, service: str):
+        return self.call(service, Trigger.Request())
+
+    def set_parameters(self, **values) -> list[str]:
+        """Sets parameters (`__` for a dot in their names); gives the reason of each refusal."""
+        parameters = [Parameter(n.replace("__", "."), value=v).to_parameter_msg() for n, v in values.items()]
+        results = self.call("set_parameters", SetParameters.Request(parameters=parameters)).results
+        return [result.reason or "refused" for result in results if not result.successful]
+
+    def parameter(self, name: str):
+        values = self.call("get_parameters", GetParameters.Request(names=[name])).values
+        return rclpy.parameter.parameter_value_to_python(values[0])
+
+    # The arm
+
+    def until_still(self) -> TwistStamped:
+        """Waits for a zero twist newer than everything heard so far."""
+        heard = len(self.twists)
+        return self.until(lambda: next((t for t in self.twists[heard:] if is_zero(t)), None), "a zero twist")
+
+    def until_reported(self, words: Sequence[str]) -> DiagnosticStatus:
+        """Waits for a diagnostic of at least a warning that holds all the words."""
+
+        def found():
+            for message in self.diagnostics:
+                for status in message.status:
+                    said = " ".join([status.name, status.message, *(v.value for v in status.values)])
+                    if status.level != DiagnosticStatus.OK and all(word in said for word in words):
+                        return status
+            return None
+
+        return self.until(found, f"a diagnostic with {', '.join(words)}")
+
+
+def decision_from(status: DiagnosticStatus) -> Decision:
+    values = {value.key: value.value for value in status.values}
+    return Decision(status.level[0], status.name, status.hardware_id, status.message, values)
+
+
+def finger_positions(message: JointTrajectory | Float64MultiArray) -> tuple[list[str], list[float]]:
+    """The joints' names (none in an array) and their positions."""
+    if isinstance(message, Float64MultiArray):
+        return [], list(message.data)
+    (point,) = message.points
+    return list(message.joint_names), list(point.positions)
+
+
+def time_message(nanoseconds: int) -> Time:
+    return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
+
+
+def nanoseconds_of(stamp: Time) -> int:
+    return stamp.sec * SECOND + stamp.nanosec
+
+
+def image_message(picture: np.ndarray, stamp: int, encoding: str = "rgb8", padding: int = 0) -> Image:
+    """[H, W, C] uint8 as an Image whose rows end in `padding` bytes that mean nothing."""
+    height, width = picture.shape[:2]
+    rows = np.pad(picture.reshape(height, -1), ((0, 0), (0, padding)), constant_values=0xEE)
+    message = Image(height=height, width=width, encoding=encoding, step=rows.shape[1])
+    message.header.stamp = time_message(stamp)
+    message.data = array.array("B", rows.tobytes())
+    return message
+
+
+def jpeg_message(picture: np.ndarray, stamp: int) -> CompressedImage:
+    file = io.BytesIO()
+    Picture.fromarray(picture).save(file, "JPEG", quality=95)
+    message = CompressedImage(format="jpeg")
+    message.header.stamp = time_message(stamp)
+    message.data = array.array("B", file.getvalue())
+    return message
+
+
+def numbers_of(twist: TwistStamped) -> list[float]:
+    """Linear (m/s) and angular (rad/s) velocity: six numbers."""
+    linear, angular = twist.twist.linear, twist.twist.angular
+    return [linear.x, linear.y, linear.z, angular.x, angular.y, angular.z]
+
+
+def is_zero(twist: TwistStamped) -> bool:
+    return not any(numbers_of(twist))

@@ -1,0 +1,104 @@
+"""Pictures in: what is read, and that what is not read is refused without stopping the node."""
+
+import numpy as np
+import pytest
+from peer import Peer, image_message, is_zero
+from sensor_msgs.msg import CompressedImage, Image
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_pictures_become_commands_in_real_time(pair, pictures, transport):
+    """With the parameters that ship: best-effort images, the age of every frame checked."""
+    _, peer = pair(
+        use_sim_time=False,
+        image_qos="sensor_data",
+        max_frame_age=1.0,
+        static__transport=transport,
+        gripper_camera__transport=transport,
+    )
+    peer.say("push the button")
+    peer.stream(pictures, lambda: not all(map(is_zero, peer.twists)), "a twist that moves")
+
+
+def as_encoding(picture: np.ndarray, encoding: str) -> np.ndarray:
+    """The same grey picture in another byte order."""
+    if encoding == "mono8":
+        return picture[..., :1]
+    ordered = picture[..., ::-1] if encoding.startswith("bgr") else picture
+    return np.concatenate([ordered, np.full_like(picture[..., :1], 255)], axis=-1) if "a8" in encoding else ordered
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_every_encoding_and_row_padding_gives_the_same_action(pair, pictures, grey):
+    _, peer = pair()
+    if grey:
+        pictures = tuple(np.repeat(picture[..., :1], 3, axis=-1) for picture in pictures)
+    expected = peer.begin("push the button", pictures)["arm"]
+    for encoding in ["mono8", "rgb8"] if grey else ["rgb8", "bgr8", "rgba8", "bgra8"]:
+        assert peer.trigger("reset").success
+        stamp, heard = peer.tick(), len(peer.decisions)
+        for publisher, picture in zip((peer.static, peer.gripper), pictures, strict=True):
+            publisher.publish(image_message(as_encoding(picture, encoding), stamp, encoding, padding=7))
+        decision = peer.until(lambda: peer.decisions[heard:], f"a decision about {encoding}")[0]  # noqa: B023
+        assert decision["arm"] == expected, encoding
+
+
+def one_pixel(peer: Peer) -> Image:
+    return image_message(np.zeros((1, 1, 3), np.uint8), peer.tick())
+
+
+def unknown_encoding(peer: Peer) -> Image:
+    return image_message(np.zeros((200, 200, 2), np.uint8), peer.tick(), "yuv422")
+
+
+def truncated(peer: Peer) -> Image:
+    message = image_message(np.zeros((200, 200, 3), np.uint8), peer.tick())
+    message.data = message.data[:-1]
+    return message
+
+
+def hundred_megabytes(peer: Peer) -> Image:
+    return image_message(np.zeros((5000, 6700, 3), np.uint8), peer.tick())
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (one_pixel, ["static", "1x1"]),
+        (unknown_encoding, ["static", "yuv422"]),
+        (truncated, ["static", "119999", "120000"]),
+        (hundred_megabytes, ["static", "6700x5000"]),
+    ],
+)
+def test_an_unreadable_image_is_refused_and_the_next_good_one_is_used(pair, pictures, bad, words):
+    policy, peer = pair()
+    peer.begin("push the button", pictures)
+    peer.static.publish(bad(peer))
+    peer.until_reported(words)
+    policy.check()
+    decision, twist = peer.step(pictures)
+    assert decision.acts and not is_zero(twist)
+
+
+def test_a_broken_jpeg_is_refused_and_the_next_good_one_is_used(pair, pictures):
+    policy, peer = pair(static__transport="compressed", gripper_camera__transport="compressed")
+    peer.begin("push the button", pictures)
+    broken = CompressedImage(format="jpeg", data=b"\xff\xd8\xff\xe0 and no more")
+    broken.header.stamp.sec = peer.tick() // 10**9
+    peer.static.publish(broken)
+    peer.until_reported(["static", "jpeg"])
+    policy.check()
+    assert peer.decide(pictures).acts
+
+
+def test_the_newest_picture_wins(pair, pictures):
+    """However many frames come at once, the last is answered, and none twice or out of order."""
+    _, peer = pair()
+    peer.begin("push the button", pictures)
+    heard = len(peer.decisions)
+    for _ in range(90):
+        last = peer.tick()
+        peer.show(pictures, last)
+    peer.until(lambda: peer.decisions[-1].stamp == last, "the decision about the last frame")
+    stamps = [decision.stamp for decision in peer.decisions[heard:]]
+    assert stamps == sorted(set(stamps)) and stamps[-1] == last
