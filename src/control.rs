@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
+use crate::answer::{Answer, Identity};
 use crate::bundle::{Action, Bundle};
 use crate::engine::{Engine, EngineError};
 use crate::frame::Frame;
 use crate::observe::{ObserveError, Observer};
 use crate::policy::{Policy, PolicyError, Settings, Step};
 use crate::safety::{Arming, Guard, Hold, Refused, Verdict};
-use crate::shaper::{self, Grip, Gripper, Twist};
+use crate::shaper::{self, Gripper, Twist};
 use crate::units::Stamp;
 
 /// An action is over after its control period; this many periods after it, an arm that got no other is told to stand.
@@ -44,49 +43,6 @@ struct Camera {
     role: String,
     frame: Option<Frame>,
     used: bool,
-}
-
-/// What decides: printed with every decision.
-#[derive(Debug, Clone, Serialize)]
-pub struct Identity {
-    /// The bundle's name.
-    pub bundle: String,
-    /// SHA-256 of its manifest.
-    pub bundle_sha256: String,
-    /// What computes.
-    pub provider: String,
-}
-
-/// What the robot is told, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct Answer {
-    /// When, on the robot's clock.
-    pub stamp: Stamp,
-    /// What became of the step.
-    pub verdict: Verdict,
-    /// Why, for people; empty when it acts.
-    pub message: String,
-    /// Counts instructions; 0 before the first.
-    pub epoch: u64,
-    /// Counts the network's steps within the epoch.
-    pub step: u64,
-    /// The sentence.
-    pub instruction: String,
-    /// Camera roles and when their pictures were taken.
-    pub frames: Vec<(String, Option<Stamp>)>,
-    /// What the network decided, where it was asked.
-    pub decision: Option<Step>,
-    /// The velocity to command: zero on hold.
-    pub twist: Twist,
-    /// The gripper command, where it changes.
-    pub grip: Option<Grip>,
-    /// Dimensions that were cut to the network's range.
-    pub clips: Vec<String>,
-    /// From the start of the step to here, in milliseconds.
-    pub total_ms: f64,
-    /// What decided.
-    #[serde(flatten)]
-    pub identity: Identity,
 }
 
 /// Why an instruction was not taken up.

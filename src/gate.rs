@@ -59,6 +59,17 @@ pub enum Reason {
     Anytime,
 }
 
+impl Reason {
+    /// Its published name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Cap => "cap",
+            Self::Anytime => "anytime",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,7 @@ pub mod gate;
 pub mod policy;
 pub mod thresholds;
 // What goes out.
+pub mod answer;
 pub mod safety;
 pub mod shaper;
 // All of it together, and what a user may set.

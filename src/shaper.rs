@@ -27,6 +27,16 @@ pub enum Grip {
     Closed,
 }
 
+impl Grip {
+    /// Its published name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// The velocity that carries out `arm` (six outputs, cut to -1..1) in one control period, and the names of the
 /// dimensions that were cut.
 pub fn twist(action: &Action, arm: &[f32; 6]) -> (Twist, Vec<String>) {

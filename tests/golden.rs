@@ -45,12 +45,8 @@ impl Golden {
         let tensors = SafeTensors::deserialize(&self.0).unwrap();
         let view = tensors.tensor(name).unwrap();
         let [.., height, width, 3] = *view.shape() else { panic!("{name} is no picture") };
-        let frame = |rgb: &[u8]| Frame {
-            stamp: Stamp(1),
-            width: width as u32,
-            height: height as u32,
-            rgb: rgb.to_vec(),
-        };
+        let frame =
+            |rgb: &[u8]| Frame { stamp: Stamp(1), width: width as u32, height: height as u32, rgb: rgb.to_vec() };
         view.data().chunks_exact(height * width * 3).map(frame).collect()
     }
 
@@ -81,7 +77,8 @@ fn pictures_become_the_tensors_that_pillow_makes() {
     let (wide, gripper) = (picture("static_200x200"), picture("gripper_84x84"));
     let tensors = observer.images([&wide, &gripper]).unwrap();
     let uneven = observer.images([&picture("static_96x128"), &gripper]).unwrap();
-    for (found, name) in [(&tensors[0], "static_200x200"), (&tensors[1], "gripper_84x84"), (&uneven[0], "static_96x128")]
+    for (found, name) in
+        [(&tensors[0], "static_200x200"), (&tensors[1], "gripper_84x84"), (&uneven[0], "static_96x128")]
     {
         let expected: Array4<f32> = golden.array::<Ix4>(&format!("picture.{name}.tensor"));
         assert_eq!(found.shape(), expected.shape(), "{name}");

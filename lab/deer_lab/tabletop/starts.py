@@ -5,12 +5,14 @@ import dataclasses
 import numpy as np
 
 from deer_lab.tabletop import expert
+from deer_lab.tabletop.action import OPEN
 from deer_lab.tabletop.scene import BLOCKS
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.world import InitialState, World
 
 MAX_STEPS = 160  # control periods until an attempt of the expert counts as failed
 TRIES = 200
+RETREAT_STEPS = 6  # upwards, 2 cm each
 # What has to be done first, by the expert, so that the task can begin; "lift" is any block from the table.
 BEFORE = {
     "place_in_slider": ("lift",),
@@ -83,6 +85,9 @@ def begin(world: World, task: str, rng: np.random.Generator) -> InitialState:
                 first = str(rng.choice(lifts))
             if not TASKS[first].possible(world.state()) or not do(world, first):
                 break
+            if first == "stack_block":
+                for _ in range(RETREAT_STEPS):
+                    world.step(np.array([0, 0, 1, 0, 0, 0, OPEN]))
         if TASKS[task].possible(world.state()):
             return initial
     raise RuntimeError(f"no state found where {task} can begin")

@@ -1,0 +1,94 @@
+//! What the robot is told, and why: one record for the node's `~/decision`, for `deer_vla replay` and for reports.
+
+use serde::Serialize;
+
+use crate::policy::Step;
+use crate::safety::Verdict;
+use crate::shaper::{Grip, Twist};
+use crate::units::Stamp;
+
+/// What decides: printed with every decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct Identity {
+    /// The bundle's name.
+    pub bundle: String,
+    /// SHA-256 of its manifest.
+    pub bundle_sha256: String,
+    /// What computes.
+    pub provider: String,
+}
+
+/// What the robot is told, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// When, on the robot's clock.
+    pub stamp: Stamp,
+    /// What became of the step.
+    pub verdict: Verdict,
+    /// Why, for people; empty when it acts.
+    pub message: String,
+    /// Counts instructions; 0 before the first.
+    pub epoch: u64,
+    /// Counts the network's steps within the epoch.
+    pub step: u64,
+    /// The sentence.
+    pub instruction: String,
+    /// Camera roles and when their pictures were taken.
+    pub frames: Vec<(String, Option<Stamp>)>,
+    /// What the network decided, where it was asked.
+    pub decision: Option<Step>,
+    /// The velocity to command: zero on hold.
+    pub twist: Twist,
+    /// The gripper command, where it changes.
+    pub grip: Option<Grip>,
+    /// Dimensions that were cut to the network's range.
+    pub clips: Vec<String>,
+    /// From the start of the step to here, in milliseconds.
+    pub total_ms: f64,
+    /// What decided.
+    #[serde(flatten)]
+    pub identity: Identity,
+}
+
+impl Answer {
+    /// The record as names and texts, for a message that carries nothing else. Lists are separated by blanks; what is
+    /// not there is left out.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
+        put("stamp", self.stamp.to_string());
+        put("verdict", self.verdict.as_str().to_owned());
+        put("epoch", self.epoch.to_string());
+        put("step", self.step.to_string());
+        put("instruction", self.instruction.clone());
+        for (role, stamp) in &self.frames {
+            put(&format!("stamp_{role}"), stamp.map_or_else(String::new, |stamp| stamp.to_string()));
+        }
+        if let Some(step) = &self.decision {
+            put("exit", step.exit.to_string());
+            put("layer", step.layer.to_string());
+            put("reason", step.reason.as_str().to_owned());
+            put("deltas", list(&step.deltas));
+            put("thresholds", list(&step.thresholds));
+            put("arm", list(step.arm));
+            put("gripper", step.gripper.to_string());
+            put("vision_ms", format!("{:.3}", step.timing.vision_ms));
+            put("stage_ms", list(step.timing.stage_ms.iter().map(|ms| format!("{ms:.3}"))));
+            put("head_ms", format!("{:.3}", step.timing.head_ms));
+        }
+        put("twist", list(self.twist.linear.iter().chain(&self.twist.angular)));
+        if let Some(grip) = self.grip {
+            put("grip", grip.as_str().to_owned());
+        }
+        put("clips", self.clips.join(" "));
+        put("total_ms", format!("{:.3}", self.total_ms));
+        put("bundle", self.identity.bundle.clone());
+        put("bundle_sha256", self.identity.bundle_sha256.clone());
+        put("provider", self.identity.provider.clone());
+        fields
+    }
+}
+
+fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(" ")
+}
