@@ -6,15 +6,17 @@ It starts as a dry run: decisions are published, commands are not. What an argum
 `params_file` says; everything that is no matter of the deployment stands in that file alone.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from launch import LaunchDescription
+
 SHARE = FindPackageShare("deer_vla")
 TRUTH = ["true", "false"]
+LOG_LEVELS = ["debug", "info", "warn", "error"]
 
 
 def generate_launch_description():
@@ -26,9 +28,7 @@ def generate_launch_description():
                 description="parameters of the policy",
             ),
             DeclareLaunchArgument(
-                "bundle",
-                default_value=PathJoinSubstitution([SHARE, "models", "toy"]),
-                description="folder of the model bundle",
+                "bundle", default_value="toy", description="folder of a model bundle, or the name of one that ships"
             ),
             DeclareLaunchArgument(
                 "provider",
@@ -52,7 +52,9 @@ def generate_launch_description():
                 description="what the cameras publish: Image (raw) or CompressedImage",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of the policy"),
-            DeclareLaunchArgument("static_image", default_value="static/image", description="topic of the fixed camera"),
+            DeclareLaunchArgument(
+                "static_image", default_value="static/image", description="topic of the fixed camera"
+            ),
             DeclareLaunchArgument(
                 "gripper_image", default_value="gripper/image", description="topic of the camera at the gripper"
             ),
@@ -60,7 +62,7 @@ def generate_launch_description():
             DeclareLaunchArgument("twist", default_value="~/twist", description="topic of the arm's command"),
             DeclareLaunchArgument("gripper", default_value="~/gripper", description="topic of the gripper's command"),
             DeclareLaunchArgument(
-                "log_level", default_value="info", choices=["debug", "info", "warn", "error"], description="how much is said"
+                "log_level", default_value="info", choices=LOG_LEVELS, description="how much is said"
             ),
             Node(
                 package="deer_vla",
@@ -76,8 +78,7 @@ def generate_launch_description():
                         "dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool),
                         "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
                         "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
-                        "static.transport": ParameterValue(LaunchConfiguration("transport"), value_type=str),
-                        "gripper_camera.transport": ParameterValue(LaunchConfiguration("transport"), value_type=str),
+                        "images.transport": ParameterValue(LaunchConfiguration("transport"), value_type=str),
                     },
                 ],
                 remappings=[

@@ -6,12 +6,13 @@ In lock-step the world waits for every command before it moves on, so that a run
 it runs in real time. Every argument of robot.launch.py may be given too.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 SHARE = FindPackageShare("deer_vla")
 
@@ -27,6 +28,7 @@ def generate_launch_description():
                 default_value=PathJoinSubstitution([SHARE, "config", "sim.yaml"]),
                 description="parameters of the world",
             ),
+            DeclareLaunchArgument("record", default_value="", description="file .gif or .webp for a film of the run"),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of world and policy"),
             # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
             Node(
@@ -37,7 +39,10 @@ def generate_launch_description():
                 output="screen",
                 parameters=[
                     LaunchConfiguration("world_params_file"),
-                    {"lock_step": ParameterValue(LaunchConfiguration("lock_step"), value_type=bool)},
+                    {
+                        "lock_step": ParameterValue(LaunchConfiguration("lock_step"), value_type=bool),
+                        "record": ParameterValue(LaunchConfiguration("record"), value_type=str),
+                    },
                 ],
                 remappings=[("twist", "deer_vla/twist"), ("gripper", "deer_vla/gripper")],
             ),

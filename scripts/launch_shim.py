@@ -109,8 +109,9 @@ def visit(path):
 
 
 def run():
-    """Runs every command until one ends or a signal comes, then ends the others; returns the first bad exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Runs every command until one ends or a signal comes, then ends the others; gives 1 where one ended badly."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     children = [subprocess.Popen(command, start_new_session=True) for command in commands]
     try:
         while all(child.poll() is None for child in children):
@@ -123,10 +124,13 @@ def run():
             child.send_signal(signal.SIGINT)
     for child in children:
         try:
-            child.wait(timeout=10)
+            child.wait(timeout=30)
         except subprocess.TimeoutExpired:
             child.kill()
-    return next((abs(child.wait()) for child in children if child.wait()), 0)
+    died = [child for child in children if child.wait() != 0]
+    for child in died:
+        print(f"launch_shim: process has died: exit code {child.returncode}, {' '.join(child.args)}", file=sys.stderr)
+    return 1 if died else 0
 
 
 def main(arguments):

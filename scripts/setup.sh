@@ -19,8 +19,10 @@ environment() {
 
 "$root/scripts/system.sh" && "$root/scripts/underlay.sh" || return
 if [[ -z ${AMENT_PREFIX_PATH-} ]]; then
+    # shellcheck source=/dev/null
     . "$root/.deps/underlay/setup.sh"
 fi
 environment "$root/.deps/python" --editable "$root/lab[ros,sim]" onnxruntime onnx rosbags pytest ruff \
     colcon-bash colcon-core colcon-metadata colcon-ros-cargo || return
+# shellcheck source=/dev/null
 . "$root/.deps/python/bin/activate"

@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineError};
 use crate::frame::Frame;
 use crate::observe::{ObserveError, Observer};
 use crate::policy::{Policy, PolicyError, Settings, Step};
-use crate::safety::{Arming, Guard, Hold, Refused, Verdict};
+use crate::safety::{Arming, Guard, Hold, Refused, State, Verdict};
 use crate::shaper::{self, Gripper, Twist};
 use crate::units::Stamp;
 
@@ -146,6 +146,16 @@ impl<E: Engine> Control<E> {
     /// The arming state, for requests that concern nothing else.
     pub fn arming(&mut self) -> &mut Arming {
         &mut self.arming
+    }
+
+    /// Counts instructions and resets; 0 before the first.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether motion is enabled.
+    pub fn armed(&self) -> bool {
+        *self.arming.state() == State::Active
     }
 
     /// What is set now.

@@ -28,3 +28,8 @@ pub mod shaper;
 // All of it together, and what a user may set.
 pub mod config;
 pub mod control;
+// Files: recordings in and out, and what they show.
+pub mod bag;
+pub mod report;
+#[cfg(feature = "ros")]
+pub mod ros;

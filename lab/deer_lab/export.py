@@ -6,6 +6,8 @@ the largest part and not of the model. Nothing stands under the final name until
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import shutil
 import tempfile
@@ -23,14 +25,19 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from deer_lab.config import PolicyConfig
 from deer_lab.manifest import About, Part, write_manifest
-from deer_lab.model import PolicyConfig, make_part, part_names
+from deer_lab.model import make_part, part_names
 from deer_lab.whole import merge_stages
 
 OPSET = 20
 TOLERANCE = 1e-4  # largest difference from PyTorch; relative to the largest output where that exceeds 1
 MAX_ROWS = 16  # candidates in one call of the head
 Sample = dict[str, Tensor]
+
+# both warn of what they skip, and nothing they skip is needed here: check_graph has the last word
+for chatty in ("torch.onnx", "onnxscript"):
+    logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
 class ExportError(Exception):
@@ -75,6 +82,9 @@ def export_bundle(
 
     Raises ExportError where ONNX Runtime and PyTorch disagree by more than TOLERANCE.
     """
+    if not 1 < about.macs_tokens <= config.max_tokens:
+        raise ExportError(f"macs_tokens is {about.macs_tokens}: give 2 to {config.max_tokens} (the longest prompt)")
+    # two, so that the axes which vary are seen to vary
     samples = [first_inputs(config, about.macs_tokens, rows=1), first_inputs(config, 1, rows=2)]
     parts: dict[str, Part] = {}
     for name in part_names(config):
@@ -89,6 +99,7 @@ def export_bundle(
         )
         outputs = [run_part(module, names, sample) for sample in samples]
         del module
+        gc.collect()  # the exporter leaves cycles that hold the weights
         check_graph(path, names.inputs, samples, outputs)
         for sample, output in zip(samples, outputs):
             advance(sample, name, output)
@@ -129,7 +140,9 @@ def run_part(module: nn.Module, names: Signature, sample: Sample) -> Sample:
 
 def write_graph(module: nn.Module, names: Signature, sample: Sample, path: Path) -> None:
     """X.onnx with the graph and X.data with its weights; neither says when, where or with which version it was made."""
-    axes = {name: {axis: torch.export.Dim(label, min=1, max=most)} for name, (axis, label, most) in names.dynamic.items()}
+    axes = {
+        name: {axis: torch.export.Dim(label, min=1, max=most)} for name, (axis, label, most) in names.dynamic.items()
+    }
     program = torch.onnx.export(
         module,
         tuple(sample[name] for name in names.inputs),
@@ -206,7 +219,7 @@ def export_whole(parts: dict[str, Part], samples: list[Sample], folder: Path) ->
 def replacing(out: Path) -> Iterator[Path]:
     """A new folder that takes the place of the bundle `out` when the block ends well; READMEs in `out` are kept."""
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise ExportError(f"{out} holds files but no manifest.json, so it is not a bundle: empty it or name another folder")
+        raise ExportError(f"{out} holds files but no manifest.json, so it is no bundle: empty it or name another")
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:

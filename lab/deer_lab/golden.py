@@ -1,7 +1,8 @@
 """tests/data/toy_golden.safetensors: what PyTorch gives, for the engine to reproduce.
 
-    picture.{static_200x200,gripper_84x84,static_96x128}.rgb      uint8 (height, width, 3), as a camera gives it
-                                          ….tensor   (1, 3, S, S), as the named camera's rule prepares it
+    picture.{static_200x200,gripper_84x84,static_96x128}.rgb   uint8 (height, width, 3), as a camera gives it;
+                                                     the first two smooth, the third with edges
+    picture.….tensor (1, 3, S, S)                    the same as the named camera's rule prepares it
     text.ids (1, T) int64                            of the rollout's first instruction, the template around it
     {vision,embed,stage_00,…,head}.in.* and .out.*   every tensor of a part by its name in the graph;
                                                      the head has two rows: probe, then exit 0
@@ -33,7 +34,8 @@ from deer_lab.reference import GatedPolicy, Step, preprocess
 STEPS = 40
 CHANGE_AT = 20  # step before which the instruction changes
 MARGIN = 1e-4  # no delta of the rollout is nearer to its threshold, so rounding cannot change an exit
-SHAPES = (("static", 200, 200), ("gripper", 84, 84), ("static", 96, 128))  # camera, height, width
+SMOOTH = (("static", 200, 200), ("gripper", 84, 84))  # camera, height, width
+EDGED = (("static", 96, 128),)
 Pictures = Callable[[int, int, int, int], np.ndarray]  # count, seed, height, width -> uint8 frames
 
 
@@ -50,25 +52,32 @@ def write_golden(
 
     Raises ValueError where a delta stands so near to its threshold that rounding could change an exit.
     """
-    tensors = picture_tensors(policy, pictures, seed)
-    prompt = ids(instructions[0])
-    tensors["text.ids"] = prompt
-    tensors |= part_tensors(policy, prompt, tensors)
-    steps, rollout = rollout_tensors(GatedPolicy(policy, thresholds), [ids(text) for text in instructions], pictures, seed)
+    prompts = [ids(text) for text in instructions]
+    tensors = {"text.ids": prompts[0], **picture_tensors(policy, pictures, seed)}
+    tensors |= part_tensors(policy, prompts[0], tensors)
+    steps, rollout = rollout_tensors(GatedPolicy(policy, thresholds), prompts, pictures, seed)
     tensors |= rollout
     path.parent.mkdir(parents=True, exist_ok=True)
     given = json.dumps({"0": instructions[0], str(CHANGE_AT): instructions[1]})
     # one entry of metadata only: the library writes several in an order that changes from run to run
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"instructions": given})
+    path.chmod(0o644)  # the library lets only its owner read it
     return steps
+
+
+def waves(height: int, width: int) -> np.ndarray:
+    """A picture without edges: uint8 (height, width, 3)."""
+    y, x = np.meshgrid(np.linspace(0, 2, height), np.linspace(0, 3, width), indexing="ij")
+    return (127.5 + 120 * np.sin(np.stack([2 * x + y, x - 2 * y, 3 * x * y], axis=-1))).astype(np.uint8)
 
 
 def picture_tensors(policy: Policy, pictures: Pictures, seed: int) -> dict[str, Tensor]:
     cameras = {camera.role: camera for camera in policy.config.cameras}
+    shown = [(role, waves(height, width)) for role, height, width in SMOOTH]
+    shown += [(role, pictures(1, seed + height, height, width)[0]) for role, height, width in EDGED]
     tensors = {}
-    for role, height, width in SHAPES:
-        picture = pictures(1, seed + height, height, width)[0]
-        name = f"picture.{role}_{height}x{width}"
+    for role, picture in shown:
+        name = f"picture.{role}_{picture.shape[0]}x{picture.shape[1]}"
         tensors[f"{name}.rgb"] = torch.from_numpy(picture)
         tensors[f"{name}.tensor"] = preprocess(picture, cameras[role])
     return tensors
@@ -78,11 +87,10 @@ def picture_tensors(policy: Policy, pictures: Pictures, seed: int) -> dict[str, 
 def part_tensors(policy: Policy, prompt: Tensor, pictures: dict[str, Tensor]) -> dict[str, Tensor]:
     """Every part once, fed in turn as in a step."""
     random = torch.Generator().manual_seed(0)
-    sample = {camera.role: torch.empty(0) for camera in policy.config.cameras}
-    for role, height, width in SHAPES[:2]:
-        sample[role] = pictures[f"picture.{role}_{height}x{width}.tensor"]
-    sample |= {"ids": prompt}
-    sample |= {name: torch.rand(state.shape, generator=random) - 0.5 for name, state in zip("hc", policy.initial_state())}
+    sample = {role: pictures[f"picture.{role}_{height}x{width}.tensor"] for role, height, width in SMOOTH}
+    sample["ids"] = prompt
+    for name, cleared in zip("hc", policy.initial_state()):
+        sample[name] = torch.rand(cleared.shape, generator=random) - 0.5
     tensors: dict[str, Tensor] = {}
     for name in part_names(policy.config):
         names = signature(policy.config, name)

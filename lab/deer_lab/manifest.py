@@ -1,4 +1,4 @@
-"""manifest.json of a bundle, schema 1. The reader is `deer_vla`'s `bundle` module; the fields are explained in models/README.md."""
+"""manifest.json and thresholds.json of a bundle, schema 1; models/README.md explains the fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deer_lab.model import Camera, PolicyConfig
+from deer_lab.config import Camera, PolicyConfig
 
 SCHEMA = 1
 UNLISTED = ("manifest.json", "calibration.json", "thresholds.json")  # may change without a new model

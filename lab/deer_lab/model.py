@@ -9,7 +9,8 @@
 Letters in shape comments: B batch, T prompt tokens, M media tokens, D media width, W decoder width,
 N rows of the head, L LSTM layers, H LSTM width, S picture side.
 
-Where parameters of a DeeR checkpoint go (its keys without the leading `module.`; `i` is the layer, `k` its stage):
+Where parameters of a DeeR checkpoint go (its keys without the leading `module.`; `i` is the layer in the network,
+`k` its stage). The frozen CLIP is not among them: vision.encoders.0.clip has the names of transformers' CLIP.
 
     perceiver.{latents,norm}                            vision.resamplers.0.{latents,norm}
     perceiver.layers.{n}.{0,1}                          vision.resamplers.0.layers.{n}.{attention,feed_forward}
@@ -25,105 +26,12 @@ Where parameters of a DeeR checkpoint go (its keys without the leading `module.`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-ARM_DIMS = 6
-
-
-@dataclass(frozen=True)
-class Camera:
-    """One picture the policy sees: `size` x `size` RGB, normalised per channel."""
-
-    role: str
-    size: int
-    mean: tuple[float, float, float] = CLIP_MEAN
-    std: tuple[float, float, float] = CLIP_STD
-
-
-@dataclass(frozen=True)
-class ClipConfig:
-    """CLIP's vision transformer (defaults: OpenAI ViT-L/14); pictures of `size` give (size / patch)^2 tokens."""
-
-    width: int = 1024
-    layers: int = 24
-    heads: int = 16
-    patch: int = 14
-
-
-@dataclass(frozen=True)
-class ConvConfig:
-    """A convolutional stem: a `patch` x `patch` convolution, then one 3x3 of stride 2 per further entry of `channels`."""
-
-    width: int
-    channels: tuple[int, ...]
-    patch: int = 4
-
-
-@dataclass(frozen=True)
-class ResamplerConfig:
-    latents: int = 64
-    depth: int = 6
-    heads: int = 8
-    head_width: int = 64
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """MPT blocks with a gated cross-attention before every `cross_every`-th of them."""
-
-    width: int
-    heads: int
-    exits: tuple[int, ...]  # 0-based layer of each exit; the last one is the last layer
-    cross_every: int = 1
-    cross_heads: int = 8
-    cross_head_width: int = 64
-    qk_norm: bool = False
-    alibi_bias_max: int = 8
-    gate_init: float = 0.0  # 0: the language model starts undisturbed, as Flamingo trains it
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    layers: int = 4
-    width: int = 1024
-    lstm_dropout: float = 0.3
-    mlp_dropout: float = 0.4
-
-
-@dataclass(frozen=True)
-class PolicyConfig:
-    cameras: tuple[Camera, ...]
-    encoder: ClipConfig | ConvConfig
-    resampler: ResamplerConfig
-    decoder: DecoderConfig
-    head: HeadConfig
-    vocabulary: int
-    max_tokens: int = 32
-    share_encoder: bool = True
-    share_resampler: bool = True
-
-    def __post_init__(self) -> None:
-        exits, decoder = self.decoder.exits, self.decoder
-        if not exits or exits[0] < 1 or list(exits) != sorted(set(exits)):
-            raise ValueError(f"exits {exits}: give strictly increasing layers, the first at 1 or later (the probe needs one)")
-        if decoder.width % decoder.heads:
-            raise ValueError(f"decoder width {decoder.width} does not divide into {decoder.heads} heads")
-        if self.share_encoder and len({camera.size for camera in self.cameras}) > 1:
-            raise ValueError("a shared encoder needs cameras of one size; set share_encoder=False")
-
-    @property
-    def media_tokens(self) -> int:
-        return self.resampler.latents * len(self.cameras)
-
-    def layers_of_stage(self, stage: int) -> range:
-        first = self.decoder.exits[stage - 1] + 1 if stage else 0
-        return range(first, self.decoder.exits[stage] + 1)
+from deer_lab.config import ARM_DIMS, ClipConfig, ConvConfig, DecoderConfig, HeadConfig, PolicyConfig, ResamplerConfig
 
 
 class ClipEncoder(nn.Module):
@@ -440,37 +348,3 @@ class Policy(nn.Module):
         """The cleared LSTM state, 2 x (L, 1, H)."""
         shape = (self.config.head.layers, 1, self.config.head.width)
         return torch.zeros(shape), torch.zeros(shape)
-
-
-CLIP_CAMERAS = (Camera("static", 224), Camera("gripper", 224))
-
-CONFIGS = {
-    "toy": PolicyConfig(
-        cameras=(Camera("static", 64), Camera("gripper", 48)),
-        encoder=ConvConfig(width=32, channels=(16, 32)),
-        resampler=ResamplerConfig(latents=8, depth=2, heads=4, head_width=8),
-        decoder=DecoderConfig(
-            width=32, heads=4, exits=(1, 3, 5, 7, 9, 11), cross_heads=4, cross_head_width=8, gate_init=2.0
-        ),
-        head=HeadConfig(width=32),
-        vocabulary=360,
-        share_encoder=False,
-        share_resampler=False,
-    ),
-    "openflamingo_3b": PolicyConfig(
-        cameras=CLIP_CAMERAS,
-        encoder=ClipConfig(),
-        resampler=ResamplerConfig(),
-        decoder=DecoderConfig(width=2048, heads=16, exits=(1, 3, 5, 7, 9, 11), qk_norm=True),
-        head=HeadConfig(),
-        vocabulary=50280,
-    ),
-    "openflamingo_9b": PolicyConfig(
-        cameras=CLIP_CAMERAS,
-        encoder=ClipConfig(),
-        resampler=ResamplerConfig(),
-        decoder=DecoderConfig(width=4096, heads=32, exits=tuple(range(1, 16, 2)), cross_every=4),
-        head=HeadConfig(),
-        vocabulary=50280,
-    ),
-}

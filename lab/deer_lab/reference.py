@@ -10,7 +10,8 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from deer_lab.model import Camera, Policy
+from deer_lab.config import Camera
+from deer_lab.model import Policy
 
 
 def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:
@@ -67,7 +68,7 @@ class GatedPolicy:
     def step(self, *images: Tensor) -> Step:
         hidden, media = self.prompt, self.policy.vision(*images)
         before, deltas = None, []
-        for exit, (stage, threshold) in enumerate(zip(self.policy.stages, self.thresholds)):
+        for stage, threshold in zip(self.policy.stages, self.thresholds):
             hidden, feature, *probe = stage(hidden, media)
             arm, gripper, h, c = self.policy.head(torch.cat([*probe, feature]), self.h, self.c)
             deltas.append(delta(arm[-1], arm[0] if probe else before))
@@ -75,4 +76,4 @@ class GatedPolicy:
             if deltas[-1] <= threshold:
                 break
         self.h, self.c = h[:, -1:], c[:, -1:]  # the state of the exit taken
-        return Step(exit, tuple(deltas), arm[-1], gripper[-1])
+        return Step(len(deltas) - 1, tuple(deltas), arm[-1], gripper[-1])

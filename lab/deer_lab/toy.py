@@ -19,19 +19,20 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
+from deer_lab.config import CONFIGS
 from deer_lab.export import export_bundle, replacing
 from deer_lab.golden import write_golden
 from deer_lab.manifest import About, write_thresholds
-from deer_lab.model import CONFIGS, Policy
+from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
 
 CONFIG = CONFIGS["toy"]
-INSTRUCTIONS = ("slide the blue block to the left", "push the button")  # of the golden rollout
+INSTRUCTIONS = ("slide the blue block to the left", "pick up the pink block")  # of the golden rollout
 ARM_STD, GRIPPER_STD = 0.35, 1.5  # of each output over frames, before tanh and sigmoid
 CLIPS, CLIP_STEPS = 8, 25  # on which weights are scaled and thresholds chosen
 
 VERBS = ("push", "grasp and lift", "slide", "rotate", "place", "pull", "press", "pick up", "turn", "move")
-THINGS = ("red block", "blue block", "pink block", "drawer", "button", "switch", "lever", "door", "light bulb", "slider")
+THINGS = ("red block", "blue block", "pink block", "drawer", "button", "switch", "lever", "door", "lamp", "slider")
 ENDS = ("", " to the left", " to the right", " on the table", " in the drawer", " up", " towards the robot")
 
 
@@ -145,7 +146,7 @@ def scale_actions(policy: Policy, features: Tensor) -> None:
         last, seen = mlp[-1], torch.stack(values)
         scale = rounded(std / seen.std(0))
         last.weight.mul_(scale[:, None])
-        last.bias.sub_(seen.mean(0)).mul_(scale).copy_(rounded(last.bias))
+        last.bias.copy_(rounded((last.bias - seen.mean(0)) * scale))
 
 
 def choose_thresholds(policy: Policy, rehearsal: Rehearsal) -> list[float]:

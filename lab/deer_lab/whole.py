@@ -18,7 +18,8 @@ def merge_stages(stages: list[Path], out: Path) -> None:
     hidden = "hidden"
     for index, model in enumerate(models):
         prefix = f"stage_{index:02}."
-        rename(model.graph, prefix, {"hidden": hidden, "media": "media", "feature": f"feature_{index:02}", "probe": "probe"})
+        shared = {"hidden": hidden, "media": "media", "feature": f"feature_{index:02}", "probe": "probe"}
+        rename(model.graph, prefix, shared)
         hidden = prefix + "hidden_next"
         whole.graph.node.extend(model.graph.node)
         whole.graph.initializer.extend(model.graph.initializer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
-from policy import BUNDLE
+from programs import BUNDLE
 
 
 def without_numbers(folder: Path) -> Path:

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 from peer import Peer
-from policy import Policy
+from programs import Running, policy
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 DOMAINS = itertools.cycle(range(50, 60))
@@ -24,26 +24,26 @@ def pair(domain, tmp_path):
     """
     started = []
 
-    def begin(*, remappings: dict | None = None, peer: dict | None = None, **parameters) -> tuple[Policy, Peer]:
-        defaults = {"use_sim_time": True, "autostart": True, "dry_run": False, "image_qos": "default"}
+    def begin(*, remappings: dict | None = None, peer: dict | None = None, **parameters) -> tuple[Running, Peer]:
+        defaults = {"use_sim_time": True, "autostart": True, "dry_run": False, "images__qos": "default"}
         parameters = defaults | {"max_frame_age": 60.0} | parameters
-        policy = Policy(tmp_path, domain, remappings=remappings, **parameters)
+        node = policy(tmp_path, domain, remappings=remappings, **parameters)
         listener = Peer(
             domain,
             sim_time=parameters["use_sim_time"],
             dry_run=parameters["dry_run"],
-            compressed=parameters.get("static__transport") == "compressed",
+            compressed=parameters.get("images__transport") == "compressed",
             **(peer or {}),
         )
-        started.append((policy, listener))
-        listener.meet(policy.check)
-        return policy, listener
+        started.append((node, listener))
+        listener.meet(node.check)
+        return node, listener
 
     yield begin
-    for policy, listener in started:
-        code = policy.stop()
+    for node, listener in started:
+        code = node.stop()
         listener.close()
-        assert code == 0, f"the node ended with {code}:\n{policy.log.read_text()[-3000:]}"
+        assert code == 0, f"the node ended with {code}:\n{node.said()[-3000:]}"
 
 
 @pytest.fixture

@@ -53,9 +53,9 @@ class Decision:
 
     @property
     def stamp(self) -> int:
-        """Capture time of the static camera's frame, in nanoseconds; 0 where there was none."""
-        seconds, _, nanoseconds = self.values.get("stamp_static", "").partition(".")
-        return int(seconds or 0) * SECOND + int(nanoseconds or 0)
+        """Capture time of the newest frame it answers, in nanoseconds; 0 where there was none."""
+        stamps = [self.values.get(f"stamp_{camera}", "").partition(".") for camera in ("static", "gripper")]
+        return max(int(seconds or 0) * SECOND + int(nanoseconds or 0) for seconds, _, nanoseconds in stamps)
 
 
 class Peer:
@@ -83,6 +83,7 @@ class Peer:
         self.dry_run = dry_run
         self.compressed = compressed
         self.now = 1000 * SECOND if sim_time else None
+        self.shown = 0
 
         names = remapped or {}
         image_type = CompressedImage if compressed else Image
@@ -134,12 +135,19 @@ class Peer:
         # Each side may know of the other before the other knows of it, so the first frames may be lost.
         black = np.zeros((32, 32, 3), np.uint8)
         self.stream((black, black), lambda: self.decisions and (self.dry_run or self.twists), "an answer to a frame")
+        # Where only the gripper's first frame came through it still waits for a partner: this is it.
+        self.static.publish(self.image(black, self.tick()))
 
     # The clock
 
     def tick(self, nanoseconds: int = PERIOD) -> int:
-        """Moves the time on and publishes it; gives the time that it is then."""
+        """Moves the time on and publishes it; gives the time that it is then.
+
+        In real time it waits until a camera's period has passed since the last picture.
+        """
         if self.now is None:
+            while nanoseconds and time.time_ns() < self.shown + nanoseconds:
+                self.executor.spin_once(timeout_sec=0.005)
             return time.time_ns()
         self.now += nanoseconds
         self.clock.publish(Clock(clock=time_message(self.now)))
@@ -149,8 +157,12 @@ class Peer:
 
     def show(self, pictures: tuple[np.ndarray, np.ndarray], stamp: int) -> None:
         """Publishes one picture of each camera, [H, W, 3] uint8 RGB, taken at `stamp`."""
+        self.shown = stamp
         for publisher, picture in zip((self.static, self.gripper), pictures, strict=True):
-            publisher.publish(jpeg_message(picture, stamp) if self.compressed else image_message(picture, stamp))
+            publisher.publish(self.image(picture, stamp))
+
+    def image(self, picture: np.ndarray, stamp: int) -> Image | CompressedImage:
+        return jpeg_message(picture, stamp) if self.compressed else image_message(picture, stamp)
 
     def stream(self, pictures: tuple[np.ndarray, np.ndarray], condition: Callable, what: str):
         """Shows pictures over and over until the condition holds, as a camera does."""
@@ -236,14 +248,13 @@ class Peer:
         return self.until(lambda: next((t for t in self.twists[heard:] if is_zero(t)), None), "a zero twist")
 
     def until_reported(self, words: Sequence[str]) -> DiagnosticStatus:
-        """Waits for a diagnostic of at least a warning that holds all the words."""
+        """Waits for a diagnostic that holds all the words."""
 
-        def found():
-            for message in self.diagnostics:
-                for status in message.status:
-                    said = " ".join([status.name, status.message, *(v.value for v in status.values)])
-                    if status.level != DiagnosticStatus.OK and all(word in said for word in words):
-                        return status
+        def found() -> DiagnosticStatus | None:
+            for status in (status for report in self.diagnostics for status in report.status):
+                said = " ".join([status.name, status.message, *(value.value for value in status.values)])
+                if all(word in said for word in words):
+                    return status
             return None
 
         return self.until(found, f"a diagnostic with {', '.join(words)}")

@@ -11,10 +11,9 @@ def test_pictures_become_commands_in_real_time(pair, pictures, transport):
     """With the parameters that ship: best-effort images, the age of every frame checked."""
     _, peer = pair(
         use_sim_time=False,
-        image_qos="sensor_data",
+        images__qos="sensor_data",
         max_frame_age=1.0,
-        static__transport=transport,
-        gripper_camera__transport=transport,
+        images__transport=transport,
     )
     peer.say("push the button")
     peer.stream(pictures, lambda: not all(map(is_zero, peer.twists)), "a twist that moves")
@@ -71,23 +70,23 @@ def hundred_megabytes(peer: Peer) -> Image:
     ],
 )
 def test_an_unreadable_image_is_refused_and_the_next_good_one_is_used(pair, pictures, bad, words):
-    policy, peer = pair()
+    node, peer = pair()
     peer.begin("push the button", pictures)
     peer.static.publish(bad(peer))
     peer.until_reported(words)
-    policy.check()
+    node.check()
     decision, twist = peer.step(pictures)
     assert decision.acts and not is_zero(twist)
 
 
 def test_a_broken_jpeg_is_refused_and_the_next_good_one_is_used(pair, pictures):
-    policy, peer = pair(static__transport="compressed", gripper_camera__transport="compressed")
+    node, peer = pair(images__transport="compressed")
     peer.begin("push the button", pictures)
     broken = CompressedImage(format="jpeg", data=b"\xff\xd8\xff\xe0 and no more")
     broken.header.stamp.sec = peer.tick() // 10**9
     peer.static.publish(broken)
     peer.until_reported(["static", "jpeg"])
-    policy.check()
+    node.check()
     assert peer.decide(pictures).acts
 
 

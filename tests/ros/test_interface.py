@@ -1,9 +1,10 @@
 """The names, stamps and records of the ROS interface."""
 
+import itertools
 import math
 
 import pytest
-from peer import SECOND, is_zero, nanoseconds_of, numbers_of
+from peer import is_zero, nanoseconds_of, numbers_of
 
 RECORD = {
     "verdict", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm", "gripper",
@@ -18,7 +19,7 @@ def test_every_command_has_its_decision(pair, pictures, other_pictures):
     for shown in (pictures, other_pictures, pictures):
         decision, twist = peer.step(shown)
         assert set(decision.values) >= RECORD
-        assert decision.hardware_id and decision.message
+        assert decision.name == "deer_vla: decision" and decision.hardware_id == "/deer_vla"
         assert decision["instruction"] == "push the button" and decision["provider"] == "cpu"
         assert len(decision.numbers("arm")) == 6
         assert nanoseconds_of(twist.header.stamp) == decision.stamp == peer.now
@@ -74,16 +75,14 @@ def test_names_follow_the_namespace_and_remappings(pair, pictures):
     assert {"/left/deer_vla/decision", "/left/instruction", "/diagnostics", *renamed.values()} <= topics.keys()
 
 
-def test_diagnostics_come_every_second(pair, pictures):
+def test_diagnostics_keep_coming(pair, pictures):
     _, peer = pair()
     peer.begin("push the button", pictures)
     before = len(peer.diagnostics)
-    for _ in range(50):
-        peer.tick(SECOND // 10)
-        peer.decide(pictures)
-    reports = peer.until(lambda: len(peer.diagnostics) - before >= 3 and peer.diagnostics, "three reports")
-    statuses = [status for report in reports for status in report.status]
-    assert all(status.name.startswith("deer_vla") and status.hardware_id for status in statuses)
+    peer.until(lambda: len(peer.diagnostics) >= before + 3, "three reports")
+    statuses = {status.name: status for report in peer.diagnostics[before:] for status in report.status}
+    assert {"deer_vla: Inputs/static", "deer_vla: Inputs/gripper", "deer_vla: Policy"} <= statuses.keys()
+    assert all(status.hardware_id for status in statuses.values())
 
 
 @pytest.mark.parametrize("interface", ["joint_trajectory", "float64_multi_array"])
@@ -99,13 +98,13 @@ def test_the_gripper_is_told_at_the_start_and_then_only_of_changes(pair, picture
     for _ in range(10):
         peer.step(pictures)
     told = peer.gripper_commands
-    assert all(before != after for before, after in zip(told, told[1:], strict=False)), "no change, no command"
+    assert all(before != after for before, after in itertools.pairwise(told)), "no change, no command"
 
 
 def test_an_interrupt_in_the_middle_of_work_stops_the_arm_and_ends_cleanly(pair, pictures):
-    policy, peer = pair()
+    node, peer = pair()
     peer.begin("push the button", pictures)
     for _ in range(20):
         peer.show(pictures, peer.tick())
-    assert policy.stop() == 0
+    assert node.stop() == 0
     peer.until(lambda: is_zero(peer.twists[-1]), "a zero twist at the end")

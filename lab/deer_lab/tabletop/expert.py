@@ -15,17 +15,28 @@ from deer_lab.tabletop.action import CLOSED, OPEN, POSITION_SCALE, ROTATION_SCAL
 from deer_lab.tabletop.desk import DOWN, DRAWER_FLOOR, DRAWER_Y, HALF_HEIGHTS, SHELF_HEIGHT, SHELF_X, SHELF_Y, TABLE_HEIGHT
 from deer_lab.tabletop.rotation import euler_from_matrix, matrix_from_euler, yaw_of
 from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.tasks import COLOURS, TASKS, bay_open, held_block, is_covered, stacked_block
+from deer_lab.tabletop.tasks import (
+    COLOURS,
+    TASKS,
+    bay_open,
+    blocks_above_free_drawer,
+    held_block,
+    is_covered,
+    stacked_block,
+)
 from deer_lab.tabletop.world import Block, State
 
 GAIN = 0.35  # share of the error made good in one control period; more would swing, as the arm lags by 0.04 s
 CLEARANCE = 0.13  # [m] above the goal while the hand is not above it yet
 CABINET_Y, CABINET_TRAVEL = 0.20, 0.43  # [m] beyond this y the hand travels at this height or higher
-FUNNEL_RADIUS, FUNNEL_SLOPE = 0.008, 3.0  # [m], [m/m]: the hand comes down as it comes near
-PUSH_SPEED, PULL_SPEED, TURN_SPEED = 0.5, 0.8, 0.9  # of the fastest action
+FUNNEL_RADIUS, FUNNEL_SLOPE = 0.012, 2.5  # [m], [m/m]: the hand comes down as it comes near
+PUSH_SPEED, TURN_SPEED = 0.5, 0.9  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table
 HALF_SIZES = {"red_block": (0.019, 0.019), "blue_block": (0.036, 0.02), "pink_block": (0.027, 0.02)}  # [m] in x, y
+OPEN_ABOVE = 0.075  # [m] between the fingers
 FINGER_DEPTH = 0.012  # [m], half the fingers' extent in the direction of a push
+
+LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)  # x, y as the camera sees them
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Goal:
     gripper: float
     yaw: float = 0.0
     straight: bool = False
-    speed: float = 1.0
+    speed: float = 0.7  # of the fastest action: 0.42 m/s
 
 
 def act(task: str, state: State) -> np.ndarray:
@@ -79,10 +90,10 @@ def yaw_error(state: State, yaw: float) -> float:
     return math.remainder(yaw - state.tcp_euler[2], math.tau)
 
 
-def near(state: State, position: np.ndarray, tolerance: float) -> bool:
-    """Whether the fingertips are within `tolerance` [m] of `position`, across and in height alike."""
+def near(state: State, position: np.ndarray, across: float, height: float) -> bool:
+    """Whether the fingertips are within `across` [m] of `position` in the plane and `height` [m] above or below."""
     error = np.array(state.tcp_position) - position
-    return math.hypot(error[0], error[1]) < tolerance and abs(error[2]) < tolerance
+    return math.hypot(error[0], error[1]) < across and abs(error[2]) < height
 
 
 def release_first(state: State, goal: Goal, task: str) -> Goal:
@@ -121,11 +132,12 @@ def grasp(state: State, name: str, middle: float | None = None) -> Goal:
     """Opens, comes down around the block, closes."""
     block = state.blocks[name]
     spot = np.array(block.position) + (0, 0, 0.012 if block.on == "drawer" else 0.0)
-    yaw = grasp_yaw(state, block, middle)
-    tolerance = 0.007 if state.opening > 0.075 else 0.015  # once the fingers move, they may move the block
-    if near(state, spot, tolerance) and abs(yaw_error(state, yaw)) < 0.15:
+    closing = state.opening < OPEN_ABOVE  # once the fingers move, they may move the block, and it may have been turned
+    yaw = grasp_yaw(state, block, None if closing else middle)
+    across, height = (0.02, 0.015) if closing else (0.011, 0.01)
+    if near(state, spot, across, height) and abs(yaw_error(state, yaw)) < (0.4 if closing else 0.15):
         return Goal(spot, CLOSED, yaw, straight=True)
-    return Goal(spot, OPEN, yaw)
+    return Goal(spot, OPEN, yaw if middle is None else grasp_yaw(state, block, middle))
 
 
 def lift(name: str) -> Callable[[State], Goal]:
@@ -145,9 +157,9 @@ def turn(name: str, sign: int) -> Callable[[State], Goal]:
     def plan(state: State) -> Goal:
         if not state.blocks[name].held:
             return grasp(state, name, middle=-0.5 * sign)
-        x, y, z = state.blocks[name].position
-        lifted = z - TABLE_HEIGHT - HALF_HEIGHTS[name]  # press it back onto the table
-        return Goal(np.array([x, y, state.tcp_position[2] - lifted - 0.001]), CLOSED, state.tcp_euler[2] + 0.3 * sign, True)
+        lifted = state.blocks[name].position[2] - TABLE_HEIGHT - HALF_HEIGHTS[name]
+        down = np.array([0, 0, 2 * max(lifted, 0.0) + 0.002])  # keeps it on the table
+        return Goal(state.tcp_position - down, CLOSED, state.tcp_euler[2] + 0.3 * sign, straight=True)
 
     return plan
 
@@ -164,7 +176,7 @@ def push(name: str, direction: tuple[float, float]) -> Callable[[State], Goal]:
         extent = HALF_SIZES[name][0] * abs(math.cos(turned)) + HALF_SIZES[name][1] * abs(math.sin(turned))
         offset = np.array(state.tcp_position) - centre
         behind, aside = -float(offset @ along), float(offset @ across)
-        if 0 < behind < extent + 0.06 and abs(aside) < 0.015 and abs(offset[2]) < 0.015:
+        if 0 < behind < extent + 0.06 and abs(aside) < 0.018 and abs(offset[2]) < 0.015:
             ahead = np.array(state.tcp_position) + 0.1 * along - aside * across
             return Goal(np.array([*ahead[:2], PUSH_HEIGHT]), CLOSED, straight=True, speed=PUSH_SPEED)
         return Goal(centre - (extent + FINGER_DEPTH + 0.015) * along, CLOSED)
@@ -182,7 +194,7 @@ def place(state: State, target: np.ndarray) -> Goal:
     offset = np.array(state.tcp_position) - block.position  # from the block to the fingertips
     spot = target + offset + (0, 0, HALF_HEIGHTS[name] + 0.002)
     yaw = grasp_yaw_of_hand(state)
-    settled = near(state, spot, 0.008) or (block.on and np.linalg.norm((block.position - target)[:2]) < 0.015)
+    settled = near(state, spot, 0.012, 0.01) or (block.on and np.linalg.norm((block.position - target)[:2]) < 0.02)
     return Goal(spot, OPEN if settled else CLOSED, yaw, straight=bool(settled))
 
 
@@ -224,9 +236,7 @@ def unstack(state: State) -> Goal:
 
 def push_into_drawer(state: State) -> Goal:
     """Pushes the block nearest to the front edge over it."""
-    table = [name for name in BLOCKS if state.blocks[name].on == "table"] or list(BLOCKS)
-    name = min(table, key=lambda n: state.blocks[n].position[1])
-    return push(name, (0.0, -1.0))(state)
+    return push((blocks_above_free_drawer(state) or BLOCKS)[0], TOWARDS)(state)
 
 
 # Fixtures
@@ -235,15 +245,18 @@ def push_into_drawer(state: State) -> Goal:
 def pull_drawer(state: State) -> Goal:
     """Closes the fingers around the handle and pulls."""
     handle = np.array(state.points["drawer_handle"])
-    if near(state, handle, 0.007 if state.opening > 0.075 else 0.02):
+    if near(state, handle, 0.015, 0.012) or state.opening < OPEN_ABOVE and near(state, handle, 0.03, 0.02):
         if state.opening < 0.02:
-            return Goal(handle - (0, 0.1, 0), CLOSED, straight=True, speed=PULL_SPEED)
+            return Goal(handle - (0, 0.1, 0), CLOSED, straight=True)
         return Goal(handle, CLOSED, straight=True)
     return Goal(handle, OPEN)
 
 
-def shove(point: str, direction: tuple[float, float], drop: float = 0.0) -> Callable[[State], Goal]:
-    """Comes down behind a handle or lever with closed fingers and pushes it along `direction`."""
+def shove(point: str, direction: tuple[float, float], reach: float, drop: float = 0.0) -> Callable[[State], Goal]:
+    """Comes down behind a handle or lever with closed fingers and pushes it along `direction`.
+
+    `reach` [m]: how far aside of the point the push still works; `drop` [m]: how far below it the fingertips go.
+    """
     along = np.array([*direction, 0.0])
     across = np.array([-direction[1], direction[0], 0.0])
 
@@ -251,8 +264,8 @@ def shove(point: str, direction: tuple[float, float], drop: float = 0.0) -> Call
         centre = np.array(state.points[point]) - (0, 0, drop)
         offset = np.array(state.tcp_position) - centre
         behind, aside = -float(offset @ along), float(offset @ across)
-        if 0 < behind < 0.06 and abs(aside) < 0.015 and abs(offset[2]) < 0.015:
-            return Goal(centre + (0.1 - behind) * along, CLOSED, straight=True, speed=PULL_SPEED)
+        if 0 < behind < 0.07 and abs(aside) < reach and abs(offset[2]) < 0.015:
+            return Goal(centre + (0.1 - behind) * along, CLOSED, straight=True)
         return Goal(centre - 0.042 * along, CLOSED)
 
     return plan
@@ -270,16 +283,15 @@ def press(led: bool) -> Callable[[State], Goal]:
     return plan
 
 
-LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)
 PLANS: dict[str, Callable[[State], Goal]] = {
     "open_drawer": pull_drawer,
-    "close_drawer": shove("drawer_handle", AWAY),
-    "move_slider_left": shove("slider_handle", LEFT),
-    "move_slider_right": shove("slider_handle", RIGHT),
+    "close_drawer": shove("drawer_handle", AWAY, reach=0.035),
+    "move_slider_left": shove("slider_handle", LEFT, reach=0.03),
+    "move_slider_right": shove("slider_handle", RIGHT, reach=0.03),
     "turn_on_led": press(True),
     "turn_off_led": press(False),
-    "turn_on_lightbulb": shove("lever", AWAY, drop=0.008),
-    "turn_off_lightbulb": shove("lever", TOWARDS, drop=0.008),
+    "turn_on_lightbulb": shove("lever", AWAY, reach=0.014, drop=0.008),
+    "turn_off_lightbulb": shove("lever", TOWARDS, reach=0.014, drop=0.008),
     "place_in_slider": place_in_slider,
     "place_in_drawer": place_in_drawer,
     "push_into_drawer": push_into_drawer,

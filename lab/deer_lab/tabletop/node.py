@@ -195,7 +195,7 @@ class TabletopNode(Node):
     def _missing_peers(self) -> list[str]:
         """What lock step cannot begin without."""
         missing = [f"a subscriber of {out.topic_name}" for out in self._images_out.values() if not out.get_subscription_count()]
-        if self._lock_step and not self.count_publishers("twist"):
+        if self._lock_step and not self.count_publishers(self.resolve_topic_name("twist")):
             missing.append(f"a publisher of {self.resolve_topic_name('twist')}")
         return missing
 

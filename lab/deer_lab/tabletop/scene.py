@@ -27,7 +27,7 @@ choose_renderer()
 import mujoco
 
 CONTROL_HZ = 30.0
-SUBSTEPS = 10  # physics steps of one control period; scene.xml's timestep is 1/300 s
+SUBSTEPS = 20  # physics steps of one control period; scene.xml says how long one is: 1/600 s
 BLOCKS = ("red_block", "blue_block", "pink_block")
 FIXTURES = ("drawer", "slider", "button", "switch")
 SITES = ("drawer_handle", "slider_handle", "button", "lever")

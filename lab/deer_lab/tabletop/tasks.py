@@ -60,6 +60,17 @@ def bay_open(state: State, x: float) -> bool:
     return abs(x - (0.40 + state.slider)) > 0.15
 
 
+def blocks_above_free_drawer(state: State) -> list[str]:
+    """Blocks on the table that would not fall onto another block if pushed towards the drawer, the nearest first."""
+    inside = [block.position[0] for block in state.blocks.values() if block.on == "drawer"]
+    found = [
+        name
+        for name, block in state.blocks.items()
+        if block.on == "table" and all(abs(block.position[0] - x) > 0.08 for x in inside) and abs(block.position[0] - 0.48) < 0.1
+    ]
+    return sorted(found, key=lambda name: state.blocks[name].position[1])
+
+
 def slider_task(sign: int) -> tuple[Precondition, Oracle]:
     """sign +1: to the right."""
     return (
@@ -149,10 +160,7 @@ def push_into_drawer() -> tuple[Precondition, Oracle]:
         pairs = [(before.blocks[name], after.blocks[name]) for name in BLOCKS]
         return any(a.on == "table" and b.on == "drawer" and not b.held for a, b in pairs)
 
-    def possible(state: State) -> bool:
-        return hand_free(state) and state.drawer > 0.15 and any(b.on == "table" for b in state.blocks.values())
-
-    return possible, done
+    return lambda s: hand_free(s) and s.drawer > 0.15 and bool(blocks_above_free_drawer(s)), done
 
 
 def stack_block() -> tuple[Precondition, Oracle]:

@@ -88,13 +88,17 @@ fn open(path: &Path, source: Source, threads: usize) -> Result<Library, String> 
         .with_global_thread_pool(pool)
         .build()
         .map_err(|e| e.to_string())?;
-    Ok(Library { path: path.to_path_buf(), source, version: version(ort::info()), environment })
+    Ok(Library { path: path.to_path_buf(), source, version: version(path, ort::info()), environment })
 }
 
-/// The release in a build description such as `ORT Build Info: git-branch=rel-1.31.0, …`.
-fn version(info: &str) -> String {
-    let release = info.split("git-branch=rel-").nth(1).and_then(|rest| rest.split([',', ' ']).next());
-    release.unwrap_or(info).to_owned()
+/// The release at the end of the file's own name (`libonnxruntime.so.1.31.1`), else in the library's description of
+/// its build (`ORT Build Info: git-branch=rel-1.31.0, …`), else that description.
+fn version(path: &Path, info: &str) -> String {
+    let file = path.canonicalize().unwrap_or_else(|_not_a_path| path.to_path_buf());
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let of_file = name.split_once(".so.").map(|(_, version)| version).filter(|version| version.contains('.'));
+    let of_build = info.split("git-branch=rel-").nth(1).and_then(|rest| rest.split([',', ' ']).next());
+    of_file.or(of_build).unwrap_or(info).to_owned()
 }
 
 fn candidates(options: &Options) -> Vec<(PathBuf, Source)> {
@@ -128,9 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_release_is_read_from_the_build_description() {
-        assert_eq!(version("ORT Build Info: git-branch=rel-1.31.0, git-commit-id=1, build type=Release"), "1.31.0");
-        assert_eq!(version("a build of one's own"), "a build of one's own");
+    fn the_release_is_read_from_the_files_name_or_the_build_description() {
+        let built = "ORT Build Info: git-branch=rel-1.31.0, git-commit-id=1, build type=Release";
+        assert_eq!(version(Path::new("/x/libonnxruntime.so.1.24.2"), built), "1.24.2");
+        assert_eq!(version(Path::new("libonnxruntime.so"), built), "1.31.0");
+        assert_eq!(version(Path::new("/x/libonnxruntime.so.1"), "a build of one's own"), "a build of one's own");
     }
 
     #[test]

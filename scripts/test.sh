@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# test.sh: everything that is checked, from a fresh clone. The only part that needs PyTorch is the lab's tests.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=setup.sh
+. "$(dirname "$0")/setup.sh"
+cd "$root"
+
+step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# named_only WORD FILES PLACE...: WORD as a dependency is named in these places and in no other of the FILES.
+named_only() {
+    local word=$1 files=$2 strays
+    shift 2
+    local pattern="(^|[^:[:alnum:]_])$word::|^[[:space:]]*(use|import|from) $word\b"
+    strays=$(git grep --untracked -nE "$pattern" -- "$files" "${@/#/:!}" || true)
+    [[ -z $strays ]] || {
+        printf '%s is named outside %s:\n%s\n' "$word" "$*" "$strays" >&2
+        return 1
+    }
+}
+
+step "Layers: each of these libraries is named in one place"
+named_only ort '*.rs' src/engine
+named_only r2r '*.rs' src/ros
+named_only mujoco '*.py' lab/deer_lab/tabletop/scene.py
+named_only rclpy '*.py' lab/deer_lab/tabletop/node.py scripts/demo.py tests/ros/peer.py lab/tests/test_tabletop_node.py
+
+step "Scripts and Python style"
+if command -v shellcheck > /dev/null; then shellcheck -x scripts/*.sh .ci/run; else echo "no shellcheck here: left out"; fi
+ruff check lab
+ruff check --config lab/pyproject.toml launch scripts tests
+
+step "Rust style, without and with ROS 2"
+cargo fmt --check
+cargo clippy --quiet --all-targets -- -D warnings
+cargo clippy --quiet --all-targets --features ros -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features ros
+
+step "Rust tests without ROS 2"
+cargo test --quiet
+
+step "Rust tests of the ROS 2 layer, and the programs that the next steps start"
+cargo test --quiet --features ros --lib ros::
+cargo build --quiet --features ros --bins
+
+step "The node against an rclpy peer; colcon; launch files"
+python3 -m pytest -q tests/ros
+
+step "The lab: models and the simulated world, with PyTorch"
+environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" pytest
+"$root/.deps/train/bin/python" -m pytest -q lab
+
+step "Everything passed"

@@ -1,0 +1,88 @@
+//! `deer_vla bench`: where does a step's time go on this machine?
+
+mod measure;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use deer_vla::report::Quantiles;
+
+use crate::setup::{EngineArgs, open, raw};
+use measure::{Measured, measure};
+
+/// Measure ms per part and stage, all stages in turn against the same network as one graph, and memory by cap
+///
+/// Everything is measured in one run and interleaved, so that a machine that slows down slows all of it. `staged` is
+/// every stage in turn with its feature read back; `whole` is the bundle's one graph of all stages; each round runs
+/// staged, whole, whole, staged. `overhead` is everything in a full-depth step that is neither vision nor a stage's run
+/// (head calls, gate, choice of the state, bookkeeping), as a share of the step less vision.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// Rounds; each runs every part at least once
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Sentence that makes the prompt; its length decides the stages' cost
+    #[arg(long, default_value = "take the red block and lift it up", value_name = "SENTENCE")]
+    instruction: String,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+impl Bench {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let raw = raw(&self.bundle, &self.engine, None);
+        let (bundle, config) = open(&raw)?;
+        let measured = measure(&bundle, &config.engine, &self.instruction, self.steps)?;
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, &measured)?;
+            writeln!(out)?;
+        } else {
+            print(&mut out, &measured)?;
+        }
+        Ok(())
+    }
+}
+
+fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}: {} prompt tokens, {} rounds, {} on {} core(s)",
+        m.bundle, m.tokens, m.steps, m.provider, m.cores
+    )?;
+    writeln!(out, "\n{:<22}{:>10}{:>10}{:>10}", "ms", "median", "p10", "p90")?;
+    let mut row = |name: &str, q: &Quantiles, unit: &str| {
+        writeln!(out, "{name:<22}{:>10.3}{:>10.3}{:>10.3}{unit}", q.median, q.p10, q.p90)
+    };
+    for (name, ms) in &m.parts_ms {
+        row(name, ms, "")?;
+    }
+    row("full-depth step", &m.full_step_ms, "")?;
+    row("step to exit 0", &m.first_exit_step_ms, "")?;
+    let share = Quantiles {
+        p10: m.overhead_share.p10 * 100.0,
+        median: m.overhead_share.median * 100.0,
+        p90: m.overhead_share.p90 * 100.0,
+    };
+    row("overhead", &share, "  % of step less vision")?;
+    if let Some(comparison) = &m.staged_against_whole {
+        row("staged", &comparison.staged_ms, "")?;
+        row("whole", &comparison.whole_ms, "")?;
+        row("staged / whole", &comparison.paired_ratio, "  pair by pair")?;
+        writeln!(out, "{:<22}{:>10.3}", "ratio of medians", comparison.ratio_of_medians)?;
+    } else {
+        writeln!(out, "this bundle has no `whole` graph to compare the stages with")?;
+    }
+    writeln!(out, "\n{:<6}{:>14}{:>14}{:>12}", "cap", "weights MB", "resident MB", "load ms")?;
+    writeln!(out, "{:<6}{:>14}{:>14.1}", "-", "", m.resident_before_mb)?;
+    for row in &m.caps {
+        writeln!(out, "{:<6}{:>14.1}{:>14.1}{:>12.1}", row.cap, row.weights_mb, row.resident_mb, row.load_ms)?;
+    }
+    writeln!(out, "(resident: VmRSS after a step at that cap; load ms: from the cap before)")
+}

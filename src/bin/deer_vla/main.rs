@@ -1,0 +1,82 @@
+//! `deer_vla`: looks at model bundles and recordings without ROS.
+
+mod bench;
+mod check;
+mod replay;
+mod report;
+mod setup;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "Looks at model bundles and recordings without ROS.",
+    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Check(check::Check),
+    Replay(replay::Replay),
+    Bench(bench::Bench),
+    Report(report::Report),
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_unset| "error".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let done = match Cli::parse().verb {
+        Verb::Check(check) => check.run(),
+        Verb::Replay(replay) => replay.run(),
+        Verb::Bench(bench) => bench.run(),
+        Verb::Report(report) => report.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the table may stop reading.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("deer_vla: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes, less those that the one before has already told.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow::anyhow!("no such file").context("cannot be read: no such file").context("the bag");
+        assert_eq!(sentence(&error), "the bag: cannot be read: no such file");
+    }
+}

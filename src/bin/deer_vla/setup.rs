@@ -1,0 +1,78 @@
+//! Arguments that several verbs share, and the bundle loaded as they say.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use deer_vla::bundle::Bundle;
+use deer_vla::config::{Config, RawConfig};
+
+/// How the network is run.
+#[derive(Args)]
+pub(crate) struct EngineArgs {
+    /// What computes; one that does not load is an error
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "tensorrt"])]
+    provider: String,
+    /// Which GPU
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    device_id: i64,
+    /// Threads that all parts share; 0 takes one a core
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=256))]
+    threads: i64,
+    /// The ONNX Runtime library; otherwise ORT_DYLIB_PATH, a wheel or the system is asked, in that order
+    #[arg(long, value_name = "FILE")]
+    onnxruntime: Option<PathBuf>,
+}
+
+/// How deep the network is run.
+#[derive(Args)]
+pub(crate) struct GateArgs {
+    /// Limits on delta, one an exit but the last, separated by commas; otherwise the bundle's thresholds.json
+    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
+    thresholds: Vec<f64>,
+    /// What the thresholds limit; otherwise as the bundle's thresholds.json says
+    #[arg(long, value_parser = ["rms", "mean", "max", "cosine"])]
+    metric: Option<String>,
+    /// Most multiply-accumulates of the language model in one step, in units of 1e9
+    #[arg(long, value_name = "GFLOP")]
+    peak: Option<f64>,
+    /// Most bytes of weights in memory, in units of 1e9
+    #[arg(long, value_name = "GB")]
+    memory: Option<f64>,
+}
+
+impl GateArgs {
+    /// Who set the thresholds.
+    pub(crate) fn origin(&self, bundle: &Bundle) -> &'static str {
+        match self.thresholds.is_empty() {
+            false => "command line",
+            true if bundle.path("thresholds.json").exists() => "thresholds.json",
+            true => "none given: full depth",
+        }
+    }
+}
+
+/// The configuration that the arguments make, everything else as the node has it by default.
+pub(crate) fn raw(bundle: &Path, engine: &EngineArgs, gate: Option<&GateArgs>) -> RawConfig {
+    let mut raw = RawConfig {
+        bundle: bundle.display().to_string(),
+        provider: engine.provider.clone(),
+        device_id: engine.device_id,
+        threads: engine.threads,
+        onnxruntime: engine.onnxruntime.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+        ..RawConfig::default()
+    };
+    if let Some(gate) = gate {
+        raw.gate.thresholds = gate.thresholds.clone();
+        raw.gate.metric = gate.metric.clone().unwrap_or_default();
+        raw.budget.peak = gate.peak.unwrap_or_default();
+        raw.budget.memory = gate.memory.unwrap_or_default();
+    }
+    raw
+}
+
+/// Opens the bundle and checks the configuration.
+pub(crate) fn open(raw: &RawConfig) -> anyhow::Result<(Bundle, Config)> {
+    let config = raw.check()?;
+    let bundle = Bundle::open(&config.bundle)?;
+    Ok((bundle, config))
+}

@@ -1,0 +1,158 @@
+//! Exits over time: how deep each moment needed the network.
+
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::register_font;
+
+use super::{Decision, ReportError};
+
+const SIZE: (u32, u32) = (1280, 520);
+/// Width of the panel of exits over time; the histogram takes the rest.
+const TIME_WIDTH: u32 = 980;
+/// The row on which holds are marked.
+const HOLD: f64 = -1.0;
+/// Epochs whose sentence stands in the legend; more would hide the plot.
+const LEGEND_EPOCHS: usize = 6;
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Draws `exits.svg` and `exits.png` into a folder that exists. `decisions` is not empty.
+///
+/// # Errors
+/// `Plot`.
+pub fn plot(decisions: &[Decision], folder: &Path) -> Result<(), ReportError> {
+    // A robot's computer need not have a single font, so the letters come along.
+    let font = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    let refuse = |path: &Path, reason: String| ReportError::Plot { reason, path: path.to_path_buf() };
+    let (svg, png) = (folder.join("exits.svg"), folder.join("exits.png"));
+    font.map_err(|_invalid| refuse(&png, "the built-in font does not load".into()))?;
+    draw(SVGBackend::new(&svg, SIZE).into_drawing_area(), decisions).map_err(|e| refuse(&svg, e.to_string()))?;
+    draw(BitMapBackend::new(&png, SIZE).into_drawing_area(), decisions).map_err(|e| refuse(&png, e.to_string()))
+}
+
+fn draw<DB: DrawingBackend>(area: DrawingArea<DB, Shift>, decisions: &[Decision]) -> Drawn
+where
+    DB::ErrorType: 'static,
+{
+    area.fill(&WHITE)?;
+    let exits: Vec<usize> = decisions.iter().filter_map(Decision::exit).collect();
+    let deepest = exits.iter().copied().max().unwrap_or(0);
+    let area = area.titled(&title(decisions.len(), &exits), ("sans-serif", 22))?;
+    let (time, histogram) = area.split_horizontally(TIME_WIDTH);
+    over_time(&time, decisions, deepest)?;
+    shares(&histogram, &exits, deepest)?;
+    area.present()?;
+    Ok(())
+}
+
+fn title(decisions: usize, exits: &[usize]) -> String {
+    let holds = decisions - exits.len();
+    if exits.is_empty() {
+        return format!("no step was taken: {holds} holds");
+    }
+    let mean = exits.iter().sum::<usize>() as f64 / exits.len() as f64;
+    format!("mean exit {mean:.2} over {} steps, {holds} holds", exits.len())
+}
+
+/// Rows of the plot: the holds', then one an exit.
+fn row_name(row: &f64) -> String {
+    if *row == HOLD { "hold".into() } else { format!("exit {row:.0}") }
+}
+
+fn over_time<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, decisions: &[Decision], deepest: usize) -> Drawn
+where
+    DB::ErrorType: 'static,
+{
+    let first = decisions[0].stamp;
+    let secs = |decision: &Decision| decision.stamp.secs_since(first);
+    let end = decisions.iter().map(secs).fold(1e-3, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(-0.01 * end..1.01 * end, HOLD - 0.5..deepest as f64 + 0.5)?;
+    chart
+        .configure_mesh()
+        .x_desc("seconds since the first decision")
+        .y_labels(deepest + 2)
+        .y_label_formatter(&row_name)
+        .label_style(("sans-serif", 16))
+        .axis_desc_style(("sans-serif", 18))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for (i, epoch) in decisions.chunk_by(|a, b| a.epoch == b.epoch).enumerate() {
+        draw_epoch(&mut chart, epoch, Palette99::pick(i).to_rgba(), i < LEGEND_EPOCHS, &secs)?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .label_font(("sans-serif", 15))
+        .draw()?;
+    Ok(())
+}
+
+type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+fn draw_epoch<DB: DrawingBackend>(
+    chart: &mut Chart<'_, DB>,
+    epoch: &[Decision],
+    colour: RGBAColor,
+    in_legend: bool,
+    secs: &dyn Fn(&Decision) -> f64,
+) -> Drawn
+where
+    DB::ErrorType: 'static,
+{
+    let exits = epoch.iter().filter_map(|d| d.exit().map(|exit| (secs(d), exit as f64)));
+    chart.draw_series(LineSeries::new(exits.clone(), colour.mix(0.35)))?;
+    let dots = chart.draw_series(exits.map(|point| Circle::new(point, 3, colour.filled())))?;
+    if in_legend {
+        let sentence = epoch.iter().map(|d| d.instruction.as_str()).find(|text| !text.is_empty());
+        dots.label(shortened(sentence.unwrap_or("no instruction")))
+            .legend(move |(x, y)| Circle::new((x + 10, y), 4, colour.filled()));
+    }
+    let holds = epoch.iter().filter(|d| d.exit().is_none()).map(|d| (secs(d), HOLD));
+    chart.draw_series(holds.map(|point| Cross::new(point, 4, colour.stroke_width(2))))?;
+    Ok(())
+}
+
+fn shortened(sentence: &str) -> String {
+    let short: String = sentence.chars().take(48).collect();
+    if short.len() < sentence.len() { format!("{short}…") } else { short }
+}
+
+fn shares<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, exits: &[usize], deepest: usize) -> Drawn
+where
+    DB::ErrorType: 'static,
+{
+    let share = |exit: usize| exits.iter().filter(|&&e| e == exit).count() as f64 / exits.len().max(1) as f64;
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(8)
+        .build_cartesian_2d(0.0..1.0, HOLD - 0.5..deepest as f64 + 0.5)?;
+    chart
+        .configure_mesh()
+        .x_desc("share of steps")
+        .x_labels(3)
+        .x_label_formatter(&|share| format!("{:.0} %", share * 100.0))
+        .y_labels(0)
+        .disable_y_mesh()
+        .label_style(("sans-serif", 16))
+        .axis_desc_style(("sans-serif", 18))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for exit in 0..=deepest {
+        let (y, share) = (exit as f64, share(exit));
+        let bar = Rectangle::new([(0.0, y - 0.3), (share, y + 0.3)], BLACK.mix(0.4).filled());
+        let label = Text::new(format!("{:.0} %", share * 100.0), (share + 0.02, y + 0.12), ("sans-serif", 15));
+        chart.draw_series([bar])?;
+        chart.draw_series([label])?;
+    }
+    Ok(())
+}

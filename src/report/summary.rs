@@ -1,0 +1,78 @@
+//! What a run came to, in a few lines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Quantiles;
+use crate::answer::Answer;
+use crate::bundle::Manifest;
+
+/// Counts answers as they come.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    manifest: Manifest,
+    verdicts: BTreeMap<&'static str, u64>,
+    exits: Vec<u64>,
+    step_ms: Vec<f64>,
+}
+
+impl Summary {
+    /// Of a run of the bundle with this manifest.
+    pub fn new(manifest: &Manifest) -> Self {
+        let exits = vec![0; manifest.exits.len()];
+        Self { manifest: manifest.clone(), verdicts: BTreeMap::new(), exits, step_ms: Vec::new() }
+    }
+
+    /// Counts one answer.
+    pub fn add(&mut self, answer: &Answer) {
+        *self.verdicts.entry(answer.verdict.as_str()).or_default() += 1;
+        if let Some(step) = &answer.decision {
+            self.exits[step.exit] += 1;
+            self.step_ms.push(answer.total_ms);
+        }
+    }
+
+    /// Answers so far.
+    pub fn answers(&self) -> u64 {
+        self.verdicts.values().sum()
+    }
+
+    /// Steps of the network so far: answers that are no holds.
+    pub fn steps(&self) -> u64 {
+        self.exits.iter().sum()
+    }
+
+    /// Mean multiply-accumulates a step: the language model's (stages and head), and the whole model's, vision included.
+    pub fn mean_macs(&self) -> Option<(f64, f64)> {
+        let total: f64 =
+            self.exits.iter().enumerate().map(|(exit, &n)| n as f64 * self.manifest.macs_to(exit) as f64).sum();
+        let llm = total / self.steps() as f64;
+        (self.steps() > 0).then(|| (llm, llm + self.manifest.parts.vision.macs as f64))
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdicts: Vec<_> = self.verdicts.iter().map(|(verdict, n)| format!("{verdict} {n}")).collect();
+        writeln!(f, "{} answers: {}", self.answers(), verdicts.join(", "))?;
+        let Some((llm, whole)) = self.mean_macs() else { return writeln!(f, "the network was not asked") };
+        let steps = self.steps();
+        for (exit, &taken) in self.exits.iter().enumerate() {
+            let share = taken as f64 / steps as f64;
+            let bar = "#".repeat((share * 40.0).round() as usize);
+            let layer = self.manifest.exits[exit];
+            writeln!(f, "exit {exit} (layer {layer:>2}) {taken:>7} {:>5.1} % {bar}", share * 100.0)?;
+        }
+        let deepest = self.manifest.macs_to(self.exits.len() - 1) as f64;
+        let vision = self.manifest.parts.vision.macs as f64;
+        let line = |found: f64, full: f64| {
+            format!("{:.4} of {:.4} GMAC a step ({:.1} %)", found * 1e-9, full * 1e-9, 100.0 * found / full)
+        };
+        writeln!(f, "language model {}", line(llm, deepest))?;
+        writeln!(f, "whole model    {}", line(whole, deepest + vision))?;
+        if let Some(ms) = Quantiles::of(self.step_ms.iter().copied()) {
+            writeln!(f, "{:.2} ms a step (p10 {:.2}, p90 {:.2})", ms.median, ms.p10, ms.p90)?;
+        }
+        Ok(())
+    }
+}

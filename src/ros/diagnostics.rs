@@ -1,0 +1,192 @@
+//! How the node is doing, for `/diagnostics`: once a second, and at once when a level changes.
+
+use std::time::{Duration, Instant};
+
+use r2r::diagnostic_msgs::msg::DiagnosticStatus;
+
+use super::outputs::{ERROR, OK, Outputs, WARN, level};
+use crate::answer::Answer;
+use crate::control::Control;
+use crate::engine::Engine;
+use crate::frame::FrameError;
+use crate::safety::Verdict;
+use crate::units::Stamp;
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// A camera that only sends what cannot be read should not fill the log.
+const SAY_AGAIN: Duration = Duration::from_secs(5);
+/// A camera that was not heard for this long is reported.
+const SILENT_SECS: f64 = 1.0;
+
+/// Counts since the node started and in the current period.
+pub(super) struct Health {
+    cameras: Vec<Camera>,
+    exits: Vec<u64>,
+    steps: u64,
+    holds: u64,
+    verdict: Option<(Verdict, String)>,
+    step_ms: Vec<f64>,
+    overhead_ms: Vec<f64>,
+    published: Instant,
+    levels: Vec<u8>,
+    facts: Vec<(String, String)>,
+}
+
+struct Camera {
+    role: String,
+    newest: Option<Stamp>,
+    received: u64,
+    refused: u64,
+    last_refusal: String,
+    said: Option<Instant>,
+}
+
+impl Health {
+    /// `facts` do not change while the node runs: bundle, provider, library.
+    pub(super) fn new(roles: &[String], exits: usize, facts: Vec<(String, String)>) -> Self {
+        let camera = |role: &String| Camera {
+            role: role.clone(),
+            newest: None,
+            received: 0,
+            refused: 0,
+            last_refusal: String::new(),
+            said: None,
+        };
+        Self {
+            cameras: roles.iter().map(camera).collect(),
+            exits: vec![0; exits],
+            steps: 0,
+            holds: 0,
+            verdict: None,
+            step_ms: Vec::new(),
+            overhead_ms: Vec::new(),
+            published: Instant::now(),
+            levels: Vec::new(),
+            facts,
+        }
+    }
+
+    pub(super) fn picture(&mut self, camera: usize, stamp: Stamp) {
+        self.cameras[camera].newest = Some(stamp);
+        self.cameras[camera].received += 1;
+    }
+
+    /// Counts a picture that could not be read; tells whether to say so.
+    pub(super) fn refused(&mut self, camera: usize, error: &FrameError) -> bool {
+        let camera = &mut self.cameras[camera];
+        camera.refused += 1;
+        camera.last_refusal = error.to_string();
+        let say = camera.said.is_none_or(|said| said.elapsed() > SAY_AGAIN);
+        if say {
+            camera.said = Some(Instant::now());
+        }
+        say
+    }
+
+    /// Counts an answer; gives a line for the log when the verdict changes for longer than between two pictures.
+    pub(super) fn answer(&mut self, answer: &Answer, overhead_ms: Option<f64>) -> Option<String> {
+        match &answer.decision {
+            Some(step) => {
+                self.steps += 1;
+                self.exits[step.exit] += 1;
+                self.step_ms.push(answer.total_ms);
+                self.overhead_ms.extend(overhead_ms);
+            }
+            None => self.holds += 1,
+        }
+        if answer.verdict == Verdict::HoldSpent {
+            return None;
+        }
+        let before = self.verdict.replace((answer.verdict, answer.message.clone()));
+        let changed = before.is_none_or(|(verdict, _)| verdict != answer.verdict);
+        changed.then(|| match answer.message.as_str() {
+            "" => format!("acting on {:?}", answer.instruction),
+            message => format!("holding: {message}"),
+        })
+    }
+
+    /// The statuses to publish, when it is time or a level has changed.
+    pub(super) fn due<E: Engine>(
+        &mut self,
+        now: Stamp,
+        control: &Control<E>,
+        outputs: &Outputs,
+    ) -> Option<Vec<DiagnosticStatus>> {
+        let (policy_level, policy_message) = match &self.verdict {
+            None => (WARN, "waiting for pictures".to_owned()),
+            Some((verdict, message)) => (level(*verdict), message.clone()),
+        };
+        let cameras: Vec<_> = self.cameras.iter().map(|camera| camera.state(now)).collect();
+        let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level]).collect();
+        if self.published.elapsed() < PERIOD && levels == self.levels {
+            return None;
+        }
+        let window_secs = self.published.elapsed().as_secs_f64();
+        self.levels = levels;
+        self.published = Instant::now();
+        let mut statuses = Vec::new();
+        for (camera, (level, message)) in self.cameras.iter_mut().zip(cameras) {
+            let values = camera.values(now, window_secs);
+            statuses.push(outputs.status(&format!("Inputs/{}", camera.role), level, &message, values));
+        }
+        statuses.push(outputs.status("Policy", policy_level, &policy_message, self.policy(control)));
+        statuses.push(outputs.status("Inference", OK, "", self.inference()));
+        Some(statuses)
+    }
+
+    fn policy<E: Engine>(&self, control: &Control<E>) -> Vec<(String, String)> {
+        let settings = control.settings();
+        let list = |values: Vec<String>| values.join(" ");
+        vec![
+            ("armed".into(), control.armed().to_string()),
+            ("epoch".into(), control.epoch().to_string()),
+            ("steps".into(), self.steps.to_string()),
+            ("holds".into(), self.holds.to_string()),
+            ("exits taken".into(), list(self.exits.iter().map(u64::to_string).collect())),
+            ("cap".into(), settings.cap.to_string()),
+            ("thresholds".into(), list(settings.thresholds.as_slice().iter().map(f32::to_string).collect())),
+        ]
+    }
+
+    fn inference(&mut self) -> Vec<(String, String)> {
+        let mut values = self.facts.clone();
+        for (name, samples) in [("step", &mut self.step_ms), ("overhead", &mut self.overhead_ms)] {
+            samples.sort_by(f64::total_cmp);
+            let at = |share: f64| samples.get(((samples.len() as f64 - 1.0) * share).round() as usize);
+            for (label, share) in [("median", 0.5), ("worst", 1.0)] {
+                values.extend(at(share).map(|ms| (format!("{name} {label} (ms)"), format!("{ms:.3}"))));
+            }
+            samples.clear();
+        }
+        values
+    }
+}
+
+impl Camera {
+    fn state(&self, now: Stamp) -> (u8, String) {
+        match self.newest {
+            None if self.refused > 0 => (ERROR, self.last_refusal.clone()),
+            None => (WARN, "no picture yet".into()),
+            Some(stamp) if now.secs_since(stamp) > SILENT_SECS => {
+                (ERROR, format!("silent for {:.1} s", now.secs_since(stamp)))
+            }
+            Some(_) => (OK, String::new()),
+        }
+    }
+
+    fn values(&mut self, now: Stamp, window_secs: f64) -> Vec<(String, String)> {
+        let received = std::mem::take(&mut self.received);
+        let mut values = vec![
+            ("Events in window".to_owned(), received.to_string()),
+            ("Actual frequency (Hz)".to_owned(), format!("{:.1}", received as f64 / window_secs)),
+            ("refused".to_owned(), self.refused.to_string()),
+        ];
+        if let Some(stamp) = self.newest {
+            values.push(("age (s)".into(), format!("{:.3}", now.secs_since(stamp))));
+        }
+        if self.refused > 0 {
+            values.push(("last refusal".into(), self.last_refusal.clone()));
+        }
+        values
+    }
+}

@@ -1,0 +1,103 @@
+//! Subscriptions and services: everything that reaches the node goes to the inbox, nothing is decided here.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::std_msgs::msg::{Bool, String as Text};
+use r2r::std_srvs::srv::{SetBool, Trigger};
+use r2r::{Node, QosProfile};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::inbox::{Event, Inbox, Picture, Reply};
+use crate::config::{Images, Qos};
+
+/// Subscribes to every camera's `ROLE/image`, to `instruction` and `estop`, and offers the three services.
+pub(super) fn connect(
+    node: &mut Node,
+    tasks: &Handle,
+    inbox: &Arc<Inbox>,
+    roles: &[String],
+    images: &Images,
+) -> r2r::Result<()> {
+    for (camera, role) in roles.iter().enumerate() {
+        let (topic, inbox) = (format!("{role}/image"), Arc::clone(inbox));
+        if images.compressed {
+            let stream = node.subscribe::<CompressedImage>(&topic, qos(images))?;
+            let take = move |image| inbox.picture(camera, Picture::Compressed(Box::new(image)));
+            tasks.spawn(drain(stream, take));
+        } else {
+            let stream = node.subscribe::<Image>(&topic, qos(images))?;
+            tasks.spawn(drain(stream, move |image| inbox.picture(camera, Picture::Raw(Box::new(image)))));
+        }
+    }
+    // Volatile, so that publishers of either durability match; `ros2 topic pub` is volatile.
+    let reliable = || QosProfile::default().keep_last(10).reliable().volatile();
+    let stream = node.subscribe::<Text>("instruction", reliable())?;
+    let to = Arc::clone(inbox);
+    tasks.spawn(drain(stream, move |text| to.push(Event::Instruction(text.data))));
+    let stream = node.subscribe::<Bool>("estop", reliable())?;
+    let to = Arc::clone(inbox);
+    tasks.spawn(drain(stream, move |pressed| to.push(Event::Estop(pressed.data))));
+    services(node, tasks, inbox)
+}
+
+fn qos(images: &Images) -> QosProfile {
+    let base = match images.qos {
+        Qos::SensorData => QosProfile::sensor_data(),
+        Qos::Default => QosProfile::default(),
+        Qos::SystemDefault => QosProfile::system_default(),
+    };
+    base.keep_last(images.qos_depth)
+}
+
+async fn drain<T>(mut stream: impl StreamExt<Item = T> + Unpin, mut take: impl FnMut(T)) {
+    while let Some(message) = stream.next().await {
+        take(message);
+    }
+}
+
+fn services(node: &mut Node, tasks: &Handle, inbox: &Arc<Inbox>) -> r2r::Result<()> {
+    let mut enable = node.create_service::<SetBool::Service>("~/enable", QosProfile::services_default())?;
+    let to = Arc::clone(inbox);
+    tasks.spawn(async move {
+        while let Some(request) = enable.next().await {
+            let on = request.message.data;
+            let (success, message) = ask(&to, |reply| Event::Enable(on, reply)).await;
+            // A caller that has gone away needs no answer.
+            drop(request.respond(SetBool::Response { success, message }));
+        }
+    });
+    tasks.spawn(trigger(node, "~/reset", inbox, Event::Reset)?);
+    tasks.spawn(trigger(node, "~/clear_fault", inbox, Event::ClearFault)?);
+    Ok(())
+}
+
+fn trigger(
+    node: &mut Node,
+    name: &str,
+    inbox: &Arc<Inbox>,
+    event: fn(Reply) -> Event,
+) -> r2r::Result<impl Future<Output = ()> + Send + use<>> {
+    let mut requests = node.create_service::<Trigger::Service>(name, QosProfile::services_default())?;
+    let inbox = Arc::clone(inbox);
+    Ok(async move {
+        while let Some(request) = requests.next().await {
+            let (success, message) = ask(&inbox, event).await;
+            drop(request.respond(Trigger::Response { success, message }));
+        }
+    })
+}
+
+/// Puts a request to the control loop and waits for what comes of it.
+async fn ask(inbox: &Inbox, event: impl FnOnce(Reply) -> Event) -> (bool, String) {
+    let (reply, answer) = oneshot::channel();
+    inbox.push(event(Box::new(move |result| drop(reply.send(result)))));
+    match answer.await {
+        Ok(Ok(message)) => (true, message),
+        Ok(Err(reason)) => (false, reason),
+        Err(_) => (false, "the node is shutting down".into()),
+    }
+}

@@ -1,0 +1,346 @@
+//! The built `deer_vla`, from its arguments to its exit code.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use deer_vla::bag::{Bag, BagWriter, Header, Image, Stored, Text};
+use deer_vla::units::Stamp;
+use safetensors::SafeTensors;
+use serde_bytes::ByteBuf;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const TOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy");
+const FOREIGN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/foreign_bag");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/toy_golden.safetensors");
+const PERIOD_NS: i64 = 33_333_333;
+
+fn deer_vla(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_deer_vla")).args(arguments).output().unwrap()
+}
+
+/// Standard output of a call that must succeed.
+fn done(arguments: &[&str]) -> String {
+    let output = deer_vla(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Standard error of a call that must fail with this exit code.
+fn refused(code: i32, arguments: &[&str]) -> String {
+    let output = deer_vla(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+fn assert_says(sentence: &str, words: &[&str]) {
+    assert!(words.iter().all(|word| sentence.contains(word)), "{words:?} in: {sentence}");
+}
+
+/// The rollout that PyTorch was asked for, and what it answered.
+struct Rollout {
+    bytes: Vec<u8>,
+}
+
+impl Rollout {
+    fn read() -> Self {
+        Self { bytes: fs::read(GOLDEN).unwrap() }
+    }
+
+    /// The pictures of a camera, each with its side.
+    fn pictures(&self, role: &str) -> Vec<(u32, Vec<u8>)> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let view = tensors.tensor(&format!("rollout.{role}")).unwrap();
+        let [_, side, _, _] = *view.shape() else { panic!("[steps, side, side, 3]") };
+        view.data().chunks_exact(side * side * 3).map(|rgb| (side as u32, rgb.to_vec())).collect()
+    }
+
+    fn exits(&self) -> Vec<i64> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let exits = tensors.tensor("rollout.exit").unwrap();
+        exits.data().chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap())).collect()
+    }
+
+    fn arm(&self) -> Vec<Vec<f64>> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let arm = tensors.tensor("rollout.arm").unwrap();
+        let values = arm.data().chunks_exact(4).map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())));
+        values.collect::<Vec<_>>().chunks_exact(6).map(<[f64]>::to_vec).collect()
+    }
+
+    fn instructions(&self) -> BTreeMap<usize, String> {
+        let (_, metadata) = SafeTensors::read_metadata(&self.bytes).unwrap();
+        let text = &metadata.metadata().as_ref().unwrap()["instructions"];
+        let map: BTreeMap<String, String> = serde_json::from_str(text).unwrap();
+        map.into_iter().map(|(step, text)| (step.parse().unwrap(), text)).collect()
+    }
+
+    /// The rollout as a recorder would have stored it.
+    fn bag(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("rollout");
+        let mut bag = BagWriter::create(&path).unwrap();
+        let instructions = self.instructions();
+        for (step, (scene, hand)) in self.pictures("static").into_iter().zip(self.pictures("gripper")).enumerate() {
+            let stamp = stamp(step);
+            if let Some(text) = instructions.get(&step) {
+                bag.write("/instruction", Stamp(stamp.0 - 1), &Text { data: text.clone() }).unwrap();
+            }
+            bag.write("/static/image", stamp, &image(stamp, scene)).unwrap();
+            bag.write("/gripper/image", stamp, &image(stamp, hand)).unwrap();
+        }
+        bag.finish().unwrap();
+        path
+    }
+}
+
+fn stamp(step: usize) -> Stamp {
+    Stamp(1_700_000_000_000_000_000 + step as i64 * PERIOD_NS)
+}
+
+fn image(stamp: Stamp, (side, rgb): (u32, Vec<u8>)) -> Image {
+    let header = Header { stamp: stamp.into(), frame_id: "camera".into() };
+    let data = ByteBuf::from(rgb);
+    Image { header, height: side, width: side, encoding: "rgb8".into(), is_bigendian: 0, step: side * 3, data }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn decisions(out: &Path) -> Vec<Value> {
+    let lines = fs::read_to_string(out.join("decisions.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Decisions less what depends on how fast the machine is.
+fn untimed(out: &Path) -> Vec<Value> {
+    let mut decisions = decisions(out);
+    for decision in &mut decisions {
+        decision.as_object_mut().unwrap().remove("total_ms").unwrap();
+        if let Some(step) = decision["decision"].as_object_mut() {
+            step.remove("timing").unwrap();
+        }
+    }
+    decisions
+}
+
+/// Replays a bag into a folder of its own; gives that folder.
+fn replayed(folder: &TempDir, name: &str, bag: &Path, more: &[&str]) -> PathBuf {
+    let out = folder.path().join(name);
+    done(&[&["replay", TOY, text(bag), "--out", text(&out)], more].concat());
+    out
+}
+
+#[test]
+fn a_replay_of_the_rollout_takes_pytorchs_exits_and_actions() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let out = replayed(&folder, "out", &rollout.bag(folder.path()), &[]);
+    let decisions = decisions(&out);
+    let exits: Vec<_> = decisions.iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect();
+    assert_eq!(exits, rollout.exits());
+    for (step, (decision, expected)) in decisions.iter().zip(rollout.arm()).enumerate() {
+        let arm = decision["decision"]["arm"].as_array().unwrap();
+        for (found, expected) in arm.iter().zip(expected) {
+            assert!((found.as_f64().unwrap() - expected).abs() <= 1e-4, "step {step}: {found} {expected}");
+        }
+        assert_eq!(decision["stamp"], stamp(step).0, "the clock stands at the newest picture");
+        assert_eq!(decision["epoch"], if step < 20 { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn the_commands_are_a_bag_with_a_twist_and_a_decision_a_step() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let out = replayed(&folder, "out", &rollout.bag(folder.path()), &[]);
+    let bag = Bag::open(out.join("commands")).unwrap();
+    let topic = |name: &str| (bag.topics()[name].message_type.as_str(), bag.topics()[name].messages);
+    assert_eq!(topic("/deer_vla/twist"), ("geometry_msgs/msg/TwistStamped", 40));
+    assert_eq!(topic("/deer_vla/decision"), ("diagnostic_msgs/msg/DiagnosticStatus", 40));
+    let (gripper_type, gripper_messages) = topic("/deer_vla/gripper");
+    assert_eq!(gripper_type, "trajectory_msgs/msg/JointTrajectory");
+    assert!((2..40).contains(&gripper_messages), "once an epoch and on change, not at every step");
+    let twists: Vec<Stored> = bag.messages(&["/deer_vla/twist"]).map(Result::unwrap).collect();
+    let first: deer_vla::bag::TwistStamped = cdr::deserialize(&twists[0].data).unwrap();
+    let expected: Vec<f64> = serde_json::from_value(decisions(&out)[0]["twist"]["linear"].clone()).unwrap();
+    assert_eq!((first.linear.to_vec(), first.header.frame_id.as_str()), (expected, "base"));
+}
+
+#[test]
+fn a_replay_repeats_to_the_bit() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let (first, second) = (replayed(&folder, "a", &bag, &[]), replayed(&folder, "b", &bag, &[]));
+    assert_eq!(untimed(&first), untimed(&second));
+}
+
+#[test]
+fn gate_and_budget_decide_how_deep_a_replay_goes() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let exits = |name: &str, more: &[&str]| -> Vec<i64> {
+        let out = replayed(&folder, name, &bag, more);
+        decisions(&out).iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(exits("never", &["--thresholds=-1,-1,-1,-1,-1"]), [5; 40]);
+    assert_eq!(exits("always", &["--thresholds", "9,9,9,9,9", "--metric", "max"]), [0; 40]);
+    assert_eq!(exits("peak", &["--thresholds=-1,-1,-1,-1,-1", "--peak", "0.0016"]), [1; 40]);
+}
+
+#[test]
+fn a_bag_of_another_writer_with_jpeg_padding_and_zstd_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = ["--topic", "static=/static/image/compressed"];
+    let out = replayed(&folder, "out", Path::new(FOREIGN), &topic);
+    let verdicts: Vec<_> = decisions(&out).iter().map(|d| d["verdict"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(verdicts[..2], ["hold_no_instruction"; 2]);
+    assert_eq!(verdicts[2..], ["act"; 10]);
+    let said = replayed(&folder, "said", Path::new(FOREIGN), &[&topic[..], &["--instruction", "push"]].concat());
+    assert!(decisions(&said).iter().all(|d| d["instruction"] == "push" && d["verdict"] == "act"));
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_counted_and_the_rest_is_replayed() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("spoiled");
+    let mut bag = BagWriter::create(&path).unwrap();
+    bag.write("/instruction", Stamp(1), &Text { data: "lift".into() }).unwrap();
+    for (step, scene) in rollout.pictures("static").into_iter().enumerate().take(4) {
+        let mut picture = image(stamp(step), scene);
+        bag.write("/gripper/image", stamp(step), &picture).unwrap();
+        if step == 2 {
+            picture.encoding = "yuv422".into();
+        }
+        bag.write("/static/image", stamp(step), &picture).unwrap();
+    }
+    bag.finish().unwrap();
+    let out = folder.path().join("out");
+    let output = deer_vla(&["replay", TOY, text(&path), "--out", text(&out)]);
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), decisions(&out).len()), (Some(0), 3), "{summary}");
+    assert_says(
+        &summary,
+        &["not read 1 times: /static/image", "yuv422", "3 answers: act 3", "GMAC a step", "ms a step"],
+    );
+}
+
+#[test]
+fn what_was_read_before_a_bag_breaks_off_is_replayed_and_the_end_is_an_error() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let whole = fs::read(rollout.bag(folder.path()).join("rollout_0.mcap")).unwrap();
+    let (cut, out) = (folder.path().join("cut.mcap"), folder.path().join("out"));
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let error = refused(1, &["replay", TOY, text(&cut), "--out", text(&out)]);
+    assert_says(&error, &["cut short or damaged after message", "cut.mcap"]);
+    let exits: Vec<_> = decisions(&out).iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect();
+    assert!(!exits.is_empty() && rollout.exits().starts_with(&exits), "{exits:?}");
+    assert_eq!(Bag::open(out.join("commands")).unwrap().topics()["/deer_vla/twist"].messages, exits.len() as u64);
+}
+
+#[test]
+fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let refusal = |code: i32, bag: &str, more: &[&str]| {
+        let error = refused(code, &[&["replay", TOY, bag, "--out", text(&out)], more].concat());
+        assert!(!out.exists(), "{error}");
+        error
+    };
+    let there = ["/static/image ", "/static/image/compressed (sensor_msgs/msg/CompressedImage)", "--topic"];
+    assert_says(&refusal(1, FOREIGN, &[]), &there);
+    let wrong = refusal(1, FOREIGN, &["--topic", "static=/joint_states"]);
+    assert_says(&wrong, &["/joint_states carries sensor_msgs/msg/JointState", "expected sensor_msgs/msg/Image"]);
+    assert_says(&refusal(1, FOREIGN, &["--topic", "wrist=/x"]), &["wrist", "static, gripper, instruction"]);
+    assert_says(&refusal(1, FOREIGN, &["--topic", "static=/gripper/image"]), &["/gripper/image", "two inputs"]);
+    assert_says(&refusal(2, FOREIGN, &["--topic", "static"]), &["INPUT=TOPIC"]);
+    assert_says(&refusal(2, FOREIGN, &["--metric", "l2"]), &["rms", "cosine"]);
+    assert_says(&refusal(1, "/nowhere", &[]), &["/nowhere", "cannot be read"]);
+    assert_says(&refusal(1, TOY, &[]), &["not a bag"]);
+    let sqlite = folder.path().join("old.db3");
+    fs::write(&sqlite, "SQLite format 3\0").unwrap();
+    assert_says(&refusal(1, text(&sqlite), &[]), &["sqlite3", "rosbags-convert --src", "--dst-storage mcap"]);
+    let few = ["--topic", "static=/static/image/compressed", "--thresholds", "0.1"];
+    assert_says(&refusal(1, FOREIGN, &few), &["1 thresholds for 6 exits"]);
+    let small = ["--topic", "static=/static/image/compressed", "--peak", "0.0001"];
+    assert_says(&refusal(1, FOREIGN, &small), &["budget.peak", "first exit"]);
+}
+
+#[test]
+fn earlier_results_are_replaced_only_by_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = ["--topic", "static=/static/image/compressed"];
+    let out = replayed(&folder, "out", Path::new(FOREIGN), &topic);
+    fs::write(out.join("notes.txt"), "mine").unwrap();
+    let again = [&["replay", TOY, FOREIGN, "--out", text(&out)], &topic[..]].concat();
+    assert_says(&refused(1, &again), &["decisions.jsonl exists", "--force"]);
+    done(&[&again[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "mine", "only its own results are replaced");
+}
+
+#[test]
+fn check_prints_the_bundle_its_costs_and_the_library_that_runs_it() {
+    let table = done(&["check", TOY]);
+    let words = ["toy:", "Apache-2.0", "static 64 px, gripper 48 px", "onnxruntime", "libonnxruntime", "cpu", "rms"];
+    assert_says(&table, &words);
+    assert_says(&table, &["thresholds.json", "stages[5]", "whole", "LLM GMAC", "memory MB"]);
+    let exits: Vec<_> = table.lines().skip_while(|line| !line.starts_with("exit ")).skip(1).take(6).collect();
+    assert!(exits[5].ends_with("cap") && exits[5].contains("none"), "{table}");
+    let capped = done(&["check", TOY, "--peak", "0.0016", "--thresholds", "0.5,-1,0.5,0.5,0.5"]);
+    let exits: Vec<_> = capped.lines().skip_while(|line| !line.starts_with("exit ")).skip(1).take(6).collect();
+    assert!(exits[0].contains("0.5") && exits[1].ends_with("cap") && exits[2].contains("not loaded"), "{capped}");
+    assert_says(&capped, &["command line"]);
+}
+
+#[test]
+fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_says(&refused(1, &["check", text(folder.path())]), &["deer_vla: no manifest.json"]);
+    for entry in fs::read_dir(TOY).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    fs::write(folder.path().join("head.data"), "changed").unwrap();
+    assert_says(&refused(1, &["check", text(folder.path())]), &["head.data has sha256"]);
+    let error = refused(1, &["check", TOY, "--onnxruntime", "/nowhere/libonnxruntime.so"]);
+    assert_says(&error, &["/nowhere/libonnxruntime.so", "does not exist", "ORT_DYLIB_PATH"]);
+    assert_eq!(error.matches("does not exist").count(), 1, "a cause is told once: {error}");
+    refused(2, &["check"]);
+    refused(2, &["check", TOY, "--provider", "gpu"]);
+    refused(2, &[]);
+}
+
+#[test]
+fn bench_measures_every_part_and_the_whole() {
+    let json: Value = serde_json::from_str(&done(&["bench", TOY, "--steps", "3", "--json"])).unwrap();
+    let parts: Vec<_> = json["parts_ms"].as_array().unwrap().iter().map(|part| part[0].as_str().unwrap()).collect();
+    assert_eq!(parts[..3], ["pictures", "embed", "vision"]);
+    assert_eq!(parts.len(), 3 + 6 + 1);
+    assert!(json["staged_against_whole"]["paired_ratio"]["median"].as_f64().unwrap() > 0.0);
+    let share = json["overhead_share"]["median"].as_f64().unwrap();
+    assert!((0.0..1.0).contains(&share), "{share}");
+    assert_eq!(json["caps"].as_array().unwrap().len(), 6);
+    assert_says(&done(&["bench", TOY, "--steps", "1"]), &["staged / whole", "overhead", "resident MB"]);
+    refused(2, &["bench", TOY, "--steps", "0"]);
+}
+
+#[test]
+fn report_draws_a_replays_exits_and_refuses_what_is_no_decision() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let out = replayed(&folder, "out", &rollout.bag(folder.path()), &[]);
+    let plots = folder.path().join("plots");
+    done(&["report", text(&out.join("decisions.jsonl")), "--out", text(&plots)]);
+    let svg = fs::read_to_string(plots.join("exits.svg")).unwrap();
+    assert_says(&svg, &["mean exit", "40 steps", "seconds since the first decision", &rollout.instructions()[&20]]);
+    let picture = image::open(plots.join("exits.png")).unwrap().into_rgb8();
+    let dark = picture.pixels().filter(|pixel| pixel.0.iter().all(|&v| v < 90)).count();
+    assert!(dark > 2000, "axes and letters are drawn where no font is installed, too: {dark}");
+    let empty = folder.path().join("empty.jsonl");
+    fs::write(&empty, "\n").unwrap();
+    assert_says(&refused(1, &["report", text(&empty), "--out", text(&plots)]), &["no decisions", "empty.jsonl"]);
+    fs::write(&empty, "{\"stamp\": 1}\n").unwrap();
+    assert_says(&refused(1, &["report", text(&empty), "--out", text(&plots)]), &["line 1", "verdict"]);
+}

@@ -1,0 +1,92 @@
+"""The package as a user gets it: built by colcon, started through its launch files."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from peer import Peer
+from programs import ROOT, Running
+from std_msgs.msg import String
+
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The prefix that `colcon build` of a workspace with this package leaves.
+
+    What cargo has built already is used again; nothing is written into the package's own folder.
+    """
+    workspace = tmp_path_factory.mktemp("workspace")
+    build, prefix = workspace / "build", workspace / "install"
+    build.mkdir()
+    (build / "deer_vla").symlink_to(TARGET, target_is_directory=True)
+    command = ["colcon", "build", "--paths", ROOT, "--build-base", build, "--install-base", prefix]
+    run = subprocess.run(command, cwd=workspace, text=True, capture_output=True, timeout=3000)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return prefix / "deer_vla"
+
+
+def test_colcon_installs_programs_launch_files_parameters_and_models(installed):
+    for program in ("deer_vla_node", "deer_vla"):
+        assert os.access(installed / "lib" / "deer_vla" / program, os.X_OK)
+    share = installed / "share" / "deer_vla"
+    for path in ("launch/robot.launch.py", "launch/sim.launch.py", "config/policy.yaml", "config/sim.yaml"):
+        assert (share / path).is_file(), path
+    assert (share / "models" / "toy" / "manifest.json").is_file()
+    assert (installed / "share" / "ament_index" / "resource_index" / "packages" / "deer_vla").is_file()
+
+
+@pytest.fixture
+def launch(installed, domain, tmp_path, monkeypatch):
+    """Starts a launch file of the installed package; it must end cleanly."""
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{installed}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    started = []
+
+    def begin(file: str, **arguments: str) -> Running:
+        given = [f"{name}:={value}" for name, value in arguments.items()]
+        if shutil.which("ros2"):
+            command = ["ros2", "launch", "deer_vla", file, *given]
+        else:
+            shim = str(ROOT / "scripts" / "launch_shim.py")
+            command = [sys.executable, shim, str(installed / "share" / "deer_vla" / "launch" / file), *given]
+        print("started through", "ros2 launch" if shutil.which("ros2") else "the shim, not ROS 2 launch")
+        started.append(Running(command, tmp_path, domain))
+        return started[-1]
+
+    yield begin
+    for launched in started:
+        launched.stop()
+        said = launched.said()
+        assert "died" not in said, said[-3000:]
+
+
+def test_robot_launch_starts_a_dry_run_under_the_names_it_is_given(launch, domain, pictures):
+    arguments = {"namespace": "left", "static_image": "/overhead", "use_sim_time": "true", "autostart": "true"}
+    launched = launch("robot.launch.py", **arguments)
+    peer = Peer(domain, sim_time=True, dry_run=True, namespace="/left", remapped={"static/image": "/overhead"})
+    peer.meet(launched.check)
+    peer.say("push the button")
+    peer.stream(pictures, lambda: peer.decisions[-1].acts, "a decision to act")
+    assert ("deer_vla", "/left") in peer.node.get_node_names_and_namespaces()
+    assert not peer.twists
+    peer.close()
+
+
+def test_sim_launch_moves_the_simulated_arm(launch, domain):
+    launched = launch("sim.launch.py")
+    peer = Peer(domain, sim_time=False)
+    states = peer.hear(String, "state", lambda message: json.loads(message.data)["tcp_position"])
+
+    def moved() -> bool:
+        launched.check()
+        peer.say("push the button")
+        return len(states) > 1 and max(abs(a - b) for a, b in zip(states[0], states[-1], strict=True)) > 0.02
+
+    peer.until(moved, "the tool to move by 2 cm", patience=120)
+    assert any(decision.acts for decision in peer.decisions)
+    peer.close()
