@@ -58,7 +58,8 @@ class Operator(Node):
         self.heard = time.monotonic()
         values = {value.key: value.value for value in status.values}
         if values["instruction"] != self._instruction:
-            self._say.publish(String(data=self._instruction))
+            if not np.isnan(self._tcp).any():  # nothing moves before its place can be told
+                self._say.publish(String(data=self._instruction))
             return
         now = float(values["stamp"])
         self._first = self._first or now
@@ -133,6 +134,9 @@ def main() -> int:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     film = given.out.resolve() / "demo.gif"
+    print(f"Instruction: {given.instruction!r}, for {given.seconds:g} s of robot time", flush=True)
+    if given.bundle == "toy":
+        print("The toy bundle's weights are random: the arm moves, but to no purpose.", flush=True)
     rclpy.init()
     operator = Operator(given.instruction, given.out / "decisions.jsonl")
     failure = "interrupted"

@@ -34,7 +34,7 @@ pub struct Control<E> {
     epoch: u64,
     steps: u64,
     last_step: Option<Stamp>,
-    last_answer: Option<(Verdict, Stamp)>,
+    last: Option<Answer>,
     identity: Identity,
 }
 
@@ -81,7 +81,7 @@ impl<E: Engine> Control<E> {
             epoch: 0,
             steps: 0,
             last_step: None,
-            last_answer: None,
+            last: None,
             identity: Identity { bundle: manifest.name.clone(), bundle_sha256: bundle.hash.clone(), provider },
         }
     }
@@ -95,10 +95,25 @@ impl<E: Engine> Control<E> {
 
     /// Whether every camera has delivered a picture that no step has used, one control period after the last.
     pub fn due(&self) -> bool {
-        let fresh = self.cameras.iter().all(|camera| camera.frame.is_some() && !camera.used);
         let soonest_secs = SOONEST_PERIODS * self.period_secs();
         let waited = |last: Stamp| self.newest().is_none_or(|n| !(0.0..soonest_secs).contains(&n.secs_since(last)));
-        fresh && self.last_step.is_none_or(waited)
+        self.fresh() && self.last_step.is_none_or(waited)
+    }
+
+    /// The last answer, when the very pictures that it answered have come again: a simulator that waits for its
+    /// command sends them anew when the command was lost. On a real robot the same pictures mean a frozen camera.
+    pub fn repeated(&mut self) -> Option<Answer> {
+        let last = self.last.as_ref().filter(|last| self.fresh() && last.frames == self.stamps())?.clone();
+        self.cameras.iter_mut().for_each(|camera| camera.used = true);
+        Some(last)
+    }
+
+    fn fresh(&self) -> bool {
+        self.cameras.iter().all(|camera| camera.frame.is_some() && !camera.used)
+    }
+
+    fn stamps(&self) -> Vec<(String, Option<Stamp>)> {
+        self.cameras.iter().map(|c| (c.role.clone(), c.frame.as_ref().map(|frame| frame.stamp))).collect()
     }
 
     /// Hears an instruction. A new text starts an epoch, the same text changes nothing, an empty one means hold.
@@ -130,6 +145,8 @@ impl<E: Engine> Control<E> {
     fn new_epoch(&mut self) {
         self.epoch += 1;
         self.steps = 0;
+        // The new sentence is answered on the pictures at hand, however soon after the last step.
+        self.last_step = None;
         self.gripper.reset();
     }
 
@@ -181,23 +198,21 @@ impl<E: Engine> Control<E> {
     /// One control step on the newest pictures: exactly one answer. `elapsed` is the time since the step began.
     pub fn step(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
         self.last_step = self.newest();
-        for camera in &mut self.cameras {
-            camera.used = true;
-        }
+        self.cameras.iter_mut().for_each(|camera| camera.used = true);
         let mut answer = match self.hold(now) {
             Some(hold) => self.holding(now, hold),
             None => self.act(now, elapsed),
         };
         answer.total_ms = elapsed().as_secs_f64() * 1e3;
-        self.last_answer = Some((answer.verdict, now));
+        self.last = Some(answer.clone());
         answer
     }
 
     /// Between pictures: the answer that stops the arm when they stay away, once for each reason.
     pub fn watch(&mut self, now: Stamp) -> Option<Answer> {
-        let (last, since) = self.last_answer?;
+        let Answer { verdict: last, stamp, .. } = *self.last.as_ref()?;
         let hold = self.hold(now).or_else(|| {
-            let waited_secs = now.secs_since(since);
+            let waited_secs = now.secs_since(stamp);
             let spent = last == Verdict::Act && waited_secs > SPENT_PERIODS * self.period_secs();
             let message = format!("no new set of pictures for {waited_secs:.3} s; the last action is over");
             spent.then(|| Hold::new(Verdict::HoldSpent, message))
@@ -205,8 +220,9 @@ impl<E: Engine> Control<E> {
         if hold.verdict == last {
             return None;
         }
-        self.last_answer = Some((hold.verdict, now));
-        Some(self.holding(now, hold))
+        let answer = self.holding(now, hold);
+        self.last = Some(answer.clone());
+        Some(answer)
     }
 
     fn act(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
@@ -243,7 +259,6 @@ impl<E: Engine> Control<E> {
 
     /// An answer without motion.
     fn holding(&self, now: Stamp, hold: Hold) -> Answer {
-        let frame = |c: &Camera| (c.role.clone(), c.frame.as_ref().map(|frame| frame.stamp));
         Answer {
             stamp: now,
             verdict: hold.verdict,
@@ -251,7 +266,7 @@ impl<E: Engine> Control<E> {
             epoch: self.epoch,
             step: self.steps,
             instruction: self.instruction.clone(),
-            frames: self.cameras.iter().map(frame).collect(),
+            frames: self.stamps(),
             decision: None,
             twist: Twist::default(),
             grip: None,
@@ -268,5 +283,144 @@ impl<E: Engine> Control<E> {
 
     fn period_secs(&self) -> f64 {
         1.0 / self.action.control_hz
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{LstmState, Scripted};
+    use crate::gate::Metric;
+    use crate::thresholds::Thresholds;
+
+    const PERIOD: f64 = 1.0 / 30.0;
+
+    /// Control over the toy bundle's cameras and tokenizer, with an engine that plays `levels`.
+    fn control(levels: &[f32], armed: bool) -> Control<Scripted> {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
+        let exits = bundle.manifest.exits.len();
+        let settings = Settings { thresholds: Thresholds::deepest(exits), metric: Metric::Rms, cap: 0, deadline: None };
+        let policy = Policy::new(Scripted::level(levels), &bundle.manifest, settings);
+        let guard = Guard { max_frame_age_secs: 0.2, max_frame_skew_secs: 0.05 };
+        let observer = Observer::new(&bundle).unwrap();
+        Control::new(&bundle, observer, policy, guard, Arming::new(armed, None), 0.1, "scripted".into())
+    }
+
+    fn frame(secs: f64) -> Frame {
+        Frame { stamp: Stamp::from_secs(secs), width: 64, height: 64, rgb: vec![128; 64 * 64 * 3] }
+    }
+
+    fn see(control: &mut Control<Scripted>, secs: f64) {
+        control.frame(0, frame(secs));
+        control.frame(1, frame(secs));
+    }
+
+    fn step(control: &mut Control<Scripted>, secs: f64) -> Answer {
+        see(control, secs);
+        control.step(Stamp::from_secs(secs), &mut || Duration::ZERO)
+    }
+
+    #[test]
+    fn pictures_and_a_sentence_give_a_motion_and_its_reason() {
+        let mut control = control(&[0.5, 0.5], true);
+        assert!(control.instruction("push the button").unwrap());
+        let answer = step(&mut control, 1.0);
+        assert_eq!((answer.verdict, answer.epoch, answer.step), (Verdict::Act, 1, 1));
+        assert!((answer.twist.linear[0] - 0.3).abs() < 1e-6);
+        assert_eq!(answer.grip, Some(crate::shaper::Grip::Open));
+        let fields = answer.fields();
+        for name in ["verdict", "exit", "deltas", "thresholds", "stamp_static", "stamp_gripper", "bundle_sha256"] {
+            assert!(fields.iter().any(|(key, value)| key == name && !value.is_empty()), "{name}: {fields:?}");
+        }
+        assert_eq!(step(&mut control, 1.0 + PERIOD).grip, None, "the gripper's command is sent once");
+    }
+
+    #[test]
+    fn a_new_sentence_starts_an_epoch_and_the_same_one_does_not() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        step(&mut control, 1.0);
+        assert!(!control.instruction(" push the button ").unwrap());
+        assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0, "the state is that after one step");
+        assert!(control.instruction("open the drawer").unwrap());
+        assert_eq!(control.epoch(), 2);
+        assert_eq!(control.policy.state(), &LstmState::zeros(4, 32));
+    }
+
+    #[test]
+    fn whatever_is_missing_or_wrong_gives_a_zero_twist() {
+        let mut control = control(&[0.5, 0.5], false);
+        let verdict = |control: &mut Control<Scripted>, secs| {
+            let answer = control.step(Stamp::from_secs(secs), &mut || Duration::ZERO);
+            assert_eq!(answer.twist, Twist::default(), "{:?}", answer.verdict);
+            answer.verdict
+        };
+        assert_eq!(verdict(&mut control, 1.0), Verdict::HoldDisarmed);
+        control.enable(Stamp::from_secs(1.0)).unwrap();
+        assert_eq!(verdict(&mut control, 1.0), Verdict::HoldNoInstruction);
+        control.instruction("push the button").unwrap();
+        assert_eq!(verdict(&mut control, 1.0), Verdict::HoldMissingFrame);
+        see(&mut control, 1.0);
+        assert_eq!(verdict(&mut control, 1.5), Verdict::HoldStaleFrame);
+        control.instruction("").unwrap();
+        assert_eq!(verdict(&mut control, 1.0), Verdict::HoldNoInstruction);
+        assert!(!control.engine().calls.contains(&"vision".to_owned()), "nothing of this needed the network");
+    }
+
+    #[test]
+    fn a_network_that_gives_no_number_latches_a_fault() {
+        let mut control = control(&[0.5, f32::NAN], true);
+        control.instruction("push the button").unwrap();
+        let answer = step(&mut control, 1.0);
+        assert_eq!((answer.verdict, answer.twist), (Verdict::HoldFault, Twist::default()));
+        assert!(answer.message.contains("not finite"), "{}", answer.message);
+        assert!(control.enable(Stamp::from_secs(1.1)).is_err());
+    }
+
+    #[test]
+    fn an_arm_that_gets_no_further_action_is_told_to_stand_once() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        step(&mut control, 1.0);
+        let watch = |control: &mut Control<Scripted>, secs| control.watch(Stamp::from_secs(secs)).map(|a| a.verdict);
+        assert_eq!(watch(&mut control, 1.0 + PERIOD), None);
+        assert_eq!(watch(&mut control, 1.0 + 2.0 * PERIOD), Some(Verdict::HoldSpent));
+        assert_eq!(watch(&mut control, 1.0 + 3.0 * PERIOD), None);
+        assert_eq!(watch(&mut control, 1.3), Some(Verdict::HoldStaleFrame));
+        assert_eq!(watch(&mut control, 1.4), None);
+    }
+
+    #[test]
+    fn a_step_waits_for_every_camera_and_for_its_control_period() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        control.frame(0, frame(1.0));
+        assert!(!control.due(), "the other camera has delivered nothing");
+        control.frame(1, frame(1.0));
+        assert!(control.due());
+        step(&mut control, 1.0);
+        assert!(!control.due());
+        see(&mut control, 1.0 + 0.5 * PERIOD);
+        assert!(!control.due(), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
+        see(&mut control, 1.0 + 0.9 * PERIOD);
+        assert!(control.due());
+        see(&mut control, 0.5);
+        assert!(control.due(), "a clock that was set back");
+    }
+
+    #[test]
+    fn the_same_pictures_again_get_the_same_answer_without_another_step() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        let first = step(&mut control, 1.0);
+        assert!(control.repeated().is_none());
+        see(&mut control, 1.0);
+        assert!(!control.due());
+        let again = control.repeated().unwrap();
+        assert_eq!((again.stamp, again.step, again.twist), (first.stamp, 1, first.twist));
+        assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0);
+        control.instruction("open the drawer").unwrap();
+        see(&mut control, 1.0);
+        assert!(control.due(), "another sentence is another question");
     }
 }

@@ -121,7 +121,7 @@ CONFIGS = {
             width=32, heads=4, exits=(1, 3, 5, 7, 9, 11), cross_heads=4, cross_head_width=8, gate_init=2.0
         ),
         head=HeadConfig(width=32),
-        vocabulary=360,
+        vocabulary=367,
         share_encoder=False,
         share_resampler=False,
     ),

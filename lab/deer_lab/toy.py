@@ -29,7 +29,7 @@ from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
 CONFIG = CONFIGS["toy"]
 INSTRUCTIONS = ("slide the blue block to the left", "pick up the pink block")  # of the golden rollout
 ARM_STD, GRIPPER_STD = 0.35, 1.5  # of each output over frames, before tanh and sigmoid
-CLIPS, CLIP_STEPS = 8, 25  # on which weights are scaled and thresholds chosen
+CLIPS, CLIP_STEPS = 16, 25  # on which weights are scaled and thresholds chosen
 
 VERBS = ("push", "grasp and lift", "slide", "rotate", "place", "pull", "press", "pick up", "turn", "move")
 THINGS = ("red block", "blue block", "pink block", "drawer", "button", "switch", "lever", "door", "lamp", "slider")
@@ -150,22 +150,21 @@ def scale_actions(policy: Policy, features: Tensor) -> None:
 
 
 def choose_thresholds(policy: Policy, rehearsal: Rehearsal) -> list[float]:
-    """Exit by exit, the quantile at which its share of all steps stops there, earlier exits already gated."""
+    """Exit by exit, the quantile at which an equal share of all steps stops there, earlier exits already gated."""
     exits = len(policy.stages)
     thresholds = [-1.0] * (exits - 1)  # never taken
-    left = 1.0
     for exit in range(exits - 1):
         gated, reached = GatedPolicy(policy, thresholds), []
         for ids, clip in zip(rehearsal.prompts, rehearsal.clips):
             gated.begin(ids)
             reached += [step.deltas[exit] for images in clip if len((step := gated.step(*images)).deltas) > exit]
-        share = 1 / exits
-        thresholds[exit] = round(float(np.quantile(reached, share / left)), 3)
-        left -= share
+        thresholds[exit] = round(float(np.quantile(reached, 1 / (exits - exit))), 3)
     return thresholds
 
 
 def make_toy(seed: int, out: Path, golden: Path) -> None:
+    """Writes the bundle `out` and the `golden` file; the same seed gives the same bytes."""
+    torch.set_num_threads(1)  # the last bits must not depend on their number, and for small tensors one is fastest
     tokenizer = make_tokenizer(CONFIG.vocabulary)
     about = About(
         name="toy",

@@ -49,7 +49,9 @@ class Peer:
         arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "deer_lab.tabletop.node", "--ros-args", *arguments],
-            env=environment(domain), stderr=subprocess.PIPE, text=True,
+            env=environment(domain),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self.context = rclpy.Context()
@@ -77,6 +79,7 @@ class Peer:
 
     def frame(self, newer_than=None):
         """The stamp, in seconds, of the next moment both cameras have shown."""
+
         def stamp():
             lists = [self.received[camera] for camera in ("static", "gripper")]
             if not all(lists):
@@ -184,7 +187,7 @@ def test_a_twist_moves_the_hand_at_its_velocity(peer):
     stamp = sim.frame()
     start = sim.state()["tcp_position"]
     for i in range(45):
-        sim.command(stamp, linear=(0.3, 0, -0.15) if i < 15 else (0, 0, 0), angular=(0, 0, 0.6) if i < 15 else (0, 0, 0))
+        sim.command(stamp, *(((0.3, 0, -0.15), (0, 0, 0.6)) if i < 15 else ()))
         stamp = sim.frame(newer_than=stamp)
     sim.wait(lambda: len(sim.received["state"]) >= 46)
     assert np.subtract(sim.state()["tcp_position"], start) == pytest.approx([0.15, 0, -0.075], abs=0.003)
@@ -286,12 +289,15 @@ def test_a_signal_ends_the_node_with_success_while_it_waits_for_peers(number):
     assert process.returncode == 0 and "Traceback" not in log
 
 
-@pytest.mark.parametrize("parameter, complaint", [
-    ("transport:=png", "must be one of raw, jpeg"),
-    ("jpeg_quality:=0", "out of range"),
-    ("red_block:=floor", "red_block is 'floor', must be one of table"),
-    ("record:=run.mp4", "a film ends in .gif or .webp"),
-])
+@pytest.mark.parametrize(
+    "parameter, complaint",
+    [
+        ("transport:=png", "must be one of raw, jpeg"),
+        ("jpeg_quality:=0", "out of range"),
+        ("red_block:=floor", "red_block is 'floor', must be one of table"),
+        ("record:=run.mp4", "a film ends in .gif or .webp"),
+    ],
+)
 def test_a_wrong_parameter_is_named_and_the_exit_code_is_2(parameter, complaint):
     command = [sys.executable, "-m", "deer_lab.tabletop.node", "--ros-args", "-p", parameter]
     done = subprocess.run(command, env=environment(65), capture_output=True, text=True, timeout=PATIENCE)

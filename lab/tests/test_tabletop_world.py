@@ -176,22 +176,26 @@ def test_nothing_moves_while_nobody_acts(desk):
     after = desk.state()
     for name, block in before.blocks.items():
         assert after.blocks[name].position == pytest.approx(block.position, abs=0.001)
-    assert (after.drawer, after.slider, after.switch) == pytest.approx((before.drawer, before.slider, before.switch), abs=0.001)
+    for fixture in ("drawer", "slider", "switch"):
+        assert getattr(after, fixture) == pytest.approx(getattr(before, fixture), abs=0.001)
 
 
 def test_the_state_follows_the_words(desk):
-    initial = InitialState(led=True, lightbulb=True, slider="right", drawer="open", red_block="drawer", blue_block="slider_left")
-    desk.reset(initial)
+    words = {"slider": "right", "drawer": "open", "red_block": "drawer", "blue_block": "slider_left"}
+    desk.reset(InitialState(led=True, lightbulb=True, **words))
     state = desk.state()
     assert state.led and state.lightbulb and state.slider > 0.19 and state.drawer > 0.19
     assert [block.on for block in state.blocks.values()] == ["drawer", "slider", "table"]
 
 
-@pytest.mark.parametrize("words, complaint", [
-    ({"slider": "middle"}, "slider is 'middle', must be one of left, right"),
-    ({"red_block": "floor"}, "red_block is 'floor'"),
-    ({"red_block": "slider_left", "pink_block": "slider_left"}, "red_block, pink_block in slider_left, which has room for 1"),
-])
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        ({"slider": "middle"}, "slider is 'middle', must be one of left, right"),
+        ({"red_block": "floor"}, "red_block is 'floor'"),
+        ({"red_block": "slider_left", "pink_block": "slider_left"}, "red_block, pink_block in slider_left"),
+    ],
+)
 def test_an_impossible_initial_state_is_refused(desk, words, complaint):
     with pytest.raises(ValueError, match=complaint):
         desk.reset(InitialState(**words))

@@ -158,5 +158,5 @@ fn assemble(node: &mut r2r::Node, runtime: &tokio::runtime::Runtime, config: &Co
     let provider = config.engine.provider.to_string();
     let control = Control::new(&bundle, observer, policy, config.guard, arming, config.gripper.hysteresis, provider);
     let bundle = Arc::new(bundle);
-    Ok(Worker { control, bundle, inbox, outputs, clock, health, logger, received: None })
+    Ok(Worker { control, bundle, inbox, outputs, clock, health, logger, received: None, stood: false })
 }

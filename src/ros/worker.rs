@@ -41,6 +41,8 @@ pub(super) struct Worker<E> {
     pub(super) logger: String,
     /// When the newest picture came that no step has used.
     pub(super) received: Option<Instant>,
+    /// Whether the last answer was that of a disarmed arm.
+    pub(super) stood: bool,
 }
 
 impl<E: Engine> Worker<E> {
@@ -50,14 +52,7 @@ impl<E: Engine> Worker<E> {
         while let Some((events, pictures)) = self.inbox.wait(tick) {
             self.handle(events);
             pictures.into_iter().for_each(|arrival| self.see(arrival));
-            if self.control.due() {
-                self.step();
-            } else {
-                let now = self.now();
-                if let Some(answer) = self.control.watch(now) {
-                    self.publish(&answer, None);
-                }
-            }
+            self.answer();
             let now = self.now();
             let statuses = self.health.due(now, &self.control, &self.outputs);
             if let Some(statuses) = statuses {
@@ -67,6 +62,18 @@ impl<E: Engine> Worker<E> {
         }
         let sent = self.outputs.stand(self.clock.now());
         self.log_failure("the last zero twist", sent);
+    }
+
+    /// Answers what is due, and keeps watch where nothing is.
+    fn answer(&mut self) {
+        let now = self.now();
+        if self.control.due() {
+            self.step();
+        } else if let Some(answer) = self.clock.simulated.then(|| self.control.repeated()).flatten() {
+            self.publish(&answer, None);
+        } else if let Some(answer) = self.control.watch(now) {
+            self.publish(&answer, None);
+        }
     }
 
     /// In simulated time a picture may overtake the clock message of its own step.
@@ -112,8 +119,12 @@ impl<E: Engine> Worker<E> {
     }
 
     fn publish(&mut self, answer: &Answer, received: Option<Instant>) {
-        let sent = self.outputs.command(answer);
-        self.log_failure("a command", sent);
+        // Once it stands, a disarmed arm may be someone else's to move.
+        if !(answer.verdict == Verdict::HoldDisarmed && self.stood) {
+            let sent = self.outputs.command(answer);
+            self.log_failure("a command", sent);
+        }
+        self.stood = answer.verdict == Verdict::HoldDisarmed;
         let overhead_ms = received.zip(answer.decision.as_ref()).map(|(received, step)| {
             let network_ms = step.timing.vision_ms + step.timing.stage_ms.iter().sum::<f64>() + step.timing.head_ms;
             received.elapsed().as_secs_f64() * 1e3 - network_ms

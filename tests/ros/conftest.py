@@ -26,7 +26,7 @@ def pair(domain, tmp_path):
 
     def begin(*, remappings: dict | None = None, peer: dict | None = None, **parameters) -> tuple[Running, Peer]:
         defaults = {"use_sim_time": True, "autostart": True, "dry_run": False, "images__qos": "default"}
-        parameters = defaults | {"max_frame_age": 60.0} | parameters
+        parameters = defaults | {"max_frame_age": 10.0} | parameters
         node = policy(tmp_path, domain, remappings=remappings, **parameters)
         listener = Peer(
             domain,

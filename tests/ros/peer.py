@@ -135,8 +135,6 @@ class Peer:
         # Each side may know of the other before the other knows of it, so the first frames may be lost.
         black = np.zeros((32, 32, 3), np.uint8)
         self.stream((black, black), lambda: self.decisions and (self.dry_run or self.twists), "an answer to a frame")
-        # Where only the gripper's first frame came through it still waits for a partner: this is it.
-        self.static.publish(self.image(black, self.tick()))
 
     # The clock
 

@@ -90,6 +90,17 @@ def test_a_broken_jpeg_is_refused_and_the_next_good_one_is_used(pair, pictures):
     assert peer.decide(pictures).acts
 
 
+def test_pictures_taken_together_are_answered_together(pair, pictures):
+    """Also after one of them was lost: what is left of that pair must not wait for a partner from the next."""
+    _, peer = pair()
+    peer.begin("push the button", pictures)
+    for lonely, picture in ((peer.gripper, pictures[1]), (peer.static, pictures[0])):
+        lonely.publish(peer.image(picture, peer.tick()))
+        for _ in range(3):
+            decision = peer.decide(pictures)
+            assert decision["stamp_static"] == decision["stamp_gripper"]
+
+
 def test_the_newest_picture_wins(pair, pictures):
     """However many frames come at once, the last is answered, and none twice or out of order."""
     _, peer = pair()
@@ -99,5 +110,5 @@ def test_the_newest_picture_wins(pair, pictures):
         last = peer.tick()
         peer.show(pictures, last)
     peer.until(lambda: peer.decisions[-1].stamp == last, "the decision about the last frame")
-    stamps = [decision.stamp for decision in peer.decisions[heard:]]
+    stamps = [decision.stamp for decision in peer.decisions[heard:] if decision.acts]
     assert stamps == sorted(set(stamps)) and stamps[-1] == last

@@ -32,8 +32,8 @@ def test_every_exit_visited_is_in_the_record(pair, pictures):
 @pytest.mark.parametrize(
     ("name", "bad", "word"),
     [
-        ("gate.thresholds", [0.1, math.nan, 0.1, 0.1, 0.1], "not a number"),
-        ("gate.thresholds", [0.1, 0.1], "5"),
+        ("gate.thresholds", [0.1, math.nan, 0.1, 0.1, 0.1], "finite"),
+        ("gate.thresholds", [0.1, 0.1], "6 exits"),
         ("gate.metric", "manhattan", "rms"),
         ("gate.deadline", -1.0, "gate.deadline"),
         ("max_frame_age", -0.5, "max_frame_age"),

@@ -1,8 +1,8 @@
 """Chains of five tasks in one scene, after CALVIN's long-horizon protocol: drawn, kept in a file, counted.
 
-A chain is an initial state in words and five tasks, each possible after the one before. Like CALVIN's, the five come from
-five different groups, so a chain does not push the same block to and fro. Whether a task is possible is decided in
-words too (`Words` below), without physics.
+A chain is an initial state in words and five tasks, each possible after the one before. Like CALVIN's, the five come
+from five different groups, so a chain does not push the same block to and fro. Whether a task is possible is decided
+in words too (`Words` below), without physics.
 
     python -m deer_lab.tabletop.chains     # writes chains.json anew: the same seed gives the same file
 """
@@ -22,7 +22,6 @@ FILE = Path(__file__).with_name("chains.json")
 SEED, COUNT, LENGTH = 0, 1000, 5
 MAX_STEPS = 360  # control periods a task may take
 BOOTSTRAP_DRAWS = 2000
-SOMEWHERE = ("hand", "stack", "unknown")  # where a block may be besides the words of an initial state
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Chain:
     tasks: tuple[str, ...]
 
 
+# An initial state's words; a block may also be in the "hand", part of a "stack" or somewhere "unknown".
 Words = dict[str, str | bool]
 
 
@@ -94,7 +94,7 @@ def after(task: str, words: Words) -> Words | None:
 
 
 def draw(rng: np.random.Generator) -> Chain:
-    """One chain; groups are equally likely, then the possible tasks of a group."""
+    """One chain. A group is drawn with the square root of how many of its tasks are possible, so none prevails."""
     while True:
         initial = draw_initial(rng)
         words: Words = {name: value for name, value in dataclasses.asdict(initial).items() if name != "seed"}
@@ -107,8 +107,10 @@ def draw(rng: np.random.Generator) -> Chain:
                     possible.setdefault(group_of(task), []).append(task)
             if not possible:
                 break
-            group = possible[str(rng.choice(sorted(possible)))]
-            tasks.append(str(rng.choice(group)))
+            groups = sorted(possible)
+            weights = np.sqrt([len(possible[group]) for group in groups])
+            group = str(rng.choice(groups, p=weights / weights.sum()))
+            tasks.append(str(rng.choice(possible[group])))
             words = after(tasks[-1], words)
         if len(tasks) == LENGTH:
             return Chain(initial, tuple(tasks))
@@ -116,7 +118,8 @@ def draw(rng: np.random.Generator) -> Chain:
 
 def draw_initial(rng: np.random.Generator) -> InitialState:
     """CALVIN's initial states: one or two blocks on the table, the others in the cabinet."""
-    places = rng.permutation(["slider_left", "slider_right", "table"] if rng.integers(2) else ["slider_left", "table", "table"])
+    one_on_table, two_on_table = ("slider_left", "slider_right", "table"), ("slider_left", "table", "table")
+    places = rng.permutation(one_on_table if rng.integers(2) else two_on_table)
     if "slider_right" not in places and rng.integers(2):
         places = np.where(places == "slider_left", "slider_right", places)
     return InitialState(

@@ -7,13 +7,21 @@ say what should be done in a state that a learned policy has come into.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from deer_lab.tabletop.action import CLOSED, OPEN, POSITION_SCALE, ROTATION_SCALE
-from deer_lab.tabletop.desk import DOWN, DRAWER_FLOOR, DRAWER_Y, HALF_HEIGHTS, SHELF_HEIGHT, SHELF_X, SHELF_Y, TABLE_HEIGHT
-from deer_lab.tabletop.rotation import euler_from_matrix, matrix_from_euler, yaw_of
+from deer_lab.tabletop.action import CLOSED, OPEN
+from deer_lab.tabletop.desk import (
+    DRAWER_FLOOR,
+    DRAWER_Y,
+    HALF_HEIGHTS,
+    SHELF_HEIGHT,
+    SHELF_X,
+    SHELF_Y,
+    TABLE_HEIGHT,
+)
+from deer_lab.tabletop.motion import Goal, near, steer, yaw_error
+from deer_lab.tabletop.rotation import yaw_of
 from deer_lab.tabletop.scene import BLOCKS
 from deer_lab.tabletop.tasks import (
     COLOURS,
@@ -26,11 +34,7 @@ from deer_lab.tabletop.tasks import (
 )
 from deer_lab.tabletop.world import Block, State
 
-GAIN = 0.35  # share of the error made good in one control period; more would swing, as the arm lags by 0.04 s
-CLEARANCE = 0.13  # [m] above the goal while the hand is not above it yet
-CABINET_Y, CABINET_TRAVEL = 0.20, 0.43  # [m] beyond this y the hand travels at this height or higher
-FUNNEL_RADIUS, FUNNEL_SLOPE = 0.012, 2.5  # [m], [m/m]: the hand comes down as it comes near
-PUSH_SPEED, TURN_SPEED = 0.5, 0.9  # of the fastest action
+PUSH_SPEED = 0.5  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table
 HALF_SIZES = {"red_block": (0.019, 0.019), "blue_block": (0.036, 0.02), "pink_block": (0.027, 0.02)}  # [m] in x, y
 OPEN_ABOVE = 0.075  # [m] between the fingers
@@ -39,61 +43,10 @@ FINGER_DEPTH = 0.012  # [m], half the fingers' extent in the direction of a push
 LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)  # x, y as the camera sees them
 
 
-@dataclass(frozen=True)
-class Goal:
-    """Where the fingertips should go next. `straight`: directly there; else over the obstacles and down upon it."""
-
-    position: np.ndarray
-    gripper: float
-    yaw: float = 0.0
-    straight: bool = False
-    speed: float = 0.7  # of the fastest action: 0.42 m/s
-
-
 def act(task: str, state: State) -> np.ndarray:
     """The expert's action [7] for `task` in `state`. Raises KeyError for an unknown task."""
     goal = PLANS[task](state)
     return steer(state, release_first(state, goal, task))
-
-
-# Motion
-
-
-def steer(state: State, goal: Goal) -> np.ndarray:
-    """The action [7] that brings the hand closer to `goal`."""
-    tcp = np.array(state.tcp_position)
-    error = goal.position - tcp if goal.straight else funnel(state, goal)
-    move = GAIN * error / POSITION_SCALE
-    move *= goal.speed / max(goal.speed, float(np.linalg.norm(move)))
-    rotation = matrix_from_euler(np.array(state.tcp_euler))
-    target = matrix_from_euler(np.array([0, 0, goal.yaw])) @ DOWN
-    turn = np.clip(GAIN * euler_from_matrix(target @ rotation.T) / ROTATION_SCALE, -TURN_SPEED, TURN_SPEED)
-    return np.r_[move, turn, goal.gripper]
-
-
-def funnel(state: State, goal: Goal) -> np.ndarray:
-    """The way [3] to `goal` that rises before it crosses the desk and comes down only above the goal."""
-    tcp = np.array(state.tcp_position)
-    error = goal.position - tcp
-    away = float(np.linalg.norm(error[:2])) + 0.05 * abs(yaw_error(state, goal.yaw))
-    climb = min(CLEARANCE, max(0.0, FUNNEL_SLOPE * (away - FUNNEL_RADIUS)))
-    height = goal.position[2] + climb
-    if max(tcp[1], goal.position[1]) > CABINET_Y and away > 0.05:
-        height = max(height, CABINET_TRAVEL)
-    error[2] = height - tcp[2]
-    error[:2] *= np.clip(1.0 - (error[2] - 0.02) / 0.04, 0.0, 1.0)  # too low to cross: rise first
-    return error
-
-
-def yaw_error(state: State, yaw: float) -> float:
-    """How far the hand must still turn about the vertical [rad], -pi..pi."""
-    return math.remainder(yaw - state.tcp_euler[2], math.tau)
-
-
-def near(state: State, position: np.ndarray, across: float, height: float) -> bool:
-    """Whether the fingertips are within `across` [m] of `position` in the plane and `height` [m] above or below."""
-    error = np.array(state.tcp_position) - position
-    return math.hypot(error[0], error[1]) < across and abs(error[2]) < height
 
 
 def release_first(state: State, goal: Goal, task: str) -> Goal:
@@ -245,7 +198,7 @@ def push_into_drawer(state: State) -> Goal:
 def pull_drawer(state: State) -> Goal:
     """Closes the fingers around the handle and pulls."""
     handle = np.array(state.points["drawer_handle"])
-    if near(state, handle, 0.015, 0.012) or state.opening < OPEN_ABOVE and near(state, handle, 0.03, 0.02):
+    if near(state, handle, 0.015, 0.012) or (state.opening < OPEN_ABOVE and near(state, handle, 0.03, 0.02)):
         if state.opening < 0.02:
             return Goal(handle - (0, 0.1, 0), CLOSED, straight=True)
         return Goal(handle, CLOSED, straight=True)

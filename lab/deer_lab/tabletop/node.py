@@ -132,7 +132,7 @@ class TabletopNode(Node):
         else:
             positions = message.data
         if len(positions) == 0 or not np.isfinite(positions).all():
-            self.get_logger().error(f"gripper command ignored: needs at least one finite position, got {list(positions)}")
+            self.get_logger().error(f"gripper command ignored: no finite position in {list(positions)}")
             return
         self._gripper_open = float(np.mean(positions)) > self._value("gripper_midpoint")
 
@@ -194,7 +194,8 @@ class TabletopNode(Node):
 
     def _missing_peers(self) -> list[str]:
         """What lock step cannot begin without."""
-        missing = [f"a subscriber of {out.topic_name}" for out in self._images_out.values() if not out.get_subscription_count()]
+        unheard = [out.topic_name for out in self._images_out.values() if not out.get_subscription_count()]
+        missing = [f"a subscriber of {topic}" for topic in unheard]
         if self._lock_step and not self.count_publishers(self.resolve_topic_name("twist")):
             missing.append(f"a publisher of {self.resolve_topic_name('twist')}")
         return missing
@@ -230,7 +231,9 @@ class TabletopNode(Node):
             if self._new_scene:
                 return None
             if not self._stopping():
-                found = "none came" if self._twist is None else f"the last one is stamped {stamp_of(self._twist) / 1e9:.6f} s"
+                found = "none came"
+                if self._twist is not None:
+                    found = f"the last one is stamped {stamp_of(self._twist) / 1e9:.6f} s"
                 self.get_logger().warning(
                     f"no twist stamped {nanoseconds / 1e9:.6f} s or later on {self.resolve_topic_name('twist')} "
                     f"({found}): sending the frame again"
@@ -244,7 +247,8 @@ class TabletopNode(Node):
             self._executor.spin_once(timeout_sec=SPIN_SECS)
 
     def _tick(self) -> None:
-        self._move(self._twist if self._twist is not None and self._twist_age() <= self._value("command_timeout") else None)
+        fresh = self._twist is not None and self._twist_age() <= self._value("command_timeout")
+        self._move(self._twist if fresh else None)
         for publisher, message in self._frame(self.get_clock().now().to_msg()):
             publisher.publish(message)
 

@@ -24,7 +24,7 @@ def choose_renderer() -> None:
 
 choose_renderer()
 
-import mujoco
+import mujoco  # noqa: E402 (MUJOCO_GL had to be set first)
 
 CONTROL_HZ = 30.0
 SUBSTEPS = 20  # physics steps of one control period; scene.xml says how long one is: 1/600 s

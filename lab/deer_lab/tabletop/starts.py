@@ -12,6 +12,7 @@ from deer_lab.tabletop.world import InitialState, World
 
 MAX_STEPS = 160  # control periods until an attempt of the expert counts as failed
 TRIES = 200
+LIFTS = tuple(f"lift_{block}_table" for block in BLOCKS)
 RETREAT_STEPS = 6  # upwards, 2 cm each
 # What has to be done first, by the expert, so that the task can begin; "lift" is any block from the table.
 BEFORE = {
@@ -45,7 +46,7 @@ def suited(initial: InitialState, task: str) -> InitialState:
     """`initial` with the few words changed that `task` cannot do without."""
     words: dict[str, object] = {}
     colour_block = next((block for block in BLOCKS if f"_{block}_" in task), None)
-    if task in ("place_in_drawer", "push_into_drawer") or task.endswith("_drawer") and task.startswith("lift"):
+    if task in ("place_in_drawer", "push_into_drawer") or (task.endswith("_drawer") and task.startswith("lift")):
         words["drawer"] = "open"
     if task.endswith(("_table", "_left", "_right")) and colour_block:
         words[colour_block] = "table"
@@ -79,7 +80,7 @@ def begin(world: World, task: str, rng: np.random.Generator) -> InitialState:
         world.reset(initial)
         for first in BEFORE.get(task, ()):
             if first == "lift":
-                lifts = [f"lift_{block}_table" for block in BLOCKS if TASKS[f"lift_{block}_table"].possible(world.state())]
+                lifts = [task for task in LIFTS if TASKS[task].possible(world.state())]
                 if not lifts:
                     break
                 first = str(rng.choice(lifts))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from deer_lab.tabletop.phrasings import SENTENCES, phrasings_of
 from deer_lab.tabletop.rotation import matrix_from_quaternion, yaw_of
 from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.world import Phrasings, State
+from deer_lab.tabletop.world import Block, Phrasings, State
 
 Oracle = Callable[[State, State], bool]
 Precondition = Callable[[State], bool]
@@ -21,6 +21,7 @@ PUSH_DISTANCE = 0.08  # [m]
 TURN_ANGLE = math.radians(60)
 MAX_TILT = math.radians(30)
 MAX_TURN_SHIFT = 0.10  # [m] a block may move while it is turned
+DRAWER_X = 0.48  # [m], the drawer's middle
 LIFT_HEIGHT = {"table": 0.05, "slider": 0.03, "drawer": 0.05}  # [m]
 COLOURS = tuple(block.removesuffix("_block") for block in BLOCKS)
 
@@ -63,11 +64,12 @@ def bay_open(state: State, x: float) -> bool:
 def blocks_above_free_drawer(state: State) -> list[str]:
     """Blocks on the table that would not fall onto another block if pushed towards the drawer, the nearest first."""
     inside = [block.position[0] for block in state.blocks.values() if block.on == "drawer"]
-    found = [
-        name
-        for name, block in state.blocks.items()
-        if block.on == "table" and all(abs(block.position[0] - x) > 0.08 for x in inside) and abs(block.position[0] - 0.48) < 0.1
-    ]
+
+    def falls_free(block: Block) -> bool:
+        x = block.position[0]
+        return block.on == "table" and abs(x - DRAWER_X) < 0.1 and all(abs(x - other) > 0.08 for other in inside)
+
+    found = [name for name, block in state.blocks.items() if falls_free(block)]
     return sorted(found, key=lambda name: state.blocks[name].position[1])
 
 
@@ -183,7 +185,10 @@ def unstack_block() -> tuple[Precondition, Oracle]:
 
     def done(before: State, after: State) -> bool:
         name = stacked_block(before)
-        return name is not None and after.blocks[name].on != before.blocks[name].on and after.blocks[name].position[2] > 0
+        if name is None:
+            return False
+        a, b = before.blocks[name], after.blocks[name]
+        return b.on != a.on and b.position[2] > 0
 
     return lambda s: hand_free(s) and stacked_block(s) is not None, done
 

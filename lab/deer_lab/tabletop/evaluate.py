@@ -1,0 +1,247 @@
+"""Judges a policy on the fixed chains, or the expert task by task, and writes results.json.
+
+    python -m deer_lab.tabletop.evaluate --policy expert --chains 200 --workers 2 --out out/expert
+    python -m deer_lab.tabletop.evaluate --policy expert --single 100 --out out/expert_single
+    python -m deer_lab.tabletop.evaluate --policy expert --video 3 --out out/expert
+
+A task counts as done when the world's oracle says so within 360 steps; a chain ends at its first failure. The policy
+forgets everything at each task; the arm is brought home only where a chain begins. Finished chains stay in
+progress.jsonl: the same command goes on where it was stopped. A chain's result depends on its number and the seed
+alone, not on how many workers there are.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from deer_lab.tabletop import chains as protocol
+from deer_lab.tabletop.chains import Chain
+from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.film import Film
+from deer_lab.tabletop.policies import POLICIES, Policy
+from deer_lab.tabletop.starts import begin
+from deer_lab.tabletop.tasks import TASKS
+from deer_lab.tabletop.world import World
+
+SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
+MAX_DEATHS = 3  # workers that may die before evaluation gives up
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one task ended. `exits` [steps]: the exit taken at each step, where the policy has exits."""
+
+    task: str
+    success: bool
+    steps: int
+    exits: tuple[int, ...] | None = None
+
+
+def attempt(
+    world: World, policy: Policy, task: str, *, seed: list[int], limit: int, watch: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Lets `policy` do `task` for at most `limit` steps. `watch` is called before each step."""
+    policy.begin(task, world.tasks[task].validation, seed)
+    before = world.state()
+    for step in range(1, limit + 1):
+        watch()
+        world.step(policy.act(world))
+        if world.done(task, before, world.state()):
+            return Outcome(task, True, step)
+    return Outcome(task, False, limit)
+
+
+def run_chain(
+    world: World, policy: Policy, chain: Chain, *, seed: list[int], watch: Callable[[], None] = lambda: None
+) -> list[Outcome]:
+    """The outcomes of a chain's tasks up to and including the first failure."""
+    world.reset(chain.initial)
+    outcomes = []
+    for k, task in enumerate(chain.tasks):
+        outcomes.append(attempt(world, policy, task, seed=[*seed, k], limit=protocol.MAX_STEPS, watch=watch))
+        if not outcomes[-1].success:
+            break
+    return outcomes
+
+
+# Workers: each process keeps one world and one policy.
+
+
+@functools.cache
+def own_world() -> Desk:
+    """This process's world."""
+    return Desk()
+
+
+def chain_job(policy: str, number: int, seed: int) -> dict:
+    """One chain of the fixed ones, as an entry of results.json."""
+    chain = fixed_chains()[number]
+    return entry_of(number, chain.tasks, run_chain(own_world(), POLICIES[policy](), chain, seed=[seed, number]))
+
+
+def entry_of(number: int, tasks: tuple[str, ...], outcomes: list[Outcome]) -> dict:
+    """A chain's entry of results.json."""
+    return {
+        "chain": number,
+        "tasks": tasks,
+        "succeeded": sum(outcome.success for outcome in outcomes),
+        "outcomes": [dataclasses.asdict(outcome) for outcome in outcomes],
+    }
+
+
+@functools.cache
+def fixed_chains() -> list[Chain]:
+    """The committed chains, read once."""
+    return protocol.load()
+
+
+def single_job(policy: str, number: int, seed: int) -> dict:
+    """One task from a random state, as an entry of results.json; `number` runs through the tasks again and again."""
+    task = list(TASKS)[number % len(TASKS)]
+    begin(own_world(), task, np.random.default_rng([seed, number]))
+    outcome = attempt(own_world(), POLICIES[policy](), task, seed=[seed, number], limit=SINGLE_MAX_STEPS)
+    return entry_of(number, (task,), [outcome])
+
+
+def run_jobs(job: Callable[[int], dict], numbers: list[int], workers: int) -> Iterator[dict]:
+    """Yields each job's entry as it is ready; runs a dead worker's jobs again."""
+    deaths, left = 0, set(numbers)
+    while left:
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                pending = {pool.submit(job, number) for number in sorted(left)}
+                while pending:
+                    ready, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in ready:
+                        entry = future.result()
+                        left.discard(entry["chain"])
+                        yield entry
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths > MAX_DEATHS:
+                raise
+            print(f"a worker died; {len(left)} chains are left and run again", file=sys.stderr)
+
+
+# Results
+
+
+def task_table(entries: list[dict]) -> dict[str, dict]:
+    """Attempts, successes and mean steps to success of every task that was tried."""
+    table = {}
+    rng = np.random.default_rng(0)
+    outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
+    for task in TASKS:
+        tried = [outcome for outcome in outcomes if outcome["task"] == task]
+        if tried:
+            success = np.array([outcome["success"] for outcome in tried], dtype=float)
+            steps = [outcome["steps"] for outcome in tried if outcome["success"]]
+            table[task] = {
+                "attempts": len(tried),
+                "successes": int(success.sum()),
+                "rate": float(success.mean()),
+                "interval": protocol.interval(success, rng),
+                "mean_steps": float(np.mean(steps)) if steps else None,
+                "most_steps": max(steps, default=None),
+            }
+    return table
+
+
+def print_table(results: dict) -> None:
+    """The figures a person wants to see."""
+    for task, row in results["tasks"].items():
+        low, high = row["interval"]
+        steps = "" if row["mean_steps"] is None else f"  {row['mean_steps']:6.1f} steps, at most {row['most_steps']}"
+        tried = f"{row['successes']:4d} of {row['attempts']:4d}"
+        print(f"{task:26s} {tried}  {row['rate']:6.1%} [{low:.1%}, {high:.1%}]{steps}")
+    if results["protocol"] == "chains":
+        for row in results["summary"]["rates"]:
+            low, high = row["interval"]
+            print(f"{row['in_a_row']} in a row  {row['rate']:6.1%} [{low:.1%}, {high:.1%}]")
+        low, high = results["summary"]["interval"]
+        print(f"average length {results['summary']['average_length']:.2f} of 5 [{low:.2f}, {high:.2f}]")
+
+
+def evaluate(*, policy: str, mode: str, count: int, seed: int, workers: int, out: Path) -> dict:
+    """Runs what is not done yet and writes `out`/results.json. mode: "chains" or "single"."""
+    out.mkdir(parents=True, exist_ok=True)
+    header = {"protocol": mode, "policy": policy, "seed": seed}
+    log = out / "progress.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if lines and lines[0] != header:
+        raise ValueError(f"another evaluation ({lines[0]}, not {header}): name another folder or remove {log}")
+    entries = [entry for entry in lines[1:] if entry["chain"] < count]
+    if not lines:
+        log.write_text(json.dumps(header) + "\n")
+    todo = sorted(set(range(count)) - {entry["chain"] for entry in entries})
+    job = functools.partial({"chains": chain_job, "single": single_job}[mode], policy, seed=seed)
+    with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
+        for entry in run_jobs(job, todo, workers):
+            entries.append(entry)
+            print(json.dumps(entry), file=file, flush=True)
+            bar.set_postfix_str(f"average {np.mean([e['succeeded'] for e in entries]):.2f}")
+            bar.update()
+    entries.sort(key=lambda entry: entry["chain"])
+    results = header | {
+        "max_steps": protocol.MAX_STEPS if mode == "chains" else SINGLE_MAX_STEPS,
+        "summary": protocol.summary([entry["succeeded"] for entry in entries]),
+        "tasks": task_table(entries),
+        "compute": None,  # none of these policies has a network
+        "chains": entries,
+    }
+    (out / "results.json").write_text(json.dumps(results, indent=1))
+    return results
+
+
+def film_chain(policy: str, number: int, seed: int, out: Path) -> list[Path]:
+    """Runs one chain and leaves a film and its contact sheet in `out`."""
+    world = own_world()
+    film = Film(out / f"chain_{number}.gif", world.control_hz)
+    run_chain(
+        world, POLICIES[policy](), fixed_chains()[number], seed=[seed, number], watch=lambda: film.add(world.pictures())
+    )
+    return film.close()
+
+
+def main() -> int:
+    """Exit codes: 0 done, 2 wrong arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--policy", choices=sorted(POLICIES), required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--chains", type=int, metavar="N", help=f"the first N of the {protocol.COUNT} fixed chains")
+    what.add_argument("--single", type=int, metavar="N", help="N attempts at each task, from random states")
+    what.add_argument("--video", type=int, metavar="CHAIN", help="film one chain")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.json, or for the film")
+    args = parser.parse_args()
+    if not all(0 <= n <= protocol.COUNT for n in (args.chains or 0, args.video or 0)) or args.workers < 1:
+        parser.error(f"chains are numbered 0 to {protocol.COUNT - 1}, and there must be a worker")
+    if args.video is not None:
+        print(*film_chain(args.policy, args.video, args.seed, args.out), sep="\n")
+        return 0
+    mode, count = ("chains", args.chains) if args.single is None else ("single", args.single * len(TASKS))
+    try:
+        results = evaluate(
+            policy=args.policy, mode=mode, count=count, seed=args.seed, workers=args.workers, out=args.out
+        )
+    except ValueError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    print_table(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Policies that need no model: the expert, one that stands still, one that acts at random."""
+
+from typing import Protocol
+
+import numpy as np
+
+from deer_lab.tabletop import expert
+from deer_lab.tabletop.action import OPEN
+from deer_lab.tabletop.world import World
+
+
+class Policy(Protocol):
+    """Something that acts in a world. It may look at the pictures; only the expert may look at the true state."""
+
+    def begin(self, task: str, instruction: str, seed: list[int]) -> None:
+        """A new task begins: forget everything. `seed` settles all chance until the next call."""
+
+    def act(self, world: World) -> np.ndarray:
+        """The next action [7]."""
+
+
+class Expert:
+    """The scripted expert, told the task's name and shown the true state."""
+
+    def begin(self, task: str, instruction: str, seed: list[int]) -> None:
+        """See Policy.begin."""
+        self._task = task
+
+    def act(self, world: World) -> np.ndarray:
+        """See Policy.act."""
+        return expert.act(self._task, world.state())
+
+
+class Nothing:
+    """Stands still with open fingers."""
+
+    def begin(self, task: str, instruction: str, seed: list[int]) -> None:
+        """See Policy.begin."""
+
+    def act(self, world: World) -> np.ndarray:
+        """See Policy.act."""
+        return np.array([0, 0, 0, 0, 0, 0, OPEN])
+
+
+class Random:
+    """Each number uniform in -1..1 at every step."""
+
+    def begin(self, task: str, instruction: str, seed: list[int]) -> None:
+        """See Policy.begin."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, world: World) -> np.ndarray:
+        """See Policy.act."""
+        return self._rng.uniform(-1, 1, 7)
+
+
+POLICIES: dict[str, type[Policy]] = {"expert": Expert, "nothing": Nothing, "random": Random}
