@@ -21,6 +21,9 @@ const SPENT_PERIODS: f64 = 1.5;
 /// not make the arm fast.
 const SOONEST_PERIODS: f64 = 0.75;
 
+/// Pictures of two cameras this many control periods apart still show the same moment.
+const TOGETHER_PERIODS: f64 = 0.5;
+
 /// Holds what one robot's policy knows between two steps.
 pub struct Control<E> {
     observer: Observer,
@@ -34,6 +37,8 @@ pub struct Control<E> {
     epoch: u64,
     steps: u64,
     last_step: Option<Stamp>,
+    /// Since when every camera has had an unused picture.
+    complete: Option<Stamp>,
     last: Option<Answer>,
     identity: Identity,
 }
@@ -81,6 +86,7 @@ impl<E: Engine> Control<E> {
             epoch: 0,
             steps: 0,
             last_step: None,
+            complete: None,
             last: None,
             identity: Identity { bundle: manifest.name.clone(), bundle_sha256: bundle.hash.clone(), provider },
         }
@@ -93,11 +99,24 @@ impl<E: Engine> Control<E> {
         }
     }
 
-    /// Whether every camera has delivered a picture that no step has used, one control period after the last.
-    pub fn due(&self) -> bool {
-        let soonest_secs = SOONEST_PERIODS * self.period_secs();
-        let waited = |last: Stamp| self.newest().is_none_or(|n| !(0.0..soonest_secs).contains(&n.secs_since(last)));
-        self.fresh() && self.last_step.is_none_or(waited)
+    /// Whether a step should be taken: every camera has delivered a picture that no step has used, they were taken
+    /// together, and the last step is a control period ago.
+    ///
+    /// Pictures further apart than half a period belong to different moments: the partner of one was lost or is still
+    /// on its way, and so the next of the older camera is waited for. No longer than a period, because cameras may
+    /// simply be that far apart.
+    pub fn due(&mut self, now: Stamp) -> bool {
+        let (Some(newest), true) = (self.newest(), self.fresh()) else {
+            return false;
+        };
+        let too_soon = 0.0..SOONEST_PERIODS * self.period_secs();
+        if self.last_step.is_some_and(|last| too_soon.contains(&newest.secs_since(last))) {
+            return false;
+        }
+        let complete = *self.complete.get_or_insert(now);
+        let oldest = self.cameras.iter().filter_map(|camera| camera.frame.as_ref().map(|frame| frame.stamp)).min();
+        let together = oldest.is_some_and(|oldest| newest.secs_since(oldest) <= TOGETHER_PERIODS * self.period_secs());
+        together || now.secs_since(complete) >= self.period_secs()
     }
 
     /// The last answer, when the very pictures that it answered have come again: a simulator that waits for its
@@ -198,6 +217,7 @@ impl<E: Engine> Control<E> {
     /// One control step on the newest pictures: exactly one answer. `elapsed` is the time since the step began.
     pub fn step(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
         self.last_step = self.newest();
+        self.complete = None;
         self.cameras.iter_mut().for_each(|camera| camera.used = true);
         let mut answer = match self.hold(now) {
             Some(hold) => self.holding(now, hold),
@@ -394,18 +414,40 @@ mod tests {
     fn a_step_waits_for_every_camera_and_for_its_control_period() {
         let mut control = control(&[0.5, 0.5], true);
         control.instruction("push the button").unwrap();
+        let due = |control: &mut Control<Scripted>, secs| control.due(Stamp::from_secs(secs));
         control.frame(0, frame(1.0));
-        assert!(!control.due(), "the other camera has delivered nothing");
+        assert!(!due(&mut control, 1.0), "the other camera has delivered nothing");
         control.frame(1, frame(1.0));
-        assert!(control.due());
+        assert!(due(&mut control, 1.0));
         step(&mut control, 1.0);
-        assert!(!control.due());
+        assert!(!due(&mut control, 1.0));
         see(&mut control, 1.0 + 0.5 * PERIOD);
-        assert!(!control.due(), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
+        assert!(!due(&mut control, 1.1), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
         see(&mut control, 1.0 + 0.9 * PERIOD);
-        assert!(control.due());
+        assert!(due(&mut control, 1.1));
         see(&mut control, 0.5);
-        assert!(control.due(), "a clock that was set back");
+        assert!(due(&mut control, 0.5), "a clock that was set back");
+    }
+
+    #[test]
+    fn after_a_lost_picture_the_cameras_pair_up_again() {
+        let mut control = control(&[0.5, 0.5], true);
+        let due = |control: &mut Control<Scripted>, secs| control.due(Stamp::from_secs(secs));
+        control.frame(0, frame(1.0)); // its partner was lost
+        control.frame(1, frame(1.0 + PERIOD)); // overtook its partner
+        assert!(!due(&mut control, 1.0 + PERIOD));
+        control.frame(0, frame(1.0 + PERIOD));
+        assert!(due(&mut control, 1.0 + PERIOD));
+    }
+
+    #[test]
+    fn cameras_that_are_always_apart_are_waited_for_no_longer_than_a_period() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.frame(0, frame(1.0));
+        control.frame(1, frame(1.0 - 0.8 * PERIOD));
+        assert!(!control.due(Stamp::from_secs(1.0)));
+        control.frame(0, frame(1.0 + PERIOD));
+        assert!(control.due(Stamp::from_secs(1.0 + 1.01 * PERIOD)));
     }
 
     #[test]
@@ -415,12 +457,12 @@ mod tests {
         let first = step(&mut control, 1.0);
         assert!(control.repeated().is_none());
         see(&mut control, 1.0);
-        assert!(!control.due());
+        assert!(!control.due(Stamp::from_secs(1.0)));
         let again = control.repeated().unwrap();
         assert_eq!((again.stamp, again.step, again.twist), (first.stamp, 1, first.twist));
         assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0);
         control.instruction("open the drawer").unwrap();
         see(&mut control, 1.0);
-        assert!(control.due(), "another sentence is another question");
+        assert!(control.due(Stamp::from_secs(1.0)), "another sentence is another question");
     }
 }

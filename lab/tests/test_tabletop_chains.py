@@ -14,7 +14,7 @@ for module in ("mujoco", "tqdm"):
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"evaluation needs the extra `sim`; {module} cannot be imported", allow_module_level=True)
 
-from deer_lab.tabletop import chains, evaluate
+from deer_lab.tabletop import chains, evaluate, workers
 from deer_lab.tabletop.policies import POLICIES
 from deer_lab.tabletop.tasks import TASKS
 
@@ -119,19 +119,19 @@ def die_once(number, marker):
     if number == 1 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"chain": number}
+    return 10 * number
 
 
-def test_the_chains_of_a_killed_worker_are_run_again(tmp_path):
+def test_the_jobs_of_a_killed_worker_are_run_again(tmp_path):
     job = functools.partial(die_once, marker=tmp_path / "died")
-    entries = list(evaluate.run_jobs(job, [0, 1, 2, 3], workers=2))
+    results = dict(workers.run_jobs(job, [0, 1, 2, 3], workers=2))
     assert (tmp_path / "died").exists()
-    assert {entry["chain"] for entry in entries} == {0, 1, 2, 3}
+    assert results == {0: 0, 1: 10, 2: 20, 3: 30}
 
 
 def test_a_task_that_fails_ends_the_chain():
     chain = chains.load()[0]
-    outcomes = evaluate.run_chain(evaluate.own_world(), POLICIES["nothing"](), chain, seed=[0])
+    outcomes = evaluate.run_chain(workers.own_world(), POLICIES["nothing"](), chain, seed=[0])
     assert [(outcome.success, outcome.steps) for outcome in outcomes] == [(False, chains.MAX_STEPS)]
 
 

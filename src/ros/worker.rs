@@ -67,7 +67,7 @@ impl<E: Engine> Worker<E> {
     /// Answers what is due, and keeps watch where nothing is.
     fn answer(&mut self) {
         let now = self.now();
-        if self.control.due() {
+        if self.control.due(now) {
             self.step();
         } else if let Some(answer) = self.clock.simulated.then(|| self.control.repeated()).flatten() {
             self.publish(&answer, None);

@@ -15,11 +15,8 @@ import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +24,14 @@ from tqdm import tqdm
 
 from deer_lab.tabletop import chains as protocol
 from deer_lab.tabletop.chains import Chain
-from deer_lab.tabletop.desk import Desk
 from deer_lab.tabletop.film import Film
 from deer_lab.tabletop.policies import POLICIES, Policy
 from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
+from deer_lab.tabletop.workers import own_world, run_jobs
 from deer_lab.tabletop.world import World
 
 SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
-MAX_DEATHS = 3  # workers that may die before evaluation gives up
 
 
 @dataclass(frozen=True)
@@ -75,15 +71,6 @@ def run_chain(
     return outcomes
 
 
-# Workers: each process keeps one world and one policy.
-
-
-@functools.cache
-def own_world() -> Desk:
-    """This process's world."""
-    return Desk()
-
-
 def chain_job(policy: str, number: int, seed: int) -> dict:
     """One chain of the fixed ones, as an entry of results.json."""
     chain = fixed_chains()[number]
@@ -112,26 +99,6 @@ def single_job(policy: str, number: int, seed: int) -> dict:
     begin(own_world(), task, np.random.default_rng([seed, number]))
     outcome = attempt(own_world(), POLICIES[policy](), task, seed=[seed, number], limit=SINGLE_MAX_STEPS)
     return entry_of(number, (task,), [outcome])
-
-
-def run_jobs(job: Callable[[int], dict], numbers: list[int], workers: int) -> Iterator[dict]:
-    """Yields each job's entry as it is ready; runs a dead worker's jobs again."""
-    deaths, left = 0, set(numbers)
-    while left:
-        try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                pending = {pool.submit(job, number) for number in sorted(left)}
-                while pending:
-                    ready, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in ready:
-                        entry = future.result()
-                        left.discard(entry["chain"])
-                        yield entry
-        except BrokenProcessPool:
-            deaths += 1
-            if deaths > MAX_DEATHS:
-                raise
-            print(f"a worker died; {len(left)} chains are left and run again", file=sys.stderr)
 
 
 # Results
@@ -187,7 +154,7 @@ def evaluate(*, policy: str, mode: str, count: int, seed: int, workers: int, out
     todo = sorted(set(range(count)) - {entry["chain"] for entry in entries})
     job = functools.partial({"chains": chain_job, "single": single_job}[mode], policy, seed=seed)
     with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
-        for entry in run_jobs(job, todo, workers):
+        for _, entry in run_jobs(job, todo, workers):
             entries.append(entry)
             print(json.dumps(entry), file=file, flush=True)
             bar.set_postfix_str(f"average {np.mean([e['succeeded'] for e in entries]):.2f}")

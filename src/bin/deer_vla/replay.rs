@@ -130,7 +130,9 @@ fn replay(inputs: Inputs<'_>, control: &mut Control<OrtEngine>, results: &mut Re
             }
             Input::Unreadable { topic, reason } => results.unreadable(&topic, &reason),
         }
-        if let Some(now) = control.newest().filter(|_| control.due()) {
+        if let Some(now) = control.newest()
+            && control.due(now)
+        {
             let started = Instant::now();
             let answer = control.step(now, &mut || started.elapsed());
             results.write(&answer)?;

@@ -1,0 +1,135 @@
+"""Records demonstrations of the scripted expert as rosbags.
+
+    python -m deer_lab.tabletop.record --episodes 500 --workers 2 --out data/tabletop
+
+An episode begins with one of the tasks, all taking turns, from a random state, and goes on with up to four more in the
+same scene. Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise
+brought it (DART, Laskey et al. 2017). Only tasks that were done are kept. An episode follows from its number and the
+seed, so recording goes on where it was stopped and does not depend on the number of workers.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from deer_lab.tabletop import expert
+from deer_lab.tabletop.action import checked
+from deer_lab.tabletop.chains import group_of
+from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
+from deer_lab.tabletop.starts import begin
+from deer_lab.tabletop.tasks import TASKS
+from deer_lab.tabletop.workers import own_world, run_jobs
+from deer_lab.tabletop.world import World
+
+TASKS_PER_EPISODE = 5
+MAX_STEPS = 180  # of one task; beyond it the attempt is thrown away
+NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
+NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
+
+
+def demonstrate(world: World, task: str, *, noise: float, rng: np.random.Generator) -> list[Frame] | None:
+    """The frames of one task done by the expert with noise; None where it was not done."""
+    frames = []
+    before = state = world.state()
+    disturbance = np.zeros(7)
+    for step in range(MAX_STEPS):
+        if step % NOISE_PERIOD == 0:
+            disturbance[:6] = rng.normal(0, noise, 6)
+        action = checked(expert.act(task, state))
+        executed = checked(action + disturbance)
+        jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
+        frames.append(Frame(jpegs, state, action, executed))
+        world.step(executed)
+        state = world.state()
+        if world.done(task, before, state):
+            return frames
+    return None
+
+
+def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | None:
+    """A possible task of a group not used yet, groups equally likely."""
+    state = world.state()
+    possible: dict[str, list[str]] = {}
+    for name, task in TASKS.items():
+        if group_of(name) not in used and task.possible(state):
+            possible.setdefault(group_of(name), []).append(name)
+    if not possible:
+        return None
+    return str(rng.choice(possible[str(rng.choice(sorted(possible)))]))
+
+
+def record_episode(number: int, *, seed: int, out: Path) -> dict:
+    """Writes episode `number`; returns how many frames and tasks it holds."""
+    world = own_world()
+    rng = np.random.default_rng([seed, number])
+    noise = float(rng.choice(NOISE_LEVELS))
+    demonstration = Demonstration(world.control_hz, world.joint_names)
+    task: str | None = list(TASKS)[number % len(TASKS)]
+    begin(world, task, rng)
+    done: list[str] = []
+    while task is not None and len(done) < TASKS_PER_EPISODE:
+        phrasings = world.tasks[task]
+        instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
+        frames = demonstrate(world, task, noise=noise, rng=rng)
+        if frames is None:
+            break
+        demonstration.add_task(task, instruction, frames)
+        done.append(task)
+        task = next_task(world, rng, {group_of(name) for name in done})
+    if done:
+        demonstration.write(out / f"episode_{number:06d}")
+    return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
+
+
+def record(*, episodes: int, seed: int, workers: int, out: Path) -> list[dict]:
+    """Records what is not there yet; returns an entry per episode. Raises ValueError where `out` has another seed."""
+    out.mkdir(parents=True, exist_ok=True)
+    log = out / "episodes.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if lines and lines[0] != {"seed": seed}:
+        raise ValueError(f"{log} says {lines[0]}, not seed {seed}: name another folder")
+    if not lines:
+        log.write_text(json.dumps({"seed": seed}) + "\n")
+    entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
+    todo = [number for number in range(episodes) if number not in entries]
+    frames = 0
+    job = functools.partial(record_episode, seed=seed, out=out)
+    with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
+        for number, entry in run_jobs(job, todo, workers):
+            entries[number] = entry
+            print(json.dumps(entry), file=file, flush=True)
+            frames += entry["frames"]
+            bar.set_postfix_str(f"{frames / max(bar.format_dict['elapsed'], 1e-9):.0f} frames/s")
+            bar.update()
+    return [entries[number] for number in sorted(entries)]
+
+
+def main() -> int:
+    """Exit codes: 0 done, 2 wrong arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--episodes", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
+    args = parser.parse_args()
+    try:
+        entries = record(episodes=args.episodes, seed=args.seed, workers=args.workers, out=args.out)
+    except ValueError as error:
+        print(f"record: {error}", file=sys.stderr)
+        return 2
+    tasks = [task for entry in entries for task in entry["tasks"]]
+    print(
+        f"{sum(entry['frames'] for entry in entries)} frames, {len(tasks)} tasks, {len(entries)} episodes in {args.out}"
+    )
+    for name in TASKS:
+        print(f"{name:26s} {tasks.count(name)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Independent jobs on several processes, each with a world of its own."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from deer_lab.tabletop.desk import Desk
+
+Result = TypeVar("Result")
+MAX_DEATHS = 3  # workers that may die before the whole gives up
+
+
+@functools.cache
+def own_world() -> Desk:
+    """This process's world."""
+    return Desk()
+
+
+def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> Iterator[tuple[int, Result]]:
+    """Yields each number with its job's result as it is ready; runs a dead worker's jobs again.
+
+    Raises BrokenProcessPool where workers keep dying, and whatever a job raises.
+    """
+    deaths, left = 0, set(numbers)
+    while left:
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                pending = {pool.submit(job, number): number for number in sorted(left)}
+                while pending:
+                    ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in ready:
+                        number = pending.pop(future)
+                        result = future.result()
+                        left.discard(number)
+                        yield number, result
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths > MAX_DEATHS:
+                raise
+            print(f"a worker died; {len(left)} jobs are left and run again", file=sys.stderr)
