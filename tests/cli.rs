@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use deer_vla::bag::{Bag, BagWriter, Header, Image, Stored, Text};
 use deer_vla::units::Stamp;
@@ -242,6 +242,32 @@ fn what_was_read_before_a_bag_breaks_off_is_replayed_and_the_end_is_an_error() {
 }
 
 #[test]
+fn an_interrupted_replay_leaves_whole_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("long"), folder.path().join("out"));
+    let mut bag = BagWriter::create(&path).unwrap();
+    for step in 0..5000 {
+        let picture = image(stamp(step), (16, vec![step as u8; 16 * 16 * 3]));
+        bag.write("/static/image", stamp(step), &picture).unwrap();
+        bag.write("/gripper/image", stamp(step), &picture).unwrap();
+    }
+    bag.finish().unwrap();
+    let arguments = ["replay", TOY, text(&path), "--instruction", "lift", "--out", text(&out)];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deer_vla"));
+    let replay = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    while !out.join("commands").exists() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &replay.id().to_string()]).status().unwrap().success());
+    let output = replay.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_says(&error, &["interrupted", "written"]);
+    let twists = Bag::open(out.join("commands")).unwrap().topics().get("/deer_vla/twist").map_or(0, |t| t.messages);
+    assert_eq!((decisions(&out).len() as u64, twists < 5000), (twists, true));
+}
+
+#[test]
 fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
@@ -250,7 +276,7 @@ fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
         assert!(!out.exists(), "{error}");
         error
     };
-    let there = ["/static/image ", "/static/image/compressed (sensor_msgs/msg/CompressedImage)", "--topic"];
+    let there = ["no topic /static/image;", "/static/image/compressed (sensor_msgs/msg/CompressedImage)", "--topic"];
     assert_says(&refusal(1, FOREIGN, &[]), &there);
     let wrong = refusal(1, FOREIGN, &["--topic", "static=/joint_states"]);
     assert_says(&wrong, &["/joint_states carries sensor_msgs/msg/JointState", "expected sensor_msgs/msg/Image"]);

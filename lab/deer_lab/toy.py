@@ -27,7 +27,7 @@ from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
 
 CONFIG = CONFIGS["toy"]
-INSTRUCTIONS = ("slide the blue block to the left", "pick up the pink block")  # of the golden rollout
+INSTRUCTIONS = ("slide the blue block to the left", "push the button")  # of the golden rollout
 ARM_STD, GRIPPER_STD = 0.35, 1.5  # of each output over frames, before tanh and sigmoid
 CLIPS, CLIP_STEPS = 16, 25  # on which weights are scaled and thresholds chosen
 

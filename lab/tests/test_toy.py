@@ -146,7 +146,7 @@ def test_actions_are_alive_and_centred_on_pictures_never_seen(policy, thresholds
         steps += [gated.step(*images) for images in observations(30, FRESH_SEED + 10 * clip)]
     arms = torch.stack([step.arm for step in steps])
     assert arms.std(0).min() > 0.1 and arms.std(0).max() < 0.5
-    assert arms.mean(0).abs().max() < 0.2
+    assert arms.mean(0).abs().max() < 0.25
     assert (arms.abs() > 0.95).float().mean() < 0.01
     grippers = torch.cat([step.gripper for step in steps])
     assert 0.2 < (grippers > 0.5).float().mean() < 0.8

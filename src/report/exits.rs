@@ -14,8 +14,17 @@ const SIZE: (u32, u32) = (1280, 520);
 const TIME_WIDTH: u32 = 980;
 /// The row on which holds are marked.
 const HOLD: f64 = -1.0;
-/// Epochs whose sentence stands in the legend; more would hide the plot.
+/// Epochs whose sentence stands in the legend; more would leave the plot no room.
 const LEGEND_EPOCHS: usize = 6;
+/// Okabe and Ito's colours, which stay apart for colour-blind readers.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
@@ -39,11 +48,14 @@ where
 {
     area.fill(&WHITE)?;
     let exits: Vec<usize> = decisions.iter().filter_map(Decision::exit).collect();
+    let epochs: Vec<&[Decision]> = decisions.chunk_by(|a, b| a.epoch == b.epoch).collect();
     let deepest = exits.iter().copied().max().unwrap_or(0);
-    let area = area.titled(&title(decisions.len(), &exits), ("sans-serif", 22))?;
+    // Room above the deepest exit for the legend, a row of which is a twentieth of the plot's height.
+    let top = deepest as f64 + 0.6 + 0.06 * (deepest as f64 + 2.0) * epochs.len().min(LEGEND_EPOCHS) as f64;
+    let area = area.margin(10, 0, 0, 0).titled(&title(decisions.len(), &exits), ("sans-serif", 22))?;
     let (time, histogram) = area.split_horizontally(TIME_WIDTH);
-    over_time(&time, decisions, deepest)?;
-    shares(&histogram, &exits, deepest)?;
+    over_time(&time, &epochs, deepest, top)?;
+    shares(&histogram, &exits, deepest, top)?;
     area.present()?;
     Ok(())
 }
@@ -57,34 +69,43 @@ fn title(decisions: usize, exits: &[usize]) -> String {
     format!("mean exit {mean:.2} over {} steps, {holds} holds", exits.len())
 }
 
-/// Rows of the plot: the holds', then one an exit.
-fn row_name(row: &f64) -> String {
-    if *row == HOLD { "hold".into() } else { format!("exit {row:.0}") }
+/// Rows of the plot: the holds', then one an exit, then the legend's room.
+fn row_name(row: f64, deepest: usize) -> String {
+    match row {
+        HOLD => "hold".into(),
+        _ if row > deepest as f64 => String::new(),
+        _ => format!("exit {row:.0}"),
+    }
 }
 
-fn over_time<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, decisions: &[Decision], deepest: usize) -> Drawn
+fn over_time<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    epochs: &[&[Decision]],
+    deepest: usize,
+    top: f64,
+) -> Drawn
 where
     DB::ErrorType: 'static,
 {
-    let first = decisions[0].stamp;
+    let first = epochs[0][0].stamp;
     let secs = |decision: &Decision| decision.stamp.secs_since(first);
-    let end = decisions.iter().map(secs).fold(1e-3, f64::max);
+    let end = epochs.iter().copied().flatten().map(secs).fold(1e-3, f64::max);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d(-0.01 * end..1.01 * end, HOLD - 0.5..deepest as f64 + 0.5)?;
+        .build_cartesian_2d(-0.01 * end..1.01 * end, HOLD - 0.5..top)?;
     chart
         .configure_mesh()
         .x_desc("seconds since the first decision")
-        .y_labels(deepest + 2)
-        .y_label_formatter(&row_name)
+        .y_labels(top as usize + 2)
+        .y_label_formatter(&|row| row_name(*row, deepest))
         .label_style(("sans-serif", 16))
         .axis_desc_style(("sans-serif", 18))
         .light_line_style(TRANSPARENT)
         .draw()?;
-    for (i, epoch) in decisions.chunk_by(|a, b| a.epoch == b.epoch).enumerate() {
-        draw_epoch(&mut chart, epoch, Palette99::pick(i).to_rgba(), i < LEGEND_EPOCHS, &secs)?;
+    for (i, epoch) in epochs.iter().enumerate() {
+        draw_epoch(&mut chart, epoch, COLOURS[i % COLOURS.len()].to_rgba(), i < LEGEND_EPOCHS, &secs)?;
     }
     chart
         .configure_series_labels()
@@ -126,16 +147,17 @@ fn shortened(sentence: &str) -> String {
     if short.len() < sentence.len() { format!("{short}…") } else { short }
 }
 
-fn shares<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, exits: &[usize], deepest: usize) -> Drawn
+fn shares<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, exits: &[usize], deepest: usize, top: f64) -> Drawn
 where
     DB::ErrorType: 'static,
 {
     let share = |exit: usize| exits.iter().filter(|&&e| e == exit).count() as f64 / exits.len().max(1) as f64;
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(30)
         .x_label_area_size(44)
         .y_label_area_size(8)
-        .build_cartesian_2d(0.0..1.0, HOLD - 0.5..deepest as f64 + 0.5)?;
+        .build_cartesian_2d(0.0..1.0, HOLD - 0.5..top)?;
     chart
         .configure_mesh()
         .x_desc("share of steps")

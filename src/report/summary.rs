@@ -59,9 +59,9 @@ impl fmt::Display for Summary {
         let steps = self.steps();
         for (exit, &taken) in self.exits.iter().enumerate() {
             let share = taken as f64 / steps as f64;
-            let bar = "#".repeat((share * 40.0).round() as usize);
+            let bar = format!(" {}", "#".repeat((share * 40.0).round() as usize));
             let layer = self.manifest.exits[exit];
-            writeln!(f, "exit {exit} (layer {layer:>2}) {taken:>7} {:>5.1} % {bar}", share * 100.0)?;
+            writeln!(f, "exit {exit} (layer {layer:>2}) {taken:>7} {:>5.1} %{}", share * 100.0, bar.trim_end())?;
         }
         let deepest = self.manifest.macs_to(self.exits.len() - 1) as f64;
         let vision = self.manifest.parts.vision.macs as f64;

@@ -20,7 +20,7 @@ def domain() -> int:
 def pair(domain, tmp_path):
     """Starts a node and its peer; afterwards the node must end cleanly.
 
-    In simulated time, enabled and without a limit on the frames' age, unless parameters say otherwise.
+    In simulated time, enabled and with the loosest limit on the frames' age, unless parameters say otherwise.
     """
     started = []
 

@@ -1,6 +1,6 @@
 """Instructions: the life of an epoch, and of the network's memory with it."""
 
-from peer import is_zero
+from messages import is_zero
 
 
 def test_a_changed_instruction_starts_an_epoch_with_a_cleared_memory(pair, pictures):

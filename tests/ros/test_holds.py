@@ -1,7 +1,8 @@
 """Whatever is missing, old, contradictory or broken means zero motion."""
 
 from bundles import without_numbers
-from peer import SECOND, Peer, image_message, is_zero
+from messages import SECOND, image_message, is_zero
+from peer import Peer
 
 
 def begin_to_move(peer: Peer, pictures) -> None:
@@ -64,16 +65,20 @@ def test_what_is_not_a_number_is_a_latched_fault_and_never_a_command(pair, pictu
     assert peer.decide(pictures)["verdict"] == "hold_disarmed", "clearing a fault moves nothing"
 
 
-def test_the_arm_moves_only_when_enabled(pair, pictures):
+def test_the_arm_moves_only_when_enabled_and_is_left_alone_when_disabled(pair, pictures):
     _, peer = pair(autostart=False)
     peer.say("push the button")
-    decision, twist = peer.step(pictures)
-    assert decision["verdict"] == "hold_disarmed" and is_zero(twist)
+    assert peer.decide(pictures)["verdict"] == "hold_disarmed"
+    assert all(map(is_zero, peer.twists))
     assert peer.enable().success
     begin_to_move(peer, pictures)
+
     assert peer.enable(False).success
-    decision, twist = peer.step(pictures)
-    assert decision["verdict"] == "hold_disarmed" and is_zero(twist)
+    assert peer.decide(pictures)["verdict"] == "hold_disarmed"
+    peer.until(lambda: is_zero(peer.twists[-1]), "a last zero twist")
+    heard = len(peer.twists)
+    assert all(peer.decide(pictures)["verdict"] == "hold_disarmed" for _ in range(5))
+    assert len(peer.twists) == heard, "someone else may move it now"
 
 
 def test_the_emergency_stop_stops_without_a_picture_and_its_release_moves_nothing(pair, pictures):
@@ -96,7 +101,7 @@ def test_releasing_the_emergency_stop_needs_enabling_again(pair, pictures):
     peer.stop(True)
     peer.stop(False)
     peer.until(lambda: peer.decide(pictures)["verdict"] == "hold_disarmed", "the press and the release to be heard")
-    assert is_zero(peer.step(pictures)[1])
+    peer.until(lambda: is_zero(peer.twists[-1]), "a last zero twist")
 
 
 def test_a_silent_emergency_stop_counts_as_pressed_where_a_heartbeat_was_configured(pair, pictures):

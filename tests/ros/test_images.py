@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from peer import Peer, image_message, is_zero
+from messages import image_message, is_zero
+from peer import Peer
 from sensor_msgs.msg import CompressedImage, Image
 
 

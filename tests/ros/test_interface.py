@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from peer import is_zero, nanoseconds_of, numbers_of
+from messages import is_zero, nanoseconds_of, numbers_of
 
 RECORD = {
     "verdict", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm", "gripper",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from conftest import picture
-from peer import PERIOD, SECOND, numbers_of
+from messages import PERIOD, SECOND, numbers_of
 from programs import BUNDLE, built
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore

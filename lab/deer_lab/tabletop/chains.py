@@ -32,7 +32,8 @@ class Chain:
     tasks: tuple[str, ...]
 
 
-# An initial state's words; a block may also be in the "hand", part of a "stack" or somewhere "unknown".
+# An initial state's words; a block may also be in the "hand", "aside" on the
+# table where it was pushed to, part of a "stack" or somewhere "unknown".
 Words = dict[str, str | bool]
 
 
@@ -56,7 +57,7 @@ def open_bay(words: Words) -> str:
 def after(task: str, words: Words) -> Words | None:
     """What `words` become by `task`; None where it cannot be done, or not surely."""
     held = next((block for block in BLOCKS if words[block] == "hand"), None)
-    on_table = [block for block in BLOCKS if words[block] == "table"]
+    on_table = [block for block in BLOCKS if words[block] in ("table", "aside")]
     named = next((block for block in BLOCKS if f"_{block}_" in task), None)
     places = task in ("place_in_slider", "place_in_drawer", "stack_block")
     if (held is not None) != places:
@@ -71,11 +72,12 @@ def after(task: str, words: Words) -> Words | None:
         case ["turn", on_off, light]:
             change = {light: on_off == "on"} if words[light] != (on_off == "on") else None
         case ["push" | "rotate", _, "block", _]:
-            change = {} if words[named] == "table" else None
+            aside = {named: "aside"} if task.startswith("push") else {}
+            change = aside if words[named] == "table" else None
         case ["lift", _, "block", place]:
-            where = {"table": "table", "drawer": "drawer", "slider": open_bay(words)}[place]
+            where = {"table": ("table", "aside"), "drawer": ("drawer",), "slider": (open_bay(words),)}[place]
             reachable = place != "drawer" or words["drawer"] == "open"
-            change = {named: "hand"} if words[named] == where and reachable else None
+            change = {named: "hand"} if words[named] in where and reachable else None
         case ["place", "in", "slider"]:
             bay = open_bay(words)
             change = {held: bay} if bay not in words.values() else None
@@ -88,8 +90,8 @@ def after(task: str, words: Words) -> Words | None:
             stack = [block for block in BLOCKS if words[block] == "stack"]
             change = {block: "unknown" for block in stack} if stack else None
         case ["push", "into", "drawer"]:  # surely possible only where one block is meant and none lies below
-            free = words["drawer"] == "open" and "drawer" not in words.values()
-            change = {on_table[0]: "drawer"} if free and len(on_table) == 1 else None
+            free = words["drawer"] == "open" and not {"drawer", "aside"} & set(words.values())
+            change = {on_table[0]: "unknown"} if free and len(on_table) == 1 else None  # perhaps against its wall
     return None if change is None else words | change
 
 

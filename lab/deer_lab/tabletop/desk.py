@@ -13,12 +13,12 @@ TABLE_HEIGHT = 0.20  # [m], as in scene.xml
 SHELF_HEIGHT = 0.28
 DRAWER_FLOOR = 0.14
 HALF_HEIGHTS = {"red_block": 0.019, "blue_block": 0.021, "pink_block": 0.02}  # [m]
-ROWS = (-0.145, -0.04, 0.065)  # [m], y of the blocks on the table: one a row, so that each can be pushed and grasped
-TABLE_X = (0.43, 0.57)
+ROWS = (-0.152, -0.056, 0.04)  # [m], y of the blocks on the table: one a row, so that each can be pushed and grasped
+TABLE_X = (0.45, 0.58)
 SHELF_X = {"slider_left": 0.40, "slider_right": 0.60}
-SHELF_Y = 0.335
+SHELF_Y = 0.325
 DRAWER_X = (0.42, 0.54)  # one block a place
-DRAWER_Y = -0.186  # [m] where a block in the drawer would be if the drawer were closed
+DRAWER_Y = -0.198  # [m] where a block in the drawer would be if the drawer were closed
 FIXTURE_PLACES = {"drawer": {"closed": 0.0, "open": 0.195}, "slider": {"left": 0.0, "right": 0.2}}
 SWITCH_ON, SWITCH_OFF = 0.07, 0.0
 DOWN = np.diag([1.0, -1.0, -1.0])  # the hand points at the desk, fingers move along y
@@ -139,9 +139,9 @@ def place_blocks(initial: InitialState, rng: np.random.Generator) -> dict[str, n
     poses = {}
     for i, block in enumerate(BLOCKS):
         where = getattr(initial, block)
-        jitter, yaw = rng.uniform(-0.01, 0.01, 2), rng.uniform(-0.2, 0.2)
+        jitter, yaw = rng.uniform(-0.01, 0.01, 2), rng.uniform(-0.15, 0.15)
         if where == "table":
-            spot = (rng.uniform(*TABLE_X), rows[i] + jitter[1], TABLE_HEIGHT)
+            spot = (rng.uniform(*TABLE_X), rows[i] + 0.5 * jitter[1], TABLE_HEIGHT)
         elif where == "drawer":
             opening = FIXTURE_PLACES["drawer"][initial.drawer]
             spot, yaw = (places.pop() + jitter[0], DRAWER_Y - opening + jitter[1], DRAWER_FLOOR), 0.5 * yaw

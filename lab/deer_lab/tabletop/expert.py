@@ -34,7 +34,7 @@ from deer_lab.tabletop.tasks import (
 )
 from deer_lab.tabletop.world import Block, State
 
-PUSH_SPEED = 0.5  # of the fastest action
+PUSH_SPEED = 0.4  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table
 HALF_SIZES = {"red_block": (0.019, 0.019), "blue_block": (0.036, 0.02), "pink_block": (0.027, 0.02)}  # [m] in x, y
 OPEN_ABOVE = 0.075  # [m] between the fingers

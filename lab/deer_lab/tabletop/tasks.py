@@ -16,7 +16,7 @@ from deer_lab.tabletop.world import Block, Phrasings, State
 Oracle = Callable[[State, State], bool]
 Precondition = Callable[[State], bool]
 
-FIXTURE_TRAVEL = 0.12  # [m] a drawer or door must have moved
+FIXTURE_TRAVEL = 0.165  # [m] of 0.20 m that a door or drawer must have moved
 PUSH_DISTANCE = 0.08  # [m]
 TURN_ANGLE = math.radians(60)
 MAX_TILT = math.radians(30)
@@ -76,7 +76,7 @@ def blocks_above_free_drawer(state: State) -> list[str]:
 def slider_task(sign: int) -> tuple[Precondition, Oracle]:
     """sign +1: to the right."""
     return (
-        lambda s: hand_free(s) and (s.slider < 0.05 if sign > 0 else s.slider > 0.15),
+        lambda s: hand_free(s) and (s.slider < 0.03 if sign > 0 else s.slider > 0.17),
         lambda a, b: sign * (b.slider - a.slider) > FIXTURE_TRAVEL,
     )
 
@@ -84,7 +84,7 @@ def slider_task(sign: int) -> tuple[Precondition, Oracle]:
 def drawer_task(sign: int) -> tuple[Precondition, Oracle]:
     """sign +1: open."""
     return (
-        lambda s: hand_free(s) and (s.drawer < 0.05 if sign > 0 else s.drawer > 0.15),
+        lambda s: hand_free(s) and (s.drawer < 0.03 if sign > 0 else s.drawer > 0.17),
         lambda a, b: sign * (b.drawer - a.drawer) > FIXTURE_TRAVEL,
     )
 

@@ -71,15 +71,18 @@ impl Replay {
         let (bundle, config) = open(&raw)?;
         let sources = self.sources(&bundle.manifest)?;
         let bag = Bag::open(&self.bag)?;
-        let inputs = bag.inputs(&sources).context(
-            "an input is not in the bag (name its topic with --topic INPUT=TOPIC; a sentence can be given with --instruction)",
-        )?;
+        let inputs = bag
+            .inputs(&sources)
+            .context("--topic INPUT=TOPIC names another topic, --instruction gives the sentence itself")?;
         let mut control = control(&bundle, &config)?;
         if let Some(sentence) = &self.instruction {
             control.instruction(sentence)?;
         }
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
         let mut results = Results::create(&self.out, self.force, &config, &bundle.manifest)?;
-        let read = replay(inputs, &mut control, &mut results);
+        let read = replay(inputs, &mut control, &mut results, &stop);
         let finished = results.finish();
         read.and(finished)
     }
@@ -114,10 +117,12 @@ fn control(bundle: &Bundle, config: &Config) -> anyhow::Result<Control<OrtEngine
 }
 
 /// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.
-fn replay(inputs: Inputs<'_>, control: &mut Control<OrtEngine>, results: &mut Results) -> anyhow::Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+fn replay(
+    inputs: Inputs<'_>,
+    control: &mut Control<OrtEngine>,
+    results: &mut Results,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {per_sec}, {eta} left")?;
     let progress = ProgressBar::new(inputs.total).with_style(style);
     for input in inputs {
