@@ -1,5 +1,7 @@
 //! What do a static (200x200) and a gripper picture (84x84) take from message bytes to tensors?
 
+#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
+
 use std::hint::black_box;
 use std::io::Cursor;
 

@@ -1,5 +1,7 @@
 //! What does a control step take, at full depth and when the first exit agrees?
 
+#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
+
 use std::hint::black_box;
 use std::time::Duration;
 

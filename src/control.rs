@@ -219,7 +219,9 @@ impl<E: Engine> Control<E> {
         self.last_step = self.newest();
         self.complete = None;
         self.cameras.iter_mut().for_each(|camera| camera.used = true);
-        let mut answer = match self.hold(now) {
+        let set = self.cameras.iter().filter_map(|c| Some((c.role.as_str(), c.frame.as_ref()?.stamp)));
+        let skewed = self.guard.skewed(set);
+        let mut answer = match self.hold(now).or(skewed) {
             Some(hold) => self.holding(now, hold),
             None => self.act(now, elapsed),
         };
@@ -266,6 +268,7 @@ impl<E: Engine> Control<E> {
         self.policy.step(images, elapsed).map_err(|e: PolicyError| e.to_string())
     }
 
+    /// What forbids motion, whether or not pictures are due.
     fn hold(&mut self, now: Stamp) -> Option<Hold> {
         if let Some(hold) = self.arming.hold(now) {
             return Some(hold);
@@ -274,7 +277,7 @@ impl<E: Engine> Control<E> {
             return Some(Hold::new(Verdict::HoldNoInstruction, "no instruction; publish a sentence on `instruction`"));
         }
         let frames = self.cameras.iter().map(|c| (c.role.as_str(), c.frame.as_ref().map(|frame| frame.stamp)));
-        self.guard.hold(now, frames)
+        self.guard.stale(now, frames)
     }
 
     /// An answer without motion.
@@ -427,6 +430,26 @@ mod tests {
         assert!(due(&mut control, 1.1));
         see(&mut control, 0.5);
         assert!(due(&mut control, 0.5), "a clock that was set back");
+    }
+
+    #[test]
+    fn a_picture_that_came_alone_does_not_stop_the_arm() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        step(&mut control, 1.0);
+        control.frame(0, frame(1.1));
+        let answer = control.watch(Stamp::from_secs(1.0 + PERIOD));
+        assert!(answer.is_none(), "{answer:?}");
+    }
+
+    #[test]
+    fn pictures_taken_too_far_apart_hold() {
+        let mut control = control(&[0.5, 0.5], true);
+        control.instruction("push the button").unwrap();
+        control.frame(0, frame(1.0));
+        control.frame(1, frame(1.1));
+        let answer = control.step(Stamp::from_secs(1.1), &mut || Duration::ZERO);
+        assert_eq!((answer.verdict, answer.twist), (Verdict::HoldSkewedFrames, Twist::default()));
     }
 
     #[test]

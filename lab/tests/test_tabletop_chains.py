@@ -6,6 +6,10 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,9 +97,11 @@ def test_the_interval_narrows_with_more_chains():
     assert widths[1] < widths[0] / 3
 
 
-@pytest.mark.parametrize("policy, lowest, highest", [("expert", 4.7, 5.0), ("nothing", 0.0, 0.0), ("random", 0.0, 0.1)])
-def test_a_policy_gets_the_score_it_deserves(policy, lowest, highest, tmp_path):
-    results = evaluate.evaluate(policy=policy, mode="chains", count=12, seed=0, workers=1, out=tmp_path)
+@pytest.mark.parametrize(
+    "policy, count, lowest, highest", [("expert", 12, 4.7, 5.0), ("nothing", 3, 0.0, 0.0), ("random", 5, 0.0, 0.2)]
+)
+def test_a_policy_gets_the_score_it_deserves(policy, count, lowest, highest, tmp_path):
+    results = evaluate.evaluate(policy=policy, mode="chains", count=count, seed=0, workers=1, out=tmp_path)
     assert lowest <= results["summary"]["average_length"] <= highest
     assert json.loads((tmp_path / "results.json").read_text())["chains"][0]["tasks"] == list(chains.load()[0].tasks)
 
@@ -138,3 +144,23 @@ def test_a_task_that_fails_ends_the_chain():
 def test_a_chain_can_be_filmed(tmp_path):
     film, sheet = evaluate.film_chain("expert", 2, 0, tmp_path)
     assert film.stat().st_size > 50_000 and sheet.exists()
+
+
+def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
+    command = [sys.executable, "-m", "deer_lab.tabletop.evaluate", "--policy", "random", "--single", "1"]
+    command += ["--out", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    progress = tmp_path / "progress.jsonl"
+    deadline = time.monotonic() + 60
+    while not progress.exists() or len(progress.read_text().splitlines()) < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the same command goes on" in log and "Traceback" not in log
+    done = len(progress.read_text().splitlines()) - 1
+    assert 2 <= done < len(TASKS)
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["chain"] for entry in results["chains"]] == list(range(len(TASKS)))

@@ -6,11 +6,13 @@ import importlib.util
 import numpy as np
 import pytest
 
-if importlib.util.find_spec("mujoco") is None:
-    pytest.skip("the simulated world needs the extra `sim` (mujoco, pillow)", allow_module_level=True)
+for module in ("mujoco", "tqdm"):
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"the simulated world needs the extra `sim`; {module} cannot be imported", allow_module_level=True)
 
 from deer_lab.tabletop import expert
 from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.gallery import CAPTION, SIZE, pair
 from deer_lab.tabletop.starts import begin, do
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.world import InitialState
@@ -140,3 +142,9 @@ def test_the_expert_answers_from_any_state(desk, task):
         desk.step(rng.uniform(-1, 1, 7))
         action = expert.act(task, desk.state())
         assert action.shape == (7,) and np.isfinite(action).all() and abs(action[6]) == 1
+
+
+def test_the_gallery_shows_a_task_before_and_after(desk):
+    picture = np.asarray(pair(desk, "open_drawer")).astype(int)
+    before, after = picture[CAPTION:, :SIZE], picture[CAPTION:, SIZE : 2 * SIZE]
+    assert (np.abs(before - after).max(axis=2) > 60).mean() > 0.02

@@ -123,7 +123,7 @@ pub enum BagError {
         .last.map_or_else(String::new, |stamp| format!(" (logged at {stamp})"))
     )]
     Damaged {
-        /// Messages before it, of all topics.
+        /// Messages that were read before it.
         messages: u64,
         /// When the last of them was logged.
         last: Option<Stamp>,

@@ -45,8 +45,8 @@ struct OpenFile<'a> {
 }
 
 enum Reader<'a> {
-    Indexed(Indexed<'a>),
-    Linear(Linear),
+    Indexed(Box<Indexed<'a>>),
+    Linear(Box<Linear>),
 }
 
 impl<'a> Messages<'a> {
@@ -89,9 +89,10 @@ impl<'a> OpenFile<'a> {
         let reader = match &recording.index {
             Some(index) => {
                 let file = File::open(&path).map_err(unreadable)?;
-                Reader::Indexed(Indexed::new(index, file, topics).map_err(|source| damaged(&path, 0, None, source))?)
+                let reader = Indexed::new(index, file, topics).map_err(|source| damaged(&path, 0, None, source))?;
+                Reader::Indexed(Box::new(reader))
             }
-            None => Reader::Linear(Linear::new(Recording::linear(&path).map_err(unreadable)?)),
+            None => Reader::Linear(Box::new(Linear::new(Recording::linear(&path).map_err(unreadable)?))),
         };
         Ok(Self { path, reader, read: 0, last: None })
     }

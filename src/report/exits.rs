@@ -39,7 +39,15 @@ pub fn plot(decisions: &[Decision], folder: &Path) -> Result<(), ReportError> {
     let (svg, png) = (folder.join("exits.svg"), folder.join("exits.png"));
     font.map_err(|_invalid| refuse(&png, "the built-in font does not load".into()))?;
     draw(SVGBackend::new(&svg, SIZE).into_drawing_area(), decisions).map_err(|e| refuse(&svg, e.to_string()))?;
-    draw(BitMapBackend::new(&png, SIZE).into_drawing_area(), decisions).map_err(|e| refuse(&png, e.to_string()))
+    draw_png(&png, decisions).map_err(|e| refuse(&png, e.to_string()))
+}
+
+fn draw_png(path: &Path, decisions: &[Decision]) -> Drawn {
+    let (width, height) = SIZE;
+    let mut rgb = vec![0; (width * height * 3) as usize];
+    draw(BitMapBackend::with_buffer(&mut rgb, SIZE).into_drawing_area(), decisions)?;
+    image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)?;
+    Ok(())
 }
 
 fn draw<DB: DrawingBackend>(area: DrawingArea<DB, Shift>, decisions: &[Decision]) -> Drawn

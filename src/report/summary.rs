@@ -47,7 +47,7 @@ impl Summary {
         let total: f64 =
             self.exits.iter().enumerate().map(|(exit, &n)| n as f64 * self.manifest.macs_to(exit) as f64).sum();
         let llm = total / self.steps() as f64;
-        (self.steps() > 0).then(|| (llm, llm + self.manifest.parts.vision.macs as f64))
+        (self.steps() > 0).then_some((llm, llm + self.manifest.parts.vision.macs as f64))
     }
 }
 

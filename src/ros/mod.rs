@@ -3,6 +3,7 @@
 //! Three kinds of threads: the main thread spins the node, two tokio threads drain what arrives into the
 //! [`inbox`], and one control thread owns the network and every publisher.
 
+mod clock;
 mod diagnostics;
 mod inbox;
 mod inputs;
@@ -27,11 +28,12 @@ use crate::engine::ort::OrtEngine;
 use crate::observe::Observer;
 use crate::policy::Policy;
 use crate::safety::Arming;
+use clock::Clock;
 use diagnostics::Health;
 use inbox::Inbox;
 use outputs::Outputs;
 use parameters::Parameters;
-use worker::{Clock, Worker};
+use worker::Worker;
 
 /// How long one spin waits for something to arrive; also how soon a signal is noticed.
 const SPIN: Duration = Duration::from_millis(20);
@@ -57,6 +59,7 @@ pub fn run() -> Result<()> {
     runtime.spawn(changes.for_each(|_| async {}));
 
     let (inbox, outputs, logger) = (Arc::clone(&worker.inbox), worker.outputs.clone(), worker.logger.clone());
+    let clock = worker.clock.clone();
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
     while !stop.load(Ordering::Relaxed) && !control.is_finished() {
         node.spin_once(SPIN);
@@ -64,8 +67,7 @@ pub fn run() -> Result<()> {
     inbox.close();
     let ended = control.join();
     if ended.is_err() {
-        let now = node.get_ros_clock().lock().unwrap_or_else(PoisonError::into_inner).get_now()?;
-        outputs.stand(crate::units::Stamp(now.as_nanos() as i64))?;
+        outputs.stand(clock.now())?;
         r2r::log_fatal!(&logger, "the control loop panicked; the arm was told to stand");
     }
     // The node goes last: a thread that still spins it would abort the process.
@@ -151,7 +153,7 @@ fn assemble(node: &mut r2r::Node, runtime: &tokio::runtime::Runtime, config: &Co
         Ok(simulated) => simulated.unwrap_or(false),
         Err(error) => bail!("use_sim_time: {error}"),
     };
-    let clock = Clock { ros: node.get_ros_clock(), simulated };
+    let clock = Clock::new(node, runtime.handle(), simulated)?;
     let observer = Observer::new(&bundle)?;
     let policy = Policy::new(engine, manifest, settings);
     let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);

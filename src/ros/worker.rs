@@ -1,10 +1,11 @@
 //! The control thread: takes what has arrived, asks the core, publishes what it answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use r2r::sensor_msgs::msg::Image;
 
+use super::clock::Clock;
 use super::diagnostics::Health;
 use super::inbox::{Arrival, Event, Inbox, Picture};
 use super::outputs::Outputs;
@@ -16,19 +17,6 @@ use crate::engine::Engine;
 use crate::frame::{Frame, FrameError, RawImage};
 use crate::safety::Verdict;
 use crate::units::Stamp;
-
-/// The robot's clock.
-pub(super) struct Clock {
-    pub(super) ros: Arc<Mutex<r2r::Clock>>,
-    pub(super) simulated: bool,
-}
-
-impl Clock {
-    pub(super) fn now(&self) -> Stamp {
-        let now = self.ros.lock().unwrap_or_else(PoisonError::into_inner).get_now();
-        Stamp(now.map_or(0, |now| now.as_nanos() as i64))
-    }
-}
 
 /// The control loop's whole world.
 pub(super) struct Worker<E> {
@@ -69,7 +57,7 @@ impl<E: Engine> Worker<E> {
         let now = self.now();
         if self.control.due(now) {
             self.step();
-        } else if let Some(answer) = self.clock.simulated.then(|| self.control.repeated()).flatten() {
+        } else if let Some(answer) = self.clock.simulated().then(|| self.control.repeated()).flatten() {
             self.publish(&answer, None);
         } else if let Some(answer) = self.control.watch(now) {
             self.publish(&answer, None);
@@ -79,7 +67,7 @@ impl<E: Engine> Worker<E> {
     /// In simulated time a picture may overtake the clock message of its own step.
     fn now(&self) -> Stamp {
         let now = self.clock.now();
-        if self.clock.simulated { self.control.newest().map_or(now, |newest| now.max(newest)) } else { now }
+        if self.clock.simulated() { self.control.newest().map_or(now, |newest| now.max(newest)) } else { now }
     }
 
     fn see(&mut self, arrival: Arrival) {

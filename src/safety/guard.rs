@@ -13,10 +13,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Looks at the capture times of the newest pictures, by camera role; `None` where nothing readable came yet.
-    pub fn hold<'a>(&self, now: Stamp, frames: impl Iterator<Item = (&'a str, Option<Stamp>)>) -> Option<Hold> {
-        let mut oldest: Option<(&str, Stamp)> = None;
-        let mut newest: Option<(&str, Stamp)> = None;
+    /// Whether every camera's newest picture is there and fresh. `frames`: roles and capture times, `None` where nothing
+    /// readable came yet.
+    pub fn stale<'a>(&self, now: Stamp, frames: impl Iterator<Item = (&'a str, Option<Stamp>)>) -> Option<Hold> {
         for (role, stamp) in frames {
             let Some(stamp) = stamp else {
                 return Some(Hold::new(Verdict::HoldMissingFrame, format!("no picture from the {role} camera yet")));
@@ -24,10 +23,15 @@ impl Guard {
             if let Some(hold) = self.age(now, role, stamp) {
                 return Some(hold);
             }
-            oldest = oldest.filter(|(_, s)| *s <= stamp).or(Some((role, stamp)));
-            newest = newest.filter(|(_, s)| *s >= stamp).or(Some((role, stamp)));
         }
-        let ((old_role, old), (new_role, new)) = (oldest?, newest?);
+        None
+    }
+
+    /// Whether the pictures of a set were taken too far apart. A question about a set that is answered together: between
+    /// two sets one camera's picture is always ahead.
+    pub fn skewed<'a>(&self, frames: impl Iterator<Item = (&'a str, Stamp)> + Clone) -> Option<Hold> {
+        let (old_role, old) = frames.clone().min_by_key(|(_, stamp)| *stamp)?;
+        let (new_role, new) = frames.max_by_key(|(_, stamp)| *stamp)?;
         let skew_secs = new.secs_since(old);
         (skew_secs > self.max_frame_skew_secs).then(|| {
             let limit = self.max_frame_skew_secs;
@@ -63,34 +67,49 @@ mod tests {
 
     const GUARD: Guard = Guard { max_frame_age_secs: 0.2, max_frame_skew_secs: 0.05 };
 
-    fn verdict(now: f64, stamps: [Option<f64>; 2]) -> Option<Verdict> {
-        let frames = ["static", "gripper"].into_iter().zip(stamps.map(|s| s.map(Stamp::from_secs)));
-        GUARD.hold(Stamp::from_secs(now), frames).map(|hold| hold.verdict)
+    const ROLES: [&str; 2] = ["static", "gripper"];
+
+    fn stale(now: f64, stamps: [Option<f64>; 2]) -> Option<Verdict> {
+        let frames = ROLES.into_iter().zip(stamps.map(|s| s.map(Stamp::from_secs)));
+        GUARD.stale(Stamp::from_secs(now), frames).map(|hold| hold.verdict)
+    }
+
+    fn skewed(stamps: [f64; 2]) -> Option<Hold> {
+        GUARD.skewed(ROLES.into_iter().zip(stamps.map(Stamp::from_secs)))
     }
 
     #[test]
     fn fresh_pictures_taken_together_pass() {
-        assert_eq!(verdict(10.0, [Some(9.9), Some(9.93)]), None);
-        assert_eq!(verdict(10.0, [Some(9.8), Some(9.85)]), None, "the limits themselves pass");
+        assert_eq!(stale(10.0, [Some(9.8), Some(9.85)]), None, "the limits themselves pass");
+        assert_eq!(skewed([9.8, 9.85]), None);
     }
 
     #[test]
     fn missing_old_and_future_pictures_hold() {
-        assert_eq!(verdict(10.0, [Some(9.9), None]), Some(Verdict::HoldMissingFrame));
-        assert_eq!(verdict(10.0, [Some(9.9), Some(9.79)]), Some(Verdict::HoldStaleFrame));
-        assert_eq!(verdict(10.0, [Some(10.3), Some(10.3)]), Some(Verdict::HoldFutureFrame));
+        assert_eq!(stale(10.0, [Some(9.9), None]), Some(Verdict::HoldMissingFrame));
+        assert_eq!(stale(10.0, [Some(9.9), Some(9.79)]), Some(Verdict::HoldStaleFrame));
+        assert_eq!(stale(10.0, [Some(10.3), Some(10.3)]), Some(Verdict::HoldFutureFrame));
     }
 
     #[test]
     fn pictures_taken_apart_hold_whichever_came_first() {
-        assert_eq!(verdict(10.0, [Some(9.9), Some(9.96)]), Some(Verdict::HoldSkewedFrames));
-        assert_eq!(verdict(10.0, [Some(9.96), Some(9.9)]), Some(Verdict::HoldSkewedFrames));
+        for (stamps, words) in
+            [([9.9, 9.96], "static camera's picture was taken"), ([9.96, 9.9], "gripper camera's picture")]
+        {
+            let hold = skewed(stamps).unwrap();
+            assert_eq!(hold.verdict, Verdict::HoldSkewedFrames);
+            assert!(
+                hold.message.starts_with(&format!("the {words}")) && hold.message.contains("0.060 s"),
+                "{}",
+                hold.message
+            );
+        }
     }
 
     #[test]
     fn the_message_names_the_camera_and_both_numbers() {
         let frames = [("static", Some(Stamp::from_secs(9.0)))];
-        let message = GUARD.hold(Stamp::from_secs(10.0), frames.into_iter()).unwrap().message;
+        let message = GUARD.stale(Stamp::from_secs(10.0), frames.into_iter()).unwrap().message;
         assert!(message.contains("static") && message.contains("1.000 s") && message.contains("0.2"), "{message}");
     }
 }

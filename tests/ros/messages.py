@@ -38,9 +38,9 @@ class Decision:
         return [float(word) for word in self.values[key].split()]
 
     @property
-    def stamp(self) -> int:
-        """Capture time of the newest frame it answers, in nanoseconds; 0 where there was none."""
-        return max(nanoseconds_in(self.values.get(f"stamp_{camera}", "")) for camera in ("static", "gripper"))
+    def stamps(self) -> tuple[int, int]:
+        """Capture times of the static camera's and the gripper's picture, in nanoseconds; 0 where there was none."""
+        return nanoseconds_in(self["stamp_static"]), nanoseconds_in(self["stamp_gripper"])
 
     @property
     def time(self) -> int:

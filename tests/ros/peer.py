@@ -157,19 +157,19 @@ class Peer:
 
         A dry run and a disarmed arm are answered by a decision alone.
         """
-        heard = len(self.twists)
+        decided, commanded = len(self.decisions), len(self.twists)
         stamp = self.tick()
         self.show(pictures, stamp)
 
         def about_them() -> Decision | None:
-            return next((d for d in reversed(self.decisions) if d.stamp == stamp), None)
+            return next((d for d in self.decisions[decided:] if d.stamps == (stamp, stamp)), None)
 
         decision = self.until(about_them, f"the decision about the frames of {stamp}")
         if self.dry_run or decision["verdict"] == "hold_disarmed":
             return decision, None
 
         def answering() -> TwistStamped | None:
-            return next((t for t in self.twists[heard:] if is_zero(t) != decision.acts), None)
+            return next((t for t in self.twists[commanded:] if is_zero(t) != decision.acts), None)
 
         return decision, self.until(answering, f"the twist of {decision['verdict']}: {decision.message}")
 

@@ -27,7 +27,7 @@ def installed(tmp_path_factory) -> Path:
     (build / "deer_vla").symlink_to(TARGET, target_is_directory=True)
     command = ["colcon", "build", "--paths", ROOT, "--build-base", build, "--install-base", prefix]
     run = subprocess.run(command, cwd=workspace, text=True, capture_output=True, timeout=3000)
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 0, run.stderr[-3000:]
     return prefix / "deer_vla"
 
 

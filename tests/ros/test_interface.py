@@ -22,7 +22,7 @@ def test_every_command_has_its_decision(pair, pictures, other_pictures):
         assert decision.name == "deer_vla: decision" and decision.hardware_id == "/deer_vla"
         assert decision["instruction"] == "push the button" and decision["provider"] == "cpu"
         assert len(decision.numbers("arm")) == 6
-        assert nanoseconds_of(twist.header.stamp) == decision.stamp == peer.now
+        assert nanoseconds_of(twist.header.stamp) == peer.now and decision.stamps == (peer.now, peer.now)
         assert twist.header.frame_id
     steps = [int(decision["step"]) for decision in peer.decisions[-3:]]
     assert steps == [steps[0], steps[0] + 1, steps[0] + 2]

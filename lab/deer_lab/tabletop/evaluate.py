@@ -182,7 +182,7 @@ def film_chain(policy: str, number: int, seed: int, out: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Exit codes: 0 done, 2 wrong arguments."""
+    """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--policy", choices=sorted(POLICIES), required=True)
     what = parser.add_mutually_exclusive_group(required=True)
@@ -206,6 +206,9 @@ def main() -> int:
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("evaluate: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     print_table(results)
     return 0
 

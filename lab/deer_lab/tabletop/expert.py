@@ -38,6 +38,7 @@ PUSH_SPEED = 0.4  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table
 HALF_SIZES = {"red_block": (0.019, 0.019), "blue_block": (0.036, 0.02), "pink_block": (0.027, 0.02)}  # [m] in x, y
 OPEN_ABOVE = 0.075  # [m] between the fingers
+NEAR_THING, CLEAR_OF_THING, LEAVE_FOR = 0.06, 0.055, 0.07  # [m] across, [m] above, [m] from the thing to the goal
 FINGER_DEPTH = 0.012  # [m], half the fingers' extent in the direction of a push
 
 LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)  # x, y as the camera sees them
@@ -46,21 +47,21 @@ LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)  #
 def act(task: str, state: State) -> np.ndarray:
     """The expert's action [7] for `task` in `state`. Raises KeyError for an unknown task."""
     goal = PLANS[task](state)
-    return steer(state, release_first(state, goal, task))
+    return steer(state, leave_first(state, goal, task))
 
 
-def release_first(state: State, goal: Goal, task: str) -> Goal:
-    """Opens the fingers before leaving what they are around and the task does not want."""
+def leave_first(state: State, goal: Goal, task: str) -> Goal:
+    """Lets go of what the task does not want, and rises from what the goal is not near, before `goal` is gone to."""
     wanted = wanted_block(task, state)
     tcp = np.array(state.tcp_position)
-    for name, block in state.blocks.items():
-        if name != wanted and block.held:
-            return Goal(tcp, OPEN, state.tcp_euler[2], straight=True)
-    if goal.gripper == CLOSED and not goal.straight and state.opening > 0.03:
-        others = [np.array(block.position) for name, block in state.blocks.items() if name != wanted]
-        for place in [*others, np.array(state.points["drawer_handle"])]:
-            if np.linalg.norm((tcp - place)[:2]) < 0.045 and abs(tcp[2] - place[2]) < 0.05:
-                return Goal(goal.position, OPEN, goal.yaw, speed=goal.speed)
+    if any(block.held and name != wanted for name, block in state.blocks.items()):
+        return Goal(tcp, OPEN, state.tcp_euler[2], straight=True)
+    things = [np.array(block.position) for name, block in state.blocks.items() if name != wanted]
+    for thing in [*things, np.array(state.points["drawer_handle"])]:
+        beside = np.linalg.norm((tcp - thing)[:2]) < NEAR_THING and tcp[2] - thing[2] < CLEAR_OF_THING
+        if beside and not goal.straight and np.linalg.norm((goal.position - thing)[:2]) > LEAVE_FOR:
+            gripper = OPEN if state.opening > 0.03 else goal.gripper
+            return Goal(tcp + (0, 0, 0.1), gripper, state.tcp_euler[2], straight=True)
     return goal
 
 

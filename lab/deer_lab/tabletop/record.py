@@ -110,7 +110,7 @@ def record(*, episodes: int, seed: int, workers: int, out: Path) -> list[dict]:
 
 
 def main() -> int:
-    """Exit codes: 0 done, 2 wrong arguments."""
+    """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -122,6 +122,9 @@ def main() -> int:
     except ValueError as error:
         print(f"record: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("record: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     tasks = [task for entry in entries for task in entry["tasks"]]
     print(
         f"{sum(entry['frames'] for entry in entries)} frames, {len(tasks)} tasks, {len(entries)} episodes in {args.out}"

@@ -1,6 +1,7 @@
 """Independent jobs on several processes, each with a world of its own."""
 
 import functools
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -23,22 +24,30 @@ def own_world() -> Desk:
 def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> Iterator[tuple[int, Result]]:
     """Yields each number with its job's result as it is ready; runs a dead worker's jobs again.
 
-    Raises BrokenProcessPool where workers keep dying, and whatever a job raises.
+    Where it is left early, as by Ctrl-C, only the jobs under way are waited for. Raises BrokenProcessPool where workers
+    keep dying, and whatever a job raises.
     """
     deaths, left = 0, set(numbers)
     while left:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=leave_ctrl_c_to_the_parent)
         try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                pending = {pool.submit(job, number): number for number in sorted(left)}
-                while pending:
-                    ready, _ = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in ready:
-                        number = pending.pop(future)
-                        result = future.result()
-                        left.discard(number)
-                        yield number, result
+            pending = {pool.submit(job, number): number for number in sorted(left)}
+            while pending:
+                ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    number = pending.pop(future)
+                    result = future.result()
+                    left.discard(number)
+                    yield number, result
         except BrokenProcessPool:
             deaths += 1
             if deaths > MAX_DEATHS:
                 raise
             print(f"a worker died; {len(left)} jobs are left and run again", file=sys.stderr)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def leave_ctrl_c_to_the_parent() -> None:
+    """A terminal sends SIGINT to every process of the group."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

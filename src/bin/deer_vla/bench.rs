@@ -65,12 +65,8 @@ fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
     }
     row("full-depth step", &m.full_step_ms, "")?;
     row("step to exit 0", &m.first_exit_step_ms, "")?;
-    let share = Quantiles {
-        p10: m.overhead_share.p10 * 100.0,
-        median: m.overhead_share.median * 100.0,
-        p90: m.overhead_share.p90 * 100.0,
-    };
-    row("overhead", &share, "  % of step less vision")?;
+    row("overhead", &percent(&m.overhead_share), "  % of step less vision")?;
+    row("  of it head calls", &percent(&m.head_share), "  %")?;
     if let Some(comparison) = &m.staged_against_whole {
         row("staged", &comparison.staged_ms, "")?;
         row("whole", &comparison.whole_ms, "")?;
@@ -85,4 +81,8 @@ fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
         writeln!(out, "{:<6}{:>14.1}{:>14.1}{:>12.1}", row.cap, row.weights_mb, row.resident_mb, row.load_ms)?;
     }
     writeln!(out, "(resident: VmRSS after a step at that cap; load ms: from the cap before)")
+}
+
+fn percent(share: &Quantiles) -> Quantiles {
+    Quantiles { p10: share.p10 * 100.0, median: share.median * 100.0, p90: share.p90 * 100.0 }
 }

@@ -36,6 +36,8 @@ pub(super) struct Measured {
     pub(super) first_exit_step_ms: Quantiles,
     /// Share of a full-depth step, less vision, that no stage's run accounts for.
     pub(super) overhead_share: Quantiles,
+    /// The head calls' part of it.
+    pub(super) head_share: Quantiles,
     pub(super) staged_against_whole: Option<Comparison>,
     pub(super) resident_before_mb: f64,
     pub(super) caps: Vec<Cap>,
@@ -106,6 +108,7 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
         full_step_ms: quantiles(&rounds.full_step_ms)?,
         first_exit_step_ms: quantiles(&rounds.first_exit_step_ms)?,
         overhead_share: quantiles(&rounds.overhead_share)?,
+        head_share: quantiles(&rounds.head_share)?,
         staged_against_whole: whole.map(|_| rounds.comparison()).transpose()?,
         resident_before_mb,
         caps,
@@ -169,6 +172,7 @@ struct Rounds {
     full_step_ms: Vec<f64>,
     first_exit_step_ms: Vec<f64>,
     overhead_share: Vec<f64>,
+    head_share: Vec<f64>,
 }
 
 impl Rounds {
@@ -183,6 +187,7 @@ impl Rounds {
             full_step_ms: Vec::new(),
             first_exit_step_ms: Vec::new(),
             overhead_share: Vec::new(),
+            head_share: Vec::new(),
         }
     }
 
@@ -263,6 +268,7 @@ impl Rounds {
             let less_vision = total - step.timing.vision_ms;
             self.full_step_ms.push(total);
             self.overhead_share.push((less_vision - step.timing.stage_ms.iter().sum::<f64>()) / less_vision);
+            self.head_share.push(step.timing.head_ms / less_vision);
         }
         Ok(())
     }

@@ -1,0 +1,130 @@
+"""Demonstrations are rosbags: written by the recorder, read back by another library."""
+
+import importlib.util
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+for module in ("mujoco", "rosbags", "mcap", "tqdm"):
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"recording needs the extras `sim` and `ros`; {module} cannot be imported", allow_module_level=True)
+
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+
+from deer_lab.tabletop.action import action_from_twist
+from deer_lab.tabletop.record import record
+from deer_lab.tabletop.tasks import TASKS
+
+EPISODES = 3
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory):
+    """The folder of a few episodes, and what the recorder said about them."""
+    out = tmp_path_factory.mktemp("bags")
+    return out, record(episodes=EPISODES, seed=0, workers=1, out=out)
+
+
+def read(bag):
+    """topic -> list of (nanoseconds, message)."""
+    messages = {}
+    with AnyReader([bag]) as reader:
+        for connection, stamp, raw in reader.messages():
+            messages.setdefault(connection.topic, []).append((stamp, reader.deserialize(raw, connection.msgtype)))
+    return messages
+
+
+def as_action(twist):
+    linear, angular = twist.twist.linear, twist.twist.angular
+    velocity = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+    return action_from_twist(velocity, True, 30.0)[:6]
+
+
+def test_every_frame_has_every_topic_at_its_time(bags):
+    out, entries = bags
+    for entry in entries:
+        messages = read(out / f"episode_{entry['episode']:06d}")
+        stamps = [stamp for stamp, _ in messages["/static/image"]]
+        assert len(stamps) == entry["frames"] > 15
+        assert np.diff(stamps) == pytest.approx(1e9 / 30, abs=1)
+        for topic in ("/gripper/image", "/twist", "/gripper", "/executed_twist", "/joint_states", "/state"):
+            assert [stamp for stamp, _ in messages[topic]] == stamps, topic
+        image = messages["/static/image"][0][1]
+        assert image.header.stamp.sec * 10**9 + image.header.stamp.nanosec == stamps[0]
+
+
+def test_pictures_are_jpegs_of_the_cameras_sizes(bags):
+    messages = read(bags[0] / "episode_000000")
+    for topic, size in (("/static/image", (200, 200)), ("/gripper/image", (84, 84))):
+        image = messages[topic][0][1]
+        assert image.format == "jpeg"
+        assert Image.open(io.BytesIO(image.data.tobytes())).size == size
+
+
+def test_each_task_is_marked_and_told_in_words_that_training_may_see(bags):
+    out, entries = bags
+    for entry in entries:
+        messages = read(out / f"episode_{entry['episode']:06d}")
+        marks = [json.loads(message.data) for _, message in messages["/task"]]
+        assert [mark["task"] for mark in marks[::2]] == entry["tasks"]
+        assert [(mark["begins"], mark["done"]) for mark in marks] == [(True, False), (False, True)] * len(
+            entry["tasks"]
+        )
+        sentences = [message.data for _, message in messages["/instruction"]]
+        for task, sentence in zip(entry["tasks"], sentences, strict=True):
+            phrasings = TASKS[task].phrasings
+            assert sentence in (phrasings.validation, *phrasings.train) and sentence not in phrasings.test
+
+
+def test_what_was_executed_is_what_the_hand_did(bags):
+    """The recorded heights of the hand follow the integral of the executed velocity, one step behind."""
+    messages = read(bags[0] / "episode_000000")
+    heights = np.array([json.loads(message.data)["tcp_position"][2] for _, message in messages["/state"]])
+    speeds = np.array([message.twist.linear.z for _, message in messages["/executed_twist"]])
+    steps = heights[1:] - heights[:-1]
+    assert np.corrcoef(speeds[:-2], steps[1:])[0, 1] > 0.8
+
+
+def test_wanted_and_executed_differ_by_the_noise_alone(bags):
+    out, entries = bags
+    for entry in entries:
+        messages = read(out / f"episode_{entry['episode']:06d}")
+        pairs = zip(messages["/twist"], messages["/executed_twist"])
+        difference = np.array([as_action(b) - as_action(a) for (_, a), (_, b) in pairs])
+        assert difference.std() == pytest.approx(entry["noise"], abs=0.4 * entry["noise"])
+
+
+def test_another_reader_finds_the_same_channels(bags):
+    file = next((bags[0] / "episode_000000").glob("*.mcap"))
+    with file.open("rb") as stream:
+        summary = make_reader(stream).get_summary()
+    topics = {channel.topic: channel.message_encoding for channel in summary.channels.values()}
+    assert topics["/static/image"] == "cdr" and set(topics) >= {"/twist", "/instruction", "/state"}
+    assert {schema.encoding for schema in summary.schemas.values()} == {"ros2msg"}
+
+
+def test_the_same_seed_gives_the_same_bytes_with_more_workers_and_after_a_stop(bags, tmp_path):
+    out, entries = bags
+    record(episodes=1, seed=0, workers=1, out=tmp_path)
+    assert record(episodes=EPISODES, seed=0, workers=2, out=tmp_path) == entries
+    for entry in entries:
+        name = f"episode_{entry['episode']:06d}"
+        one, other = (next((folder / name).glob("*.mcap")) for folder in (out, tmp_path))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_folder_of_another_seed_is_refused(bags):
+    with pytest.raises(ValueError, match="name another folder"):
+        record(episodes=1, seed=1, workers=1, out=bags[0])
+
+
+def test_an_unfinished_bag_is_written_anew(bags, tmp_path):
+    leftover = tmp_path / ".episode_000000.unfinished"
+    leftover.mkdir()
+    (leftover / "half.mcap").write_text("half")
+    record(episodes=1, seed=0, workers=1, out=tmp_path)
+    assert not leftover.exists() and read(tmp_path / "episode_000000")["/twist"]
