@@ -402,7 +402,8 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
-        let cases: [(fn(&mut RawConfig), &str, &str); 12] = [
+        type Case = (fn(&mut RawConfig), &'static str, &'static str);
+        let cases: [Case; 12] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),

@@ -264,7 +264,7 @@ impl<E: Engine> Control<E> {
 
     fn infer(&mut self, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
         let frames = self.cameras.iter().filter_map(|camera| camera.frame.as_ref());
-        let images = self.observer.images(frames).map_err(|e| e.to_string())?;
+        let images = self.observer.images(frames);
         self.policy.step(images, elapsed).map_err(|e: PolicyError| e.to_string())
     }
 

@@ -1,5 +1,7 @@
 //! The built `deer_vla`, from its arguments to its exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, its helpers too")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

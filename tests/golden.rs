@@ -1,5 +1,7 @@
 //! The toy bundle through ONNX Runtime against the numbers that PyTorch gave (`lab/deer_lab/toy.py` writes both).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, its helpers too")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -72,21 +74,19 @@ fn assert_close<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>, w
 fn pictures_become_the_tensors_that_pillow_makes() {
     let golden = Golden::read();
     let bundle = Bundle::open(TOY).unwrap();
-    let mut observer = Observer::new(&bundle).unwrap();
+    let observer = Observer::new(&bundle).unwrap();
     let picture = |name: &str| golden.frames(&format!("picture.{name}.rgb")).remove(0);
     let (wide, gripper) = (picture("static_200x200"), picture("gripper_84x84"));
-    let tensors = observer.images([&wide, &gripper]).unwrap();
-    let uneven = observer.images([&picture("static_96x128"), &gripper]).unwrap();
+    let tensors = observer.images([&wide, &gripper]);
+    let uneven = observer.images([&picture("static_96x128"), &gripper]);
     for (found, name) in
         [(&tensors[0], "static_200x200"), (&tensors[1], "gripper_84x84"), (&uneven[0], "static_96x128")]
     {
         let expected: Array4<f32> = golden.array::<Ix4>(&format!("picture.{name}.tensor"));
         assert_eq!(found.shape(), expected.shape(), "{name}");
         let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        // One of 255 levels of a channel is at most 0.0154 after normalisation.
-        assert!(worst <= 0.016, "{name}: {worst}");
-        let mean = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).sum::<f32>() / found.len() as f32;
-        assert!(mean <= 1e-3, "{name}: {mean} on average, so the filter differs");
+        // One of 255 levels of a channel would be at least 0.014 after normalisation.
+        assert!(worst <= 1e-5, "{name}: {worst}");
     }
 }
 
@@ -130,7 +130,7 @@ fn forty_gated_steps_take_pytorchs_exits_and_actions() {
     let bundle = Bundle::open(TOY).unwrap();
     let raw = RawConfig { bundle: TOY.into(), ..RawConfig::default() };
     let settings = raw.check().unwrap().settings(&bundle).unwrap();
-    let mut observer = Observer::new(&bundle).unwrap();
+    let observer = Observer::new(&bundle).unwrap();
     let mut policy = Policy::new(engine(&bundle, settings.cap), &bundle.manifest, settings);
     let (static_frames, gripper_frames) = (golden.frames("rollout.static"), golden.frames("rollout.gripper"));
     let instructions = golden.instructions();
@@ -141,7 +141,7 @@ fn forty_gated_steps_take_pytorchs_exits_and_actions() {
         if let Some(text) = instructions.get(&t) {
             policy.start_epoch(&observer.ids(text).unwrap()).unwrap();
         }
-        let images = observer.images([frames.0, frames.1]).unwrap();
+        let images = observer.images([frames.0, frames.1]);
         let step = policy.step(images, &mut || Duration::ZERO).unwrap();
         assert_eq!(step.exit as i64, exits[t], "exit at step {t}");
         for (i, found) in step.arm.iter().enumerate() {

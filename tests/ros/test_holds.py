@@ -46,8 +46,13 @@ def test_pictures_taken_apart_hold(pair, pictures):
     late = peer.tick(SECOND)
     peer.static.publish(image_message(pictures[0], late))
     peer.gripper.publish(image_message(pictures[1], late - SECOND // 2))
-    peer.until_still()
-    peer.until(lambda: peer.decisions[-1]["verdict"] == "hold_skewed_frames", "a hold for skewed frames")
+
+    def held() -> bool:
+        peer.tick()  # for a while the older picture's successor is waited for
+        return peer.decisions[-1]["verdict"] == "hold_skewed_frames"
+
+    peer.until(held, "a hold for skewed frames")
+    peer.until(lambda: is_zero(peer.twists[-1]), "a zero twist")
 
 
 def test_what_is_not_a_number_is_a_latched_fault_and_never_a_command(pair, pictures, tmp_path):

@@ -1,5 +1,6 @@
 """Judges a policy on the fixed chains, or the expert task by task, and writes results.json.
 
+    python -m deer_lab.tabletop.evaluate --bundle models/toy --chains 200 --workers 2 --out out/toy
     python -m deer_lab.tabletop.evaluate --policy expert --chains 200 --workers 2 --out out/expert
     python -m deer_lab.tabletop.evaluate --policy expert --single 100 --out out/expert_single
     python -m deer_lab.tabletop.evaluate --policy expert --video 3 --out out/expert
@@ -8,12 +9,19 @@ A task counts as done when the world's oracle says so within 360 steps; a chain 
 forgets everything at each task; the arm is brought home only where a chain begins. Finished chains stay in
 progress.jsonl: the same command goes on where it was stopped. A chain's result depends on its number and the seed
 alone, not on how many workers there are.
+
+A bundle is judged through deer_vla_node: each worker starts one in a ROS domain of its own and moves in lock step with
+it (node_policy.py).
 """
 
 import argparse
 import dataclasses
 import functools
+import hashlib
+import itertools
 import json
+import multiprocessing.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +32,9 @@ from tqdm import tqdm
 
 from deer_lab.tabletop import chains as protocol
 from deer_lab.tabletop.chains import Chain
+from deer_lab.tabletop.compute import Compute
 from deer_lab.tabletop.film import Film
-from deer_lab.tabletop.policies import POLICIES, Policy
+from deer_lab.tabletop.policies import POLICIES, Policy, Taken
 from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.workers import own_world, run_jobs
@@ -36,12 +45,12 @@ SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one task ended. `exits` [steps]: the exit taken at each step, where the policy has exits."""
+    """How one task ended. `taken` [steps]: the exit, LLM and step milliseconds of each step, where there is a network."""
 
     task: str
     success: bool
     steps: int
-    exits: tuple[int, ...] | None = None
+    taken: tuple[Taken, ...] = ()
 
 
 def attempt(
@@ -54,8 +63,8 @@ def attempt(
         watch()
         world.step(policy.act(world))
         if world.done(task, before, world.state()):
-            return Outcome(task, True, step)
-    return Outcome(task, False, limit)
+            return Outcome(task, True, step, tuple(policy.taken))
+    return Outcome(task, False, limit, tuple(policy.taken))
 
 
 def run_chain(
@@ -71,10 +80,37 @@ def run_chain(
     return outcomes
 
 
-def chain_job(policy: str, number: int, seed: int) -> dict:
+@dataclass(frozen=True)
+class Judged:
+    """What is judged: one of POLICIES by name, or a bundle that the program `node` runs."""
+
+    policy: str | None = None
+    bundle: Path | None = None
+    node: Path | None = None
+
+    def identity(self) -> str:
+        """Names it in results.json; another bundle of the same name is another."""
+        if self.bundle is None:
+            return str(self.policy)
+        return f"{self.bundle.name} {hashlib.sha256((self.bundle / 'manifest.json').read_bytes()).hexdigest()}"
+
+
+@functools.cache
+def own_policy(judged: Judged) -> Policy:
+    """This process's policy."""
+    if judged.policy is not None:
+        return POLICIES[judged.policy]()
+    from deer_lab.tabletop.node_policy import NodePolicy  # only here: the others need no ROS
+
+    policy = NodePolicy(judged.node, judged.bundle)
+    multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
+    return policy
+
+
+def chain_job(judged: Judged, number: int, seed: int) -> dict:
     """One chain of the fixed ones, as an entry of results.json."""
     chain = fixed_chains()[number]
-    return entry_of(number, chain.tasks, run_chain(own_world(), POLICIES[policy](), chain, seed=[seed, number]))
+    return entry_of(number, chain.tasks, run_chain(own_world(), own_policy(judged), chain, seed=[seed, number]))
 
 
 def entry_of(number: int, tasks: tuple[str, ...], outcomes: list[Outcome]) -> dict:
@@ -93,11 +129,11 @@ def fixed_chains() -> list[Chain]:
     return protocol.load()
 
 
-def single_job(policy: str, number: int, seed: int) -> dict:
+def single_job(judged: Judged, number: int, seed: int) -> dict:
     """One task from a random state, as an entry of results.json; `number` runs through the tasks again and again."""
     task = list(TASKS)[number % len(TASKS)]
     begin(own_world(), task, np.random.default_rng([seed, number]))
-    outcome = attempt(own_world(), POLICIES[policy](), task, seed=[seed, number], limit=SINGLE_MAX_STEPS)
+    outcome = attempt(own_world(), own_policy(judged), task, seed=[seed, number], limit=SINGLE_MAX_STEPS)
     return entry_of(number, (task,), [outcome])
 
 
@@ -125,6 +161,20 @@ def task_table(entries: list[dict]) -> dict[str, dict]:
     return table
 
 
+def compute_of(judged: Judged, entries: list[dict]) -> dict | None:
+    """Mean cost of a step over all steps and over those of successful tasks; None where there is no network."""
+    if judged.bundle is None:
+        return None
+    compute = Compute(judged.bundle)
+    outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
+    steps = [[Taken(**taken) for taken in outcome["taken"]] for outcome in outcomes]
+    successful = [taken for taken, outcome in zip(steps, outcomes, strict=True) if outcome["success"]]
+    return {
+        "all_steps": compute.summary(list(itertools.chain(*steps))),
+        "successful_tasks": compute.summary(list(itertools.chain(*successful))),
+    }
+
+
 def print_table(results: dict) -> None:
     """The figures a person wants to see."""
     for task, row in results["tasks"].items():
@@ -138,12 +188,18 @@ def print_table(results: dict) -> None:
             print(f"{row['in_a_row']} in a row  {row['rate']:6.1%} [{low:.1%}, {high:.1%}]")
         low, high = results["summary"]["interval"]
         print(f"average length {results['summary']['average_length']:.2f} of 5 [{low:.2f}, {high:.2f}]")
+    if results["compute"] and (cost := results["compute"]["all_steps"]):
+        print(
+            f"{cost['steps']} steps, exits {cost['exits']}: language model {cost['llm_gmac']:.4f} GMAC "
+            f"({cost['llm_share_of_full_depth']:.0%} of full depth) {cost['llm_ms']:.2f} ms, "
+            f"whole model {cost['whole_gmac']:.4f} GMAC {cost['step_ms']:.2f} ms a step"
+        )
 
 
-def evaluate(*, policy: str, mode: str, count: int, seed: int, workers: int, out: Path) -> dict:
+def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path) -> dict:
     """Runs what is not done yet and writes `out`/results.json. mode: "chains" or "single"."""
     out.mkdir(parents=True, exist_ok=True)
-    header = {"protocol": mode, "policy": policy, "seed": seed}
+    header = {"protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if lines and lines[0] != header:
@@ -152,7 +208,7 @@ def evaluate(*, policy: str, mode: str, count: int, seed: int, workers: int, out
     if not lines:
         log.write_text(json.dumps(header) + "\n")
     todo = sorted(set(range(count)) - {entry["chain"] for entry in entries})
-    job = functools.partial({"chains": chain_job, "single": single_job}[mode], policy, seed=seed)
+    job = functools.partial({"chains": chain_job, "single": single_job}[mode], judged, seed=seed)
     with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
         for _, entry in run_jobs(job, todo, workers):
             entries.append(entry)
@@ -164,27 +220,38 @@ def evaluate(*, policy: str, mode: str, count: int, seed: int, workers: int, out
         "max_steps": protocol.MAX_STEPS if mode == "chains" else SINGLE_MAX_STEPS,
         "summary": protocol.summary([entry["succeeded"] for entry in entries]),
         "tasks": task_table(entries),
-        "compute": None,  # none of these policies has a network
+        "compute": compute_of(judged, entries),
         "chains": entries,
     }
     (out / "results.json").write_text(json.dumps(results, indent=1))
     return results
 
 
-def film_chain(policy: str, number: int, seed: int, out: Path) -> list[Path]:
+def film_chain(judged: Judged, number: int, seed: int, out: Path) -> list[Path]:
     """Runs one chain and leaves a film and its contact sheet in `out`."""
     world = own_world()
     film = Film(out / f"chain_{number}.gif", world.control_hz)
     run_chain(
-        world, POLICIES[policy](), fixed_chains()[number], seed=[seed, number], watch=lambda: film.add(world.pictures())
+        world, own_policy(judged), fixed_chains()[number], seed=[seed, number], watch=lambda: film.add(world.pictures())
     )
     return film.close()
+
+
+def find_node() -> Path | None:
+    """The installed deer_vla_node, or the one built in this repository; None where there is neither."""
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(":")
+    built = Path(__file__).parents[3] / "target" / "release" / "deer_vla_node"
+    candidates = [*(Path(prefix) / "lib" / "deer_vla" / "deer_vla_node" for prefix in prefixes), built]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--policy", choices=sorted(POLICIES), required=True)
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--policy", choices=sorted(POLICIES))
+    who.add_argument("--bundle", type=Path, help="folder of a model bundle, judged through the node")
+    parser.add_argument("--node", type=Path, help="deer_vla_node, where it is neither installed nor built here")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--chains", type=int, metavar="N", help=f"the first N of the {protocol.COUNT} fixed chains")
     what.add_argument("--single", type=int, metavar="N", help="N attempts at each task, from random states")
@@ -195,13 +262,19 @@ def main() -> int:
     args = parser.parse_args()
     if not all(0 <= n <= protocol.COUNT for n in (args.chains or 0, args.video or 0)) or args.workers < 1:
         parser.error(f"chains are numbered 0 to {protocol.COUNT - 1}, and there must be a worker")
+    if args.bundle and not (args.bundle / "manifest.json").is_file():
+        parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
+    node = args.node or find_node()
+    if args.bundle and not node:
+        parser.error("there is no deer_vla_node; build it (cargo build --release --features ros) or name it with --node")
+    judged = Judged(args.policy, args.bundle, node)
     if args.video is not None:
-        print(*film_chain(args.policy, args.video, args.seed, args.out), sep="\n")
+        print(*film_chain(judged, args.video, args.seed, args.out), sep="\n")
         return 0
     mode, count = ("chains", args.chains) if args.single is None else ("single", args.single * len(TASKS))
     try:
         results = evaluate(
-            policy=args.policy, mode=mode, count=count, seed=args.seed, workers=args.workers, out=args.out
+            judged=judged, mode=mode, count=count, seed=args.seed, workers=args.workers, out=args.out
         )
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)

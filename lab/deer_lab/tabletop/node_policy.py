@@ -5,14 +5,17 @@ node has answered. A picture's answer is its `~/decision`; what that says was co
 topics, so a step is the same however the messages overtake one another.
 """
 
+import ctypes
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import rclpy
@@ -28,36 +31,53 @@ from trajectory_msgs.msg import JointTrajectory
 
 from deer_lab.tabletop.action import action_from_twist
 from deer_lab.tabletop.messages import CAMERAS, finger_position, image_message, nanoseconds_of, time_of, velocity_of
+from deer_lab.tabletop.policies import Taken
 from deer_lab.tabletop.world import World
 
 RELIABLE = QoSProfile(depth=100)
 PATIENCE_SECS = 30.0  # for an answer, before the evaluation is given up
 RESEND_SECS = 2.0
 OPEN_ABOVE = 0.02  # [m] mean finger position
-DOMAINS = range(100, 200)  # ROS domains of the workers' nodes
+DOMAINS = range(100, 200)  # ROS domains of the nodes
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What the node decided at one step: the exit, and milliseconds of the language model and of the whole step."""
+def claim_domain() -> IO:
+    """A ROS domain that no other evaluation on this machine uses, as an open file whose name ends in its number; it is
+    free again when the file is closed. Raises RuntimeError where all are taken."""
+    for domain in DOMAINS:
+        file = Path(tempfile.gettempdir(), f"deer_vla_domain_{domain}").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            file.close()
+    raise RuntimeError(f"the ROS domains {DOMAINS.start} to {DOMAINS.stop - 1} are all in use")
 
-    exit: int
-    llm_ms: float
-    total_ms: float
+
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when the one that started it dies, however it dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class NodePolicy:
     """A running deer_vla_node. `close` ends it."""
 
-    def __init__(self, command: list[str], bundle: Path, domain: int) -> None:
-        """`command` starts the node; `bundle` is what it loads. Raises RuntimeError where it does not come up."""
+    def __init__(self, node: Path, bundle: Path) -> None:
+        """Starts the program `node` with `bundle`. Raises RuntimeError where it does not come up."""
+        self._domain = claim_domain()
+        domain = int(self._domain.name.rpartition("_")[2])
         self._log = tempfile.NamedTemporaryFile("w+", prefix="deer_vla_node_", suffix=".log")
         parameters = {"bundle": bundle.resolve(), "dry_run": False, "autostart": True, "use_sim_time": True}
         arguments = [f"{name}:={json.dumps(v) if isinstance(v, bool) else v}" for name, v in parameters.items()]
         given = [word for argument in [*arguments, "images.qos:=default"] for word in ("-p", argument)]
         environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         self._process = subprocess.Popen(
-            [*command, "--ros-args", *given], stdout=self._log, stderr=subprocess.STDOUT, env=environment
+            [node, "--ros-args", *given],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            preexec_fn=die_with_parent,
         )
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self._context = rclpy.Context()
@@ -171,3 +191,4 @@ class NodePolicy:
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
         self._log.close()
+        self._domain.close()

@@ -1,5 +1,7 @@
-"""Policies that need no model: the expert, one that stands still, one that acts at random."""
+"""What acts in a world, and the policies that need no model: the expert, one that stands still, one at random."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -9,8 +11,22 @@ from deer_lab.tabletop.action import OPEN
 from deer_lab.tabletop.world import World
 
 
+@dataclass(frozen=True)
+class Taken:
+    """One step of a network with exits: the exit taken, milliseconds of the language model and of the whole step."""
+
+    exit: int
+    llm_ms: float
+    total_ms: float
+
+
 class Policy(Protocol):
-    """Something that acts in a world. It may look at the pictures; only the expert may look at the true state."""
+    """Something that acts in a world. It may look at the pictures; only the expert may look at the true state.
+
+    `taken`: the steps since `begin`, where there is a network.
+    """
+
+    taken: Sequence[Taken]
 
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """A new task begins: forget everything. `seed` settles all chance until the next call."""
@@ -21,6 +37,8 @@ class Policy(Protocol):
 
 class Expert:
     """The scripted expert, told the task's name and shown the true state."""
+
+    taken: Sequence[Taken] = ()
 
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """See Policy.begin."""
@@ -34,6 +52,8 @@ class Expert:
 class Nothing:
     """Stands still with open fingers."""
 
+    taken: Sequence[Taken] = ()
+
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """See Policy.begin."""
 
@@ -44,6 +64,8 @@ class Nothing:
 
 class Random:
     """Each number uniform in -1..1 at every step."""
+
+    taken: Sequence[Taken] = ()
 
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """See Policy.begin."""

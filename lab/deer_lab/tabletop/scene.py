@@ -61,7 +61,7 @@ class Scene:
         self._tcp = self.model.site("tcp").id
         self._led, self._bulb = self.model.geom("led").id, self.model.geom("bulb").id
         self._home = self.model.key("home").qpos[:7].copy()
-        self._renderers: dict[str, mujoco.Renderer] = {}
+        self._painter: Painter | None = None
         self._geom_names = [self.model.geom(i).name for i in range(self.model.ngeom)]
         self.reset()
 
@@ -138,26 +138,55 @@ class Scene:
 
     def touching(self, block: str) -> frozenset[str]:
         """Names of the geoms a block touches (unnamed ones left out)."""
-        found = set()
-        for contact in self.data.contact:
-            pair = (self._geom_names[contact.geom1], self._geom_names[contact.geom2])
-            if block in pair:
-                found.add(pair[0] if pair[1] == block else pair[1])
-        return frozenset(found - {""})
+        pairs = self.data.contact.geom  # [contacts, 2]
+        own = self.model.geom(block).id
+        others = pairs[(pairs == own).any(axis=1)].sum(axis=1) - own
+        return frozenset(self._geom_names[other] for other in others) - {""}
 
     def render(self, camera: str) -> np.ndarray:
         """RGB picture uint8 [H, W, 3] of the "static" or "gripper" camera."""
-        if camera not in self._renderers:
-            size = CAMERA_SIZES[camera]
-            renderer = mujoco.Renderer(self.model, size, size)
-            for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-                renderer.scene.flags[flag] = 0
-            self._renderers[camera] = renderer
-        self._renderers[camera].update_scene(self.data, camera)
-        return self._renderers[camera].render()
+        if self._painter is None:
+            self._painter = Painter(self.model)
+        return self._painter.paint(self.data, camera, CAMERA_SIZES[camera])
 
     def close(self) -> None:
-        """Frees the OpenGL contexts."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
+        """Frees the OpenGL context."""
+        if self._painter is not None:
+            self._painter.close()
+            self._painter = None
+
+
+class Painter:
+    """Pictures of any size from one OpenGL context: going to and fro between two would cost as much as a picture."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self._model = model
+        size = max(CAMERA_SIZES.values())
+        self._opengl = mujoco.GLContext(size, size)
+        self._opengl.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._scene.flags[flag] = 0
+        self._option = mujoco.MjvOption()
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+
+    def paint(self, data: mujoco.MjData, camera: str, size: int) -> np.ndarray:
+        """RGB uint8 [size, size, 3] of what `camera` sees."""
+        self._camera.fixedcamid = self._model.camera(camera).id
+        everything = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, everything, self._scene)
+        self._opengl.make_current()
+        view = mujoco.MjrRect(0, 0, size, size)
+        mujoco.mjr_render(view, self._scene, self._context)
+        pixels = np.empty((size, size, 3), np.uint8)
+        mujoco.mjr_readPixels(pixels, None, view, self._context)
+        return pixels[::-1].copy()  # OpenGL's first row is the lowest
+
+    def close(self) -> None:
+        """Frees the context; the painter cannot be used any more."""
+        self._opengl.make_current()
+        self._context.free()
+        self._opengl.free()

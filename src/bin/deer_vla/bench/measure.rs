@@ -64,10 +64,10 @@ pub(super) struct Cap {
 
 pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps: u64) -> anyhow::Result<Measured> {
     let manifest = &bundle.manifest;
-    let mut observer = Observer::new(bundle)?;
+    let observer = Observer::new(bundle)?;
     let ids = observer.ids(sentence)?;
     let frames = pictures(manifest);
-    let images = observer.images(&frames)?;
+    let images = observer.images(&frames);
 
     let resident_before_mb = resident_mb();
     let (mut engine, caps) = load_cap_by_cap(bundle, options, &ids, &images)?;
@@ -81,7 +81,7 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
         progress.inc(1);
         rounds.counted = round >= WARM_UP;
         let started = Instant::now();
-        let images = observer.images(&frames)?;
+        let images = observer.images(&frames);
         rounds.note("pictures", started.elapsed());
         rounds.parts(&mut engine, &ids, images)?;
         if let Some(whole) = &mut whole {

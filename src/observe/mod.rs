@@ -3,8 +3,8 @@
 //! The network was trained on pictures that Pillow resized and torchvision cropped; a picture that is resized in
 //! another way is another picture, so the same filter and the same rounding are used here.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+mod resize;
+
 use ndarray::{Array4, s};
 use tokenizers::Tokenizer;
 
@@ -17,7 +17,6 @@ pub struct Observer {
     template: String,
     max_tokens: usize,
     tokenizer: Tokenizer,
-    resizer: Resizer,
 }
 
 /// Why the network's inputs could not be made.
@@ -37,16 +36,6 @@ pub enum ObserveError {
     /// The tokenizer knows none of the prompt's words.
     #[error("the instruction {0:?} gives no tokens; the bundle's tokenizer does not know its words")]
     NoTokens(String),
-    /// The picture could not be resized.
-    #[error("a {width}x{height} picture cannot be resized: {reason}")]
-    Resize {
-        /// Pixels in a row.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// What the resizer says.
-        reason: String,
-    },
 }
 
 impl Observer {
@@ -65,7 +54,6 @@ impl Observer {
             template: text.template.clone(),
             max_tokens: text.max_tokens,
             tokenizer,
-            resizer: Resizer::new(),
         })
     }
 
@@ -84,36 +72,19 @@ impl Observer {
     }
 
     /// The tensors of one set of frames, in the manifest's order of cameras: each `[1, 3, S, S]`, normalised.
-    ///
-    /// # Errors
-    /// `Resize`.
-    ///
-    /// # Panics
-    /// When `frames` is not as long as the manifest's list of cameras.
-    pub fn images<'a>(
-        &mut self,
-        frames: impl IntoIterator<Item = &'a Frame>,
-    ) -> Result<Vec<Array4<f32>>, ObserveError> {
-        let frames: Vec<_> = frames.into_iter().collect();
-        assert_eq!(frames.len(), self.cameras.len(), "one frame a camera");
-        self.cameras.iter().zip(frames).map(|(camera, frame)| tensor(camera, frame, &mut self.resizer)).collect()
+    pub fn images<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Array4<f32>> {
+        self.cameras.iter().zip(frames).map(|(camera, frame)| tensor(camera, frame)).collect()
     }
 }
 
-fn tensor(camera: &Camera, frame: &Frame, resizer: &mut Resizer) -> Result<Array4<f32>, ObserveError> {
-    let (width, height) = resized(camera.size, frame.width, frame.height);
-    if (width, height) == (frame.width, frame.height) {
-        return Ok(normalise(camera, &frame.rgb, width, height));
-    }
-    let refuse = |reason: String| ObserveError::Resize { width: frame.width, height: frame.height, reason };
-    let source =
-        ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3).map_err(|e| refuse(e.to_string()))?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    // Catmull-Rom is the bicubic filter with a = -0.5, Pillow's BICUBIC.
+fn tensor(camera: &Camera, frame: &Frame) -> Array4<f32> {
     let Resize::Bicubic = camera.resize;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    resizer.resize(&source, &mut target, &options).map_err(|e| refuse(e.to_string()))?;
-    Ok(normalise(camera, target.buffer(), width, height))
+    let from = (frame.width, frame.height);
+    let to = resized(camera.size, frame.width, frame.height);
+    if from == to {
+        return normalise(camera, &frame.rgb, to.0, to.1);
+    }
+    normalise(camera, &resize::bicubic(&frame.rgb, from, to), to.0, to.1)
 }
 
 /// Width and height once the shorter side is `size`, the longer cut to whole pixels as torchvision's Resize does.
@@ -196,7 +167,7 @@ mod tests {
     #[test]
     fn a_larger_frame_of_one_colour_stays_that_colour() {
         let frame = Frame { stamp: Stamp(1), width: 50, height: 40, rgb: [255, 0, 255].repeat(2000) };
-        let tensor = tensor(&camera(16), &frame, &mut Resizer::new()).unwrap();
+        let tensor = tensor(&camera(16), &frame);
         assert_eq!(tensor.shape(), &[1, 3, 16, 16]);
         for (channel, value) in [1.0, -0.25, 0.5].into_iter().enumerate() {
             assert!(tensor.slice(s![0, channel, .., ..]).iter().all(|&v| v == value), "channel {channel}");

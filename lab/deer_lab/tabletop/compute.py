@@ -1,0 +1,41 @@
+"""What a step costs, by the exit it ends at: multiply-accumulates from the bundle's manifest, milliseconds as measured.
+
+Two figures stand side by side everywhere: the language model's (stages and head), which the exits save, and the whole
+model's, vision included.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from deer_lab.tabletop.policies import Taken
+
+
+class Compute:
+    """Costs of a bundle's steps."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Reads the manifest. Raises FileNotFoundError."""
+        parts = json.loads((bundle / "manifest.json").read_text())["parts"]
+        self._stages = [part["macs"] for part in parts["stages"]]
+        self._head, self._vision = parts["head"]["macs"], parts["vision"]["macs"]
+
+    def llm_macs(self, exit_taken: int) -> int:
+        """Stages up to the exit, a head row for each of them and one for the probe."""
+        return sum(self._stages[: exit_taken + 1]) + self._head * (exit_taken + 2)
+
+    def summary(self, steps: Sequence[Taken]) -> dict[str, object] | None:
+        """Means over `steps` and how often each exit was taken; None without steps."""
+        if not steps:
+            return None
+        count = len(steps)
+        llm = sum(self.llm_macs(step.exit) for step in steps) / count
+        return {
+            "steps": count,
+            "exits": [sum(step.exit == k for step in steps) for k in range(len(self._stages))],
+            "llm_gmac": llm * 1e-9,
+            "whole_gmac": (llm + self._vision) * 1e-9,
+            "llm_share_of_full_depth": llm / self.llm_macs(len(self._stages) - 1),
+            "llm_ms": sum(step.llm_ms for step in steps) / count,
+            "step_ms": sum(step.total_ms for step in steps) / count,
+        }

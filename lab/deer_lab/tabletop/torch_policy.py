@@ -1,0 +1,51 @@
+"""The PyTorch network as a policy, in process: what training judges by, without a node in between.
+
+It does what deer_vla_node does with the same numbers (deer_lab.reference), the gripper's hysteresis included, so that
+on the same chains both take the same exits.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from deer_lab.manifest import About
+from deer_lab.model import Policy
+from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
+from deer_lab.tabletop.action import CLOSED, OPEN
+from deer_lab.tabletop.policies import Taken
+from deer_lab.tabletop.world import World
+
+GRIPPER_HYSTERESIS = 0.1  # the node's default: config/policy.yaml
+
+
+class TorchPolicy:
+    """A network stopped at the first exit that agrees with the one before it."""
+
+    def __init__(self, policy: Policy, thresholds: list[float], tokenizer: Path, open_above: float = 0.5) -> None:
+        """`thresholds`: one an exit but the last; `tokenizer`: the bundle's tokenizer.json."""
+        self._gated = GatedPolicy(policy, thresholds)
+        self._cameras, self._max_tokens = policy.config.cameras, policy.config.max_tokens
+        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._open_above = open_above
+        self.taken: list[Taken] = []
+
+    def begin(self, task: str, instruction: str, seed: list[int]) -> None:
+        """See tabletop.policies.Policy.begin."""
+        self.taken, self._gripper = [], None
+        self._gated.begin(prompt_ids(self._tokenizer, About.template, instruction, self._max_tokens))
+
+    def act(self, world: World) -> np.ndarray:
+        """See tabletop.policies.Policy.act."""
+        began = time.perf_counter()
+        pictures = world.pictures()
+        with torch.no_grad():
+            step = self._gated.step(*(preprocess(pictures[camera.role], camera) for camera in self._cameras))
+        margin = float(step.gripper) - self._open_above
+        if self._gripper is None or abs(margin) > GRIPPER_HYSTERESIS:
+            self._gripper = OPEN if margin > 0 else CLOSED
+        milliseconds = (time.perf_counter() - began) * 1e3
+        self.taken.append(Taken(step.exit, milliseconds, milliseconds))
+        return np.r_[step.arm.numpy().ravel().astype(float), self._gripper]
