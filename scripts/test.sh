@@ -23,7 +23,8 @@ step "Layers: each of these libraries is named in one place"
 named_only ort '*.rs' src/engine
 named_only r2r '*.rs' src/ros
 named_only mujoco '*.py' lab/deer_lab/tabletop/scene.py
-named_only rclpy '*.py' lab/deer_lab/tabletop/node.py scripts/demo.py tests/ros/peer.py lab/tests/test_tabletop_node.py
+named_only rclpy '*.py' lab/deer_lab/tabletop/node.py lab/deer_lab/tabletop/node_policy.py scripts/demo.py \
+    tests/ros/peer.py lab/tests/test_tabletop_node.py
 
 step "Scripts and Python style"
 if command -v shellcheck > /dev/null; then shellcheck -x scripts/*.sh .ci/run; else echo "no shellcheck here: left out"; fi

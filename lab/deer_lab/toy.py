@@ -162,9 +162,17 @@ def choose_thresholds(policy: Policy, rehearsal: Rehearsal) -> list[float]:
     return thresholds
 
 
+def toy_policy(seed: int) -> tuple[Policy, list[float]]:
+    """The toy's network and its thresholds, one an exit but the last."""
+    torch.set_num_threads(1)  # the last bits must not depend on their number, and for small tensors one is fastest
+    tokenizer = make_tokenizer(CONFIG.vocabulary)
+    rehearsal = Rehearsal(lambda text: prompt_ids(tokenizer, About.template, text, CONFIG.max_tokens), seed)
+    policy = lively_policy(seed, rehearsal)
+    return policy, choose_thresholds(policy, rehearsal)
+
+
 def make_toy(seed: int, out: Path, golden: Path) -> None:
     """Writes the bundle `out` and the `golden` file; the same seed gives the same bytes."""
-    torch.set_num_threads(1)  # the last bits must not depend on their number, and for small tensors one is fastest
     tokenizer = make_tokenizer(CONFIG.vocabulary)
     about = About(
         name="toy",
@@ -177,9 +185,7 @@ def make_toy(seed: int, out: Path, golden: Path) -> None:
     def ids(instruction: str) -> Tensor:
         return prompt_ids(tokenizer, about.template, instruction, CONFIG.max_tokens)
 
-    rehearsal = Rehearsal(ids, seed)
-    policy = lively_policy(seed, rehearsal)
-    thresholds = choose_thresholds(policy, rehearsal)
+    policy, thresholds = toy_policy(seed)
     with replacing(out) as folder:
         sha256 = export_bundle(CONFIG, policy.part, about, folder)
         write_thresholds(thresholds, sha256, seed, folder)

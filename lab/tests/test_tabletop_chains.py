@@ -101,13 +101,14 @@ def test_the_interval_narrows_with_more_chains():
     "policy, count, lowest, highest", [("expert", 12, 4.7, 5.0), ("nothing", 3, 0.0, 0.0), ("random", 5, 0.0, 0.2)]
 )
 def test_a_policy_gets_the_score_it_deserves(policy, count, lowest, highest, tmp_path):
-    results = evaluate.evaluate(policy=policy, mode="chains", count=count, seed=0, workers=1, out=tmp_path)
+    judged = evaluate.Judged(policy)
+    results = evaluate.evaluate(judged=judged, mode="chains", count=count, seed=0, workers=1, out=tmp_path)
     assert lowest <= results["summary"]["average_length"] <= highest
     assert json.loads((tmp_path / "results.json").read_text())["chains"][0]["tasks"] == list(chains.load()[0].tasks)
 
 
 def test_the_score_depends_neither_on_workers_nor_on_interruptions(tmp_path):
-    options = {"policy": "random", "mode": "single", "seed": 3}
+    options = {"judged": evaluate.Judged("random"), "mode": "single", "seed": 3}
     whole = evaluate.evaluate(**options, count=6, workers=1, out=tmp_path / "whole")
     evaluate.evaluate(**options, count=2, workers=1, out=tmp_path / "parts")
     parts = evaluate.evaluate(**options, count=6, workers=2, out=tmp_path / "parts")
@@ -115,9 +116,9 @@ def test_the_score_depends_neither_on_workers_nor_on_interruptions(tmp_path):
 
 
 def test_progress_of_another_evaluation_is_not_mixed_in(tmp_path):
-    evaluate.evaluate(policy="nothing", mode="single", count=1, seed=0, workers=1, out=tmp_path)
+    evaluate.evaluate(judged=evaluate.Judged("nothing"), mode="single", count=1, seed=0, workers=1, out=tmp_path)
     with pytest.raises(ValueError, match="another evaluation"):
-        evaluate.evaluate(policy="nothing", mode="single", count=1, seed=1, workers=1, out=tmp_path)
+        evaluate.evaluate(judged=evaluate.Judged("nothing"), mode="single", count=1, seed=1, workers=1, out=tmp_path)
 
 
 def die_once(number, marker):
@@ -142,7 +143,7 @@ def test_a_task_that_fails_ends_the_chain():
 
 
 def test_a_chain_can_be_filmed(tmp_path):
-    film, sheet = evaluate.film_chain("expert", 2, 0, tmp_path)
+    film, sheet = evaluate.film_chain(evaluate.Judged("expert"), 2, 0, tmp_path)
     assert film.stat().st_size > 50_000 and sheet.exists()
 
 

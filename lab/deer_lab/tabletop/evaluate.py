@@ -45,7 +45,7 @@ SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one task ended. `taken` [steps]: the exit, LLM and step milliseconds of each step, where there is a network."""
+    """How one task ended. `taken` [steps]: what each step took, where there is a network."""
 
     task: str
     success: bool
@@ -266,7 +266,7 @@ def main() -> int:
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
     node = args.node or find_node()
     if args.bundle and not node:
-        parser.error("there is no deer_vla_node; build it (cargo build --release --features ros) or name it with --node")
+        parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     judged = Judged(args.policy, args.bundle, node)
     if args.video is not None:
         print(*film_chain(judged, args.video, args.seed, args.out), sep="\n")

@@ -1,4 +1,4 @@
-"""The tabletop as a ROS 2 node: pictures out, velocity and gripper commands in. The only module that names rclpy.
+"""The tabletop as a ROS 2 node: pictures out, velocity and gripper commands in.
 
     python -m deer_lab.tabletop.node --ros-args -p lock_step:=true
 
@@ -38,10 +38,17 @@ from trajectory_msgs.msg import JointTrajectory
 from deer_lab.tabletop.action import action_from_twist
 from deer_lab.tabletop.desk import Desk
 from deer_lab.tabletop.film import Film
+from deer_lab.tabletop.messages import (
+    CAMERAS,
+    finger_position,
+    image_message,
+    nanoseconds_of,
+    time_of,
+    velocity_of,
+)
 from deer_lab.tabletop.world import InitialState
 
 SPIN_SECS = 0.1  # longest wait between two looks at the stop flag
-CAMERAS = ("static", "gripper")
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)  # matches reliable and best-effort subscribers
 COMMANDS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # name: (default, lowest, highest, description); lowest and highest are None where any value of the type will do.
@@ -127,14 +134,11 @@ class TabletopNode(Node):
         self._twist, self._twist_arrived = message, time.monotonic()
 
     def _take_gripper(self, message: JointTrajectory | Float64MultiArray) -> None:
-        if isinstance(message, JointTrajectory):
-            positions = message.points[-1].positions if message.points else []
-        else:
-            positions = message.data
-        if len(positions) == 0 or not np.isfinite(positions).all():
-            self.get_logger().error(f"gripper command ignored: no finite position in {list(positions)}")
+        position = finger_position(message)
+        if not np.isfinite(position):
+            self.get_logger().error("gripper command ignored: it holds no finite position")
             return
-        self._gripper_open = float(np.mean(positions)) > self._value("gripper_midpoint")
+        self._gripper_open = position > self._value("gripper_midpoint")
 
     def _reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
@@ -165,22 +169,16 @@ class TabletopNode(Node):
 
     def _image(self, stamp: Time, camera: str, pixels: np.ndarray) -> Image | CompressedImage:
         if self._value("transport") == "raw":
-            height, width, _ = pixels.shape
-            message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-            message.data = array.array("B", pixels.tobytes())
-        else:
-            buffer = io.BytesIO()
-            Picture.fromarray(pixels).save(buffer, "JPEG", quality=self._value("jpeg_quality"), subsampling=0)
-            message = CompressedImage(format="jpeg", data=array.array("B", buffer.getvalue()))
+            return image_message(pixels, stamp, camera)
+        buffer = io.BytesIO()
+        Picture.fromarray(pixels).save(buffer, "JPEG", quality=self._value("jpeg_quality"), subsampling=0)
+        message = CompressedImage(format="jpeg", data=array.array("B", buffer.getvalue()))
         message.header.stamp, message.header.frame_id = stamp, f"{camera}_camera"
         return message
 
     def _move(self, twist: TwistStamped | None) -> None:
         """One control period along `twist`; None stands still."""
-        velocity = np.zeros(6)
-        if twist is not None:
-            linear, angular = twist.twist.linear, twist.twist.angular
-            velocity = np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+        velocity = np.zeros(6) if twist is None else velocity_of(twist)
         if not np.isfinite(velocity).all():
             self.get_logger().error(f"twist is not finite, standing still: {velocity}", throttle_duration_sec=1.0)
             velocity = np.zeros(6)
@@ -211,7 +209,7 @@ class TabletopNode(Node):
         while not self._stopping():
             self._period += 1
             nanoseconds = round(1e9 * (1.0 + self._period / Desk.control_hz))  # from 1 s: zero means "no time" to ROS
-            stamp = Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+            stamp = time_of(nanoseconds)
             self._new_scene = False
             twist = self._ask(self._frame(stamp), nanoseconds)
             if twist is not None:
@@ -225,7 +223,7 @@ class TabletopNode(Node):
             deadline = time.monotonic() + self._value("lock_step_timeout")
             while not self._stopping() and not self._new_scene and time.monotonic() < deadline:
                 self._executor.spin_once(timeout_sec=SPIN_SECS)
-                if self._twist is not None and stamp_of(self._twist) >= nanoseconds:
+                if self._twist is not None and nanoseconds_of(self._twist.header.stamp) >= nanoseconds:
                     self._executor.spin_once(timeout_sec=0.0)  # a gripper command that came along
                     return self._twist
             if self._new_scene:
@@ -233,7 +231,7 @@ class TabletopNode(Node):
             if not self._stopping():
                 found = "none came"
                 if self._twist is not None:
-                    found = f"the last one is stamped {stamp_of(self._twist) / 1e9:.6f} s"
+                    found = f"the last one is stamped {nanoseconds_of(self._twist.header.stamp) / 1e9:.6f} s"
                 self.get_logger().warning(
                     f"no twist stamped {nanoseconds / 1e9:.6f} s or later on {self.resolve_topic_name('twist')} "
                     f"({found}): sending the frame again"
@@ -254,7 +252,7 @@ class TabletopNode(Node):
 
     def _twist_age(self) -> float:
         """Seconds since the newest twist was stamped, or arrived where it bears no stamp."""
-        stamp = stamp_of(self._twist)
+        stamp = nanoseconds_of(self._twist.header.stamp)
         return (self.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else time.monotonic() - self._twist_arrived
 
     def close(self) -> None:
@@ -264,11 +262,6 @@ class TabletopNode(Node):
         self._world.close()
         self._executor.shutdown()
         self.destroy_node()
-
-
-def stamp_of(message: TwistStamped) -> int:
-    """The header's time in nanoseconds."""
-    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 def main() -> int:

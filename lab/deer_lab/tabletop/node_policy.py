@@ -46,7 +46,7 @@ def claim_domain() -> IO:
     """A ROS domain that no other evaluation on this machine uses, as an open file whose name ends in its number; it is
     free again when the file is closed. Raises RuntimeError where all are taken."""
     for domain in DOMAINS:
-        file = Path(tempfile.gettempdir(), f"deer_vla_domain_{domain}").open("w")
+        file = Path(tempfile.gettempdir(), f"deer_vla_domain_{domain}").open("w")  # noqa: SIM115 (held until the policy is closed)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return file
@@ -67,7 +67,7 @@ class NodePolicy:
         """Starts the program `node` with `bundle`. Raises RuntimeError where it does not come up."""
         self._domain = claim_domain()
         domain = int(self._domain.name.rpartition("_")[2])
-        self._log = tempfile.NamedTemporaryFile("w+", prefix="deer_vla_node_", suffix=".log")
+        self._log = tempfile.NamedTemporaryFile("w+", prefix="deer_vla_node_", suffix=".log")  # noqa: SIM115
         parameters = {"bundle": bundle.resolve(), "dry_run": False, "autostart": True, "use_sim_time": True}
         arguments = [f"{name}:={json.dumps(v) if isinstance(v, bool) else v}" for name, v in parameters.items()]
         given = [word for argument in [*arguments, "images.qos:=default"] for word in ("-p", argument)]

@@ -1,0 +1,82 @@
+"""A bundle judged through deer_vla_node over real ROS 2."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "models" / "toy"
+NODE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "deer_vla_node"
+if importlib.util.find_spec("rclpy") is None:
+    pytest.skip("rclpy is not here: source a ROS 2 (scripts/underlay.sh makes one)", allow_module_level=True)
+if not NODE.is_file():
+    pytest.skip(f"{NODE} is not built: cargo build --features ros", allow_module_level=True)
+
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+if HAS_TORCH:
+    from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
+
+from deer_lab.tabletop import chains, evaluate, workers
+from deer_lab.tabletop.node_policy import NodePolicy
+
+
+@pytest.fixture
+def node():
+    policy = NodePolicy(NODE, TOY)
+    yield policy
+    policy.close()
+
+
+def without_milliseconds(results: dict) -> str:
+    for entry in results["chains"]:
+        for outcome in entry["outcomes"]:
+            outcome["taken"] = [taken["exit"] for taken in outcome["taken"]]
+    return json.dumps([results["chains"], results["summary"]])
+
+
+def test_the_same_chains_end_the_same_whatever_the_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr(chains, "MAX_STEPS", 40)
+    options = {"judged": evaluate.Judged(bundle=TOY, node=NODE), "mode": "single", "seed": 0, "count": 2}
+    one, two = (evaluate.evaluate(**options, workers=n, out=tmp_path / str(n)) for n in (1, 2))
+    cost = one["compute"]["all_steps"]
+    assert cost["steps"] == sum(outcome["steps"] for entry in one["chains"] for outcome in entry["outcomes"])
+    assert sum(cost["exits"]) == cost["steps"] and cost["llm_gmac"] < cost["whole_gmac"]
+    assert without_milliseconds(one) == without_milliseconds(two)
+
+
+def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(node):
+    world, chain = workers.own_world(), chains.load()[0]
+    exits = []
+    for _ in range(2):
+        world.reset(chain.initial)
+        outcome = evaluate.attempt(world, node, chain.tasks[0], seed=[0], limit=15)
+        exits.append([taken.exit for taken in outcome.taken])
+    assert exits[0] == exits[1] and len(set(exits[0])) > 1
+
+
+def test_a_node_that_does_not_come_up_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match=r"no manifest.json"):
+        NodePolicy(NODE, tmp_path)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not here: install the lab's `train` extra")
+def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node):
+    """Not each in its own world: a random network makes a bit's difference in a picture a centimetre's in ten steps."""
+    from deer_lab.tabletop.torch_policy import TorchPolicy
+
+    policy, thresholds = toy.toy_policy(seed=0)
+    torch_policy = TorchPolicy(policy, thresholds, TOY / "tokenizer.json")
+    world = workers.own_world()
+    for chain in chains.load()[:3]:
+        world.reset(chain.initial)
+        for begun in (node, torch_policy):
+            begun.begin(chain.tasks[0], world.tasks[chain.tasks[0]].validation, [0])
+        for _ in range(50):
+            of_node, of_torch = node.act(world), torch_policy.act(world)
+            assert node.taken[-1].exit == torch_policy.taken[-1].exit
+            np.testing.assert_allclose(of_node, of_torch, atol=2e-4)
+            world.step(of_node)
