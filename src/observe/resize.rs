@@ -7,29 +7,21 @@
 
 /// Fractional bits of a coefficient: an accumulator of 32 bits less 8 for the pixel and 2 for overshoot.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
+/// Half a level, so that cutting the fraction off rounds.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
 /// The cubic filter reaches two pixels to either side.
 const SUPPORT: f64 = 2.0;
 
 /// Resizes `rgb` (rows of `width` pixels of three bytes) to `to` = (width, height).
 pub(super) fn bicubic(rgb: &[u8], (width, height): (u32, u32), to: (u32, u32)) -> Vec<u8> {
-    let (width, height) = (width as usize, height as usize);
-    let columns = windows(width, to.0 as usize);
-    let mut narrow = vec![0; to.0 as usize * height * 3];
-    for (row, out) in rgb.chunks_exact(width * 3).zip(narrow.chunks_exact_mut(to.0 as usize * 3)) {
-        for (window, pixel) in columns.iter().zip(out.chunks_exact_mut(3)) {
-            for (channel, value) in pixel.iter_mut().enumerate() {
-                *value = window.weigh(row[window.start * 3 + channel..].iter().step_by(3));
-            }
-        }
-    }
     let stride = to.0 as usize * 3;
-    let mut small = vec![0; stride * to.1 as usize];
-    for (window, out) in windows(height, to.1 as usize).iter().zip(small.chunks_exact_mut(stride)) {
-        for (i, value) in out.iter_mut().enumerate() {
-            *value = window.weigh(narrow[window.start * stride + i..].iter().step_by(stride));
-        }
+    let columns = windows(width as usize, to.0 as usize);
+    let mut narrow = Vec::with_capacity(stride * height as usize);
+    for row in rgb.chunks_exact(width as usize * 3) {
+        narrow.extend(columns.iter().flat_map(|window| window.weigh_pixels(row)));
     }
-    small
+    let rows = windows(height as usize, to.1 as usize);
+    rows.iter().flat_map(|window| window.weigh_rows(&narrow, stride)).collect()
 }
 
 /// The source pixels that make one target pixel, and their weights.
@@ -39,11 +31,31 @@ struct Window {
 }
 
 impl Window {
-    fn weigh<'a>(&self, pixels: impl Iterator<Item = &'a u8>) -> u8 {
-        let half = 1 << (PRECISION_BITS - 1);
-        let sum = self.weights.iter().zip(pixels).fold(half, |sum, (weight, &pixel)| sum + weight * i32::from(pixel));
-        (sum >> PRECISION_BITS).clamp(0, 255) as u8
+    /// The weighted sum of a row's pixels.
+    fn weigh_pixels(&self, row: &[u8]) -> [u8; 3] {
+        let mut sums = [HALF; 3];
+        for (&weight, pixel) in self.weights.iter().zip(row[self.start * 3..].chunks_exact(3)) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += weight * i32::from(value);
+            }
+        }
+        sums.map(to_byte)
     }
+
+    /// The weighted sum of rows of `stride` bytes.
+    fn weigh_rows(&self, rows: &[u8], stride: usize) -> impl Iterator<Item = u8> + use<> {
+        let mut sums = vec![HALF; stride];
+        for (&weight, row) in self.weights.iter().zip(rows[self.start * stride..].chunks_exact(stride)) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += weight * i32::from(value);
+            }
+        }
+        sums.into_iter().map(to_byte)
+    }
+}
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
 /// One window a target pixel. Where the picture shrinks, the filter is stretched, which is what makes it antialiased.

@@ -1,7 +1,7 @@
 //! The ROS 2 node around the core: topics, parameters, services, diagnostics. The only module that knows of r2r.
 //!
 //! Three kinds of threads: the main thread spins the node, two tokio threads drain what arrives into the
-//! [`inbox`], and one control thread owns the network and every publisher.
+//! `inbox`, and one control thread owns the network and every publisher.
 
 mod clock;
 mod diagnostics;

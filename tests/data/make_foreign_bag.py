@@ -2,9 +2,9 @@
 
     pip install rosbags pillow numpy && python tests/data/make_foreign_bag.py
 
-Twelve steps at 30 Hz: JPEG pictures from the static camera (with a format text as image_transport writes it), bgr8 pictures
-with row padding from the gripper's, an empty instruction first, a sentence before the third step, a joint state that
-nobody asked for. Chunks are compressed by zstd.
+Twelve steps at 30 Hz: JPEG pictures from the static camera (with a format text as image_transport writes it), bgr8
+pictures with row padding from the gripper's, an empty instruction first, a sentence before the third step, a joint
+state that nobody asked for. Chunks are compressed by zstd.
 """
 
 import io
