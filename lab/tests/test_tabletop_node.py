@@ -44,7 +44,7 @@ class Peer:
     """The simulator as a subprocess and an rclpy node that talks with it."""
 
     def __init__(self, domain, **parameters):
-        image_type = CompressedImage if parameters.get("transport") == "jpeg" else Image
+        image_type = CompressedImage if parameters.get("transport") == "compressed" else Image
         gripper_type = Float64MultiArray if parameters.get("gripper_type") == "array" else JointTrajectory
         arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
         self.process = subprocess.Popen(
@@ -241,7 +241,7 @@ def test_free_running_ignores_a_twist_stamped_long_ago(peer):
 def test_compressed_pictures_look_like_the_raw_ones(peer):
     raw = peer(60, lock_step=True)
     raw.frame()
-    compressed = peer(61, lock_step=True, transport="jpeg")
+    compressed = peer(61, lock_step=True, transport="compressed")
     compressed.frame()
     for camera in ("static", "gripper"):
         message = compressed.received[camera][-1]
@@ -292,7 +292,7 @@ def test_a_signal_ends_the_node_with_success_while_it_waits_for_peers(number):
 @pytest.mark.parametrize(
     "parameter, complaint",
     [
-        ("transport:=png", "must be one of raw, jpeg"),
+        ("transport:=png", "must be one of raw, compressed"),
         ("jpeg_quality:=0", "out of range"),
         ("red_block:=floor", "red_block is 'floor', must be one of table"),
         ("record:=run.mp4", "a film ends in .gif or .webp"),

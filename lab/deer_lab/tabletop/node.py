@@ -56,8 +56,8 @@ PARAMETERS = {
     "lock_step": (False, None, None, "publish /clock and wait for a twist after every frame"),
     "lock_step_timeout": (2.0, 0.1, 600.0, "[s] of wall time without a twist until the frame is sent again"),
     "command_timeout": (0.1, 0.01, 10.0, "[s] age at which a twist counts as zero, free running only"),
-    "transport": ("raw", None, None, "raw: sensor_msgs/Image rgb8; jpeg: sensor_msgs/CompressedImage"),
-    "jpeg_quality": (95, 1, 100, "quality of the jpeg transport"),
+    "transport": ("raw", None, None, "raw: sensor_msgs/Image rgb8; compressed: sensor_msgs/CompressedImage"),
+    "jpeg_quality": (95, 1, 100, "quality of the compressed transport"),
     "gripper_type": ("trajectory", None, None, "trajectory: JointTrajectory; array: Float64MultiArray"),
     "gripper_midpoint": (0.02, 0.0, 0.1, "[m] finger positions above it mean open, others closed"),
     "frame_id": ("base", None, None, "frame in which twists are taken and joints are published"),
@@ -93,7 +93,7 @@ class TabletopNode(Node):
             self.declare_parameter(name, default, descriptor(lowest, highest, description))
         self._stopping = stopping
         self._lock_step = self._value("lock_step")
-        image_type = self._choice("transport", {"raw": Image, "jpeg": CompressedImage})
+        image_type = self._choice("transport", {"raw": Image, "compressed": CompressedImage})
         gripper_type = self._choice("gripper_type", {"trajectory": JointTrajectory, "array": Float64MultiArray})
         self._film = Film(Path(self._value("record")), Desk.control_hz) if self._value("record") else None
         self._world = Desk()
