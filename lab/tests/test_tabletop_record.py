@@ -3,6 +3,9 @@
 import importlib.util
 import io
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,9 @@ from deer_lab.tabletop.record import record
 from deer_lab.tabletop.tasks import TASKS
 
 EPISODES = 3
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / "models" / "toy"
+PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "deer_vla"
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,21 @@ def test_another_reader_finds_the_same_channels(bags):
     topics = {channel.topic: channel.message_encoding for channel in summary.channels.values()}
     assert topics["/static/image"] == "cdr" and set(topics) >= {"/twist", "/instruction", "/state"}
     assert {schema.encoding for schema in summary.schemas.values()} == {"ros2msg"}
+
+
+def test_a_bag_is_named_as_rosbag2_names_it(bags):
+    out, _ = bags
+    assert sorted(file.name for file in (out / "episode_000000").iterdir()) == ["episode_000000.mcap", "metadata.yaml"]
+
+
+@pytest.mark.skipif(not PROGRAM.is_file(), reason=f"{PROGRAM} is not built: cargo build")
+def test_deer_vla_replays_a_demonstration(bags, tmp_path):
+    out, entries = bags
+    command = [PROGRAM, "replay", TOY, out / "episode_000000", "--out", tmp_path / "replayed"]
+    subprocess.run(command, check=True, timeout=300)
+    decisions = [json.loads(line) for line in (tmp_path / "replayed" / "decisions.jsonl").read_text().splitlines()]
+    assert len(decisions) == entries[0]["frames"]
+    assert all(decision["verdict"] == "act" for decision in decisions)
 
 
 def test_the_same_seed_gives_the_same_bytes_with_more_workers_and_after_a_stop(bags, tmp_path):

@@ -150,11 +150,14 @@ class Demonstration:
 
     def write(self, path: Path) -> None:
         """Writes the bag folder `path` anew; it appears whole or not at all."""
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        for folder in (unfinished, path):
+        beside = path.with_name(f".{path.name}.unfinished")
+        for folder in (beside, path):
             shutil.rmtree(folder, ignore_errors=True)
+        beside.mkdir(parents=True)
+        unfinished = beside / path.name  # the file inside is named after its folder
         with Writer(unfinished, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
             connections = {topic: bag.add_connection(topic, kind, typestore=STORE) for topic, kind in TOPICS.items()}
             for topic, nanoseconds, message in self._messages:
                 bag.write(connections[topic], nanoseconds, STORE.serialize_cdr(message, TOPICS[topic]))
         unfinished.rename(path)
+        beside.rmdir()
