@@ -116,6 +116,10 @@ class Peer:
             return bool(self.decisions) and abs(self.decisions[-1].time - self.tick(0)) < 5 * SECOND
 
         self.stream((black, black), answered, "an answer to a frame")
+        if self.now is not None:
+            # A set still on its way would be the first of the next epoch.
+            last = (self.shown, self.shown)
+            self.until(lambda: self.decisions[-1].stamps == last, "the answer to the last of them")
 
     # The clock
 
