@@ -121,6 +121,11 @@ class Peer:
             last = (self.shown, self.shown)
             self.until(lambda: self.decisions[-1].stamps == last, "the answer to the last of them")
 
+    def until_named(self, name: str, namespace: str) -> None:
+        """Waits until the graph knows a node by this name; topics are often known before."""
+        there = self.node.get_node_names_and_namespaces
+        self.until(lambda: (name, namespace) in there(), f"{name} in {namespace}")
+
     # The clock
 
     def tick(self, nanoseconds: int = PERIOD) -> int:

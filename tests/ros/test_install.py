@@ -72,7 +72,7 @@ def test_robot_launch_starts_a_dry_run_under_the_names_it_is_given(launch, domai
     peer.meet(launched.check)
     peer.say("push the button")
     peer.stream(pictures, lambda: peer.decisions[-1].acts, "a decision to act")
-    assert ("deer_vla", "/left") in peer.node.get_node_names_and_namespaces()
+    peer.until_named("deer_vla", "/left")
     assert not peer.twists
     peer.close()
 

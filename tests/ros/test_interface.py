@@ -70,7 +70,7 @@ def test_names_follow_the_namespace_and_remappings(pair, pictures):
     _, peer = pair(remappings=renamed | {"__ns": "/left"}, peer={"namespace": "/left", "remapped": renamed})
     peer.begin("push the button", pictures)
     assert not is_zero(peer.step(pictures)[1])
-    assert ("deer_vla", "/left") in peer.node.get_node_names_and_namespaces()
+    peer.until_named("deer_vla", "/left")
     topics = dict(peer.node.get_topic_names_and_types())
     assert {"/left/deer_vla/decision", "/left/instruction", "/diagnostics", *renamed.values()} <= topics.keys()
 
