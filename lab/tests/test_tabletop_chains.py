@@ -150,7 +150,8 @@ def test_a_chain_can_be_filmed(tmp_path):
 def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
     command = [sys.executable, "-m", "deer_lab.tabletop.evaluate", "--policy", "random", "--single", "1"]
     command += ["--out", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     progress = tmp_path / "progress.jsonl"
     deadline = time.monotonic() + 60
