@@ -110,6 +110,28 @@ class PolicyConfig:
         return range(first, self.decoder.exits[stage] + 1)
 
 
+def tabletop(layers: int, exit_every: int | None = None) -> PolicyConfig:
+    """For the simulated tabletop; one exit at the last layer unless there is one `exit_every` so many layers."""
+    every = exit_every or layers
+    return PolicyConfig(
+        cameras=(Camera("static", 96), Camera("gripper", 64)),
+        encoder=ConvConfig(width=96, channels=(16, 40, 80, 128), patch=2),
+        resampler=ResamplerConfig(latents=8, depth=2, heads=4, head_width=24),
+        decoder=DecoderConfig(
+            width=96,
+            heads=4,
+            exits=tuple(range(every - 1, layers, every)),
+            cross_heads=4,
+            cross_head_width=24,
+            gate_init=1.0,
+        ),
+        head=HeadConfig(layers=2, width=96, lstm_dropout=0.1, mlp_dropout=0.1),
+        vocabulary=512,
+        share_encoder=False,
+        share_resampler=False,
+    )
+
+
 CLIP_CAMERAS = (Camera("static", 224), Camera("gripper", 224))
 
 CONFIGS = {
@@ -125,6 +147,10 @@ CONFIGS = {
         share_encoder=False,
         share_resampler=False,
     ),
+    "tabletop": tabletop(12, exit_every=2),
+    "tabletop_static_6": tabletop(6),
+    "tabletop_static_12": tabletop(12),
+    "tabletop_static_24": tabletop(24),
     "openflamingo_3b": PolicyConfig(
         cameras=CLIP_CAMERAS,
         encoder=ClipConfig(),

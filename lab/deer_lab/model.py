@@ -262,15 +262,23 @@ class Stage(nn.Module):
         slopes = torch.tensor(self.slopes, device=device)[:, None, None]
         return (slopes * distance).masked_fill(distance > 0, float("-inf"))
 
-    def forward(self, hidden: Tensor, media: Tensor) -> tuple[Tensor, ...]:
-        """(B, T, W), (B, M, D) -> hidden (B, T, W), feature (B, W); stage 0 adds probe (B, W)."""
+    def forward(self, hidden: Tensor, media: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(B, T, W), (B, M, D) -> hidden (B, T, W), feature (B, W); stage 0 adds probe (B, W).
+
+        `mask` (B, T) tells real tokens from those that only fill a batch up, behind them; for training.
+        """
         bias = self.bias(hidden.shape[1], hidden.device)
         probe = ()
         for name, layer in self.layers.items():
             hidden = layer(hidden, media, bias)
             if name == self.probe_layer:
-                probe = (hidden.amax(dim=1),)
-        return hidden, hidden.amax(dim=1), *probe
+                probe = (pooled(hidden, mask),)
+        return hidden, pooled(hidden, mask), *probe
+
+
+def pooled(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """The maximum over the real tokens: (B, T, W) -> (B, W)."""
+    return (hidden if mask is None else hidden.masked_fill(~mask[..., None], float("-inf"))).amax(dim=1)
 
 
 class Head(nn.Module):

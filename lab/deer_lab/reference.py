@@ -14,14 +14,19 @@ from deer_lab.config import Camera
 from deer_lab.model import Policy
 
 
-def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:
-    """RGB bytes (height, width, 3) -> (1, 3, S, S): the shorter side to S, the middle cut out, normalised."""
+def fit(picture: np.ndarray, camera: Camera) -> np.ndarray:
+    """RGB bytes (height, width, 3) -> (S, S, 3): the shorter side to S, the middle cut out."""
     image = Image.fromarray(picture)
     shorter = min(image.size)
     width, height = (int(camera.size * side / shorter) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = round((width - camera.size) / 2), round((height - camera.size) / 2)  # a half rounds to even
-    pixels = np.asarray(image.crop((left, top, left + camera.size, top + camera.size)), dtype=np.float32) / 255
+    return np.asarray(image.crop((left, top, left + camera.size, top + camera.size)))
+
+
+def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:
+    """RGB bytes (height, width, 3) -> (1, 3, S, S): fitted and normalised."""
+    pixels = fit(picture, camera).astype(np.float32) / 255
     normal = (pixels - np.float32(camera.mean)) / np.float32(camera.std)
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())[None]
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from deer_lab.config import CONFIGS
@@ -25,6 +24,7 @@ from deer_lab.golden import write_golden
 from deer_lab.manifest import About, write_thresholds
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
+from deer_lab.tokenizer import make_tokenizer
 
 CONFIG = CONFIGS["toy"]
 INSTRUCTIONS = ("slide the blue block to the left", "push the button")  # of the golden rollout
@@ -38,21 +38,6 @@ ENDS = ("", " to the left", " to the right", " on the table", " in the drawer", 
 
 def sentences() -> list[str]:
     return [f"{verb} the {thing}{end}" for verb, thing, end in itertools.product(VERBS, THINGS, ENDS)]
-
-
-def make_tokenizer(vocabulary: int) -> Tokenizer:
-    """Byte-level BPE, so that any text has ids."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=["<|endoftext|>", "<|endofchunk|>", "<image>", "<PAD>"],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(sentences(), trainer)
-    return tokenizer
 
 
 def pictures(count: int, seed: int, height: int, width: int) -> np.ndarray:
@@ -165,7 +150,7 @@ def choose_thresholds(policy: Policy, rehearsal: Rehearsal) -> list[float]:
 def toy_policy(seed: int) -> tuple[Policy, list[float]]:
     """The toy's network and its thresholds, one an exit but the last."""
     torch.set_num_threads(1)  # the last bits must not depend on their number, and for small tensors one is fastest
-    tokenizer = make_tokenizer(CONFIG.vocabulary)
+    tokenizer = make_tokenizer(CONFIG.vocabulary, sentences())
     rehearsal = Rehearsal(lambda text: prompt_ids(tokenizer, About.template, text, CONFIG.max_tokens), seed)
     policy = lively_policy(seed, rehearsal)
     return policy, choose_thresholds(policy, rehearsal)
@@ -173,7 +158,7 @@ def toy_policy(seed: int) -> tuple[Policy, list[float]]:
 
 def make_toy(seed: int, out: Path, golden: Path) -> None:
     """Writes the bundle `out` and the `golden` file; the same seed gives the same bytes."""
-    tokenizer = make_tokenizer(CONFIG.vocabulary)
+    tokenizer = make_tokenizer(CONFIG.vocabulary, sentences())
     about = About(
         name="toy",
         license="Apache-2.0",

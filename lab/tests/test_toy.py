@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from deer_lab.config import CONFIGS
 from deer_lab.golden import STEPS, refuse_close_calls
 from deer_lab.reference import GatedPolicy, Step, delta, preprocess, prompt_ids
-from deer_lab.toy import Rehearsal, lively_policy, make_tokenizer, observations, sentences
+from deer_lab.tokenizer import make_tokenizer
+from deer_lab.toy import Rehearsal, lively_policy, observations, sentences
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]
@@ -189,7 +190,7 @@ def test_the_tokenizer_has_ids_for_any_text_and_one_for_each_special(ids):
 
 
 def test_the_tokenizer_in_the_tree_is_the_one_the_script_makes():
-    made = make_tokenizer(CONFIG.vocabulary).to_str(pretty=True)
+    made = make_tokenizer(CONFIG.vocabulary, sentences()).to_str(pretty=True)
     assert json.loads(made) == json.loads((BUNDLE / "tokenizer.json").read_text())
 
 

@@ -1,11 +1,16 @@
 """Records demonstrations of the scripted expert as rosbags.
 
-    python -m deer_lab.tabletop.record --episodes 500 --workers 2 --out data/tabletop
+    python -m deer_lab.tabletop.record --episodes 500 --workers 2 --out out/demonstrations
+    python -m deer_lab.tabletop.record --episodes 200 --seed 1 --learner out/joint --workers 2 --out out/corrections
 
 An episode begins with one of the tasks, all taking turns, from a random state, and goes on with up to four more in the
 same scene. Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise
 brought it (DART, Laskey et al. 2017). Only tasks that were done are kept. An episode follows from its number and the
 seed, so recording goes on where it was stopped and does not depend on the number of workers.
+
+With a learner, a policy that is being trained leads for the first part of each task, and the expert says at every step
+what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
+one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected.
 """
 
 import argparse
@@ -13,6 +18,7 @@ import functools
 import json
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +27,7 @@ from deer_lab.tabletop import expert
 from deer_lab.tabletop.action import checked
 from deer_lab.tabletop.chains import group_of
 from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
+from deer_lab.tabletop.policies import Policy
 from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.workers import own_world, run_jobs
@@ -30,18 +37,37 @@ TASKS_PER_EPISODE = 5
 MAX_STEPS = 180  # of one task; beyond it the attempt is thrown away
 NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
 NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
+LEARNER_STEPS = 90  # a learner leads for fewer steps than these, drawn evenly
 
 
-def demonstrate(world: World, task: str, *, noise: float, rng: np.random.Generator) -> list[Frame] | None:
-    """The frames of one task done by the expert with noise; None where it was not done."""
+class Learner(Policy, Protocol):
+    """A policy in training. `exits`: how many it has; `stop_at` one of them at every step."""
+
+    exits: int
+
+    def stop_at(self, exit_number: int) -> None:
+        """Until further notice."""
+
+
+def demonstrate(
+    world: World, task: str, *, noise: float, rng: np.random.Generator, learner: Learner | None = None
+) -> list[Frame] | None:
+    """The frames of one task done by the expert with noise; None where it was not done.
+
+    A `learner`, which knows its task, leads at first.
+    """
     frames = []
+    lead = 0
+    if learner:
+        learner.stop_at(int(rng.integers(learner.exits)))
+        lead = int(rng.integers(LEARNER_STEPS))
     before = state = world.state()
     disturbance = np.zeros(7)
     for step in range(MAX_STEPS):
         if step % NOISE_PERIOD == 0:
             disturbance[:6] = rng.normal(0, noise, 6)
         action = checked(expert.act(task, state))
-        executed = checked(action + disturbance)
+        executed = checked(learner.act(world) if step < lead else action + disturbance)
         jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
         frames.append(Frame(jpegs, state, action, executed))
         world.step(executed)
@@ -63,8 +89,17 @@ def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | N
     return str(rng.choice(possible[str(rng.choice(sorted(possible)))]))
 
 
-def record_episode(number: int, *, seed: int, out: Path) -> dict:
+@functools.cache
+def own_learner(run: Path) -> Learner:
+    """This process's learner, from a training run's folder."""
+    from deer_lab.tabletop.torch_policy import TorchPolicy  # only here: the expert alone needs no PyTorch
+
+    return TorchPolicy.from_run(run)
+
+
+def record_episode(number: int, *, seed: int, out: Path, run: Path | None = None) -> dict:
     """Writes episode `number`; returns how many frames and tasks it holds."""
+    learner = own_learner(run) if run else None
     world = own_world()
     rng = np.random.default_rng([seed, number])
     noise = float(rng.choice(NOISE_LEVELS))
@@ -75,7 +110,9 @@ def record_episode(number: int, *, seed: int, out: Path) -> dict:
     while task is not None and len(done) < TASKS_PER_EPISODE:
         phrasings = world.tasks[task]
         instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
-        frames = demonstrate(world, task, noise=noise, rng=rng)
+        if learner:
+            learner.begin(task, instruction, [seed, number])
+        frames = demonstrate(world, task, noise=noise, rng=rng, learner=learner)
         if frames is None:
             break
         demonstration.add_task(task, instruction, frames)
@@ -86,7 +123,7 @@ def record_episode(number: int, *, seed: int, out: Path) -> dict:
     return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
 
 
-def record(*, episodes: int, seed: int, workers: int, out: Path) -> list[dict]:
+def record(*, episodes: int, seed: int, workers: int, out: Path, run: Path | None = None) -> list[dict]:
     """Records what is not there yet; returns an entry per episode. Raises ValueError where `out` has another seed."""
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
@@ -98,7 +135,7 @@ def record(*, episodes: int, seed: int, workers: int, out: Path) -> list[dict]:
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    job = functools.partial(record_episode, seed=seed, out=out)
+    job = functools.partial(record_episode, seed=seed, out=out, run=run)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
         for number, entry in run_jobs(job, todo, workers):
             entries[number] = entry
@@ -115,10 +152,11 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--learner", type=Path, help="folder of a training run whose policy leads at first")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
     args = parser.parse_args()
     try:
-        entries = record(episodes=args.episodes, seed=args.seed, workers=args.workers, out=args.out)
+        entries = record(episodes=args.episodes, seed=args.seed, workers=args.workers, out=args.out, run=args.learner)
     except ValueError as error:
         print(f"record: {error}", file=sys.stderr)
         return 2

@@ -4,13 +4,18 @@ It does what deer_vla_node does with the same numbers (deer_lab.reference), the 
 on the same chains both take the same exits.
 """
 
+from __future__ import annotations
+
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+from deer_lab.config import CONFIGS
 from deer_lab.manifest import About
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
@@ -31,6 +36,21 @@ class TorchPolicy:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._open_above = open_above
         self.taken: list[Taken] = []
+        self.exits = len(policy.stages)
+
+    @classmethod
+    def from_run(cls, run: Path) -> TorchPolicy:
+        """The policy of a training run's folder, at full depth."""
+        torch.set_num_threads(1)  # worlds run side by side, and a small network gains nothing from more
+        path = run / "policy.safetensors"
+        with safe_open(path, "pt") as file:
+            policy = Policy(CONFIGS[file.metadata()["config"]])
+        policy.load_state_dict(load_file(path))
+        return cls(policy, [-1.0] * (len(policy.stages) - 1), run / "tokenizer.json")
+
+    def stop_at(self, exit_number: int) -> None:
+        """Every step ends at this exit from now on."""
+        self._gated.thresholds = [-1.0] * exit_number + [float("inf")] * (self.exits - exit_number)
 
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """See tabletop.policies.Policy.begin."""

@@ -1,0 +1,159 @@
+"""What training minimises (DeeR-VLA, arXiv 2411.02359, section 3.3, with the details of its published code).
+
+Letters in shape comments: E exits, B windows, T steps of a window, W decoder width, P prompt tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deer_lab.config import ARM_DIMS
+from deer_lab.model import Policy
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which terms there are, and their weights; the defaults are the paper's."""
+
+    auxiliary: bool = True  # a head of its own at every exit, for training only
+    sampling: str = "random"  # what the shared head is shown: "random" (s1 and s2), or "window" (one exit a window)
+    huber_delta: float = 1.0  # below it the arm's loss is quadratic
+    gripper_weight: float = 0.01
+    state_weight: float = 0.0  # of the true state read from the pictures' latents; needs recordings of it
+
+
+def action_loss(arm: Tensor, logits: Tensor, actions: Tensor, weight: Tensor, objective: Objective) -> Tensor:
+    """Huber over the arm's six numbers + gripper_weight x binary cross-entropy, averaged over the weighted steps.
+
+    `arm` (B, T, 6), `logits` (B, T, 1) of the gripper being open, `actions` (B, T, 7), `weight` (B, T).
+    """
+    delta = objective.huber_delta
+    pose = F.huber_loss(arm, actions[..., :ARM_DIMS], reduction="none", delta=delta).mean(-1)
+    grip = F.binary_cross_entropy_with_logits(logits[..., 0], actions[..., ARM_DIMS], reduction="none")
+    return ((pose + objective.gripper_weight * grip) * weight).sum() / weight.sum()
+
+
+def each_step(exits: int, windows: int, steps: int, device: torch.device) -> Tensor:
+    """Sampling s1: an exit for every step, all independent and equally likely: (B, T)."""
+    return torch.randint(exits, (windows, steps), device=device)
+
+
+def two_segments(exits: int, windows: int, steps: int, device: torch.device) -> Tensor:
+    """Sampling s2: every window is cut at one place, 1 to T, and each side has one exit of its own: (B, T)."""
+    cut = int(torch.randint(1, steps + 1, ()))
+    sides = torch.randint(exits, (windows, 2), device=device)
+    return sides.repeat_interleave(torch.tensor([cut, steps - cut], device=device), dim=1)
+
+
+def one_exit(exits: int, windows: int, steps: int, device: torch.device) -> Tensor:
+    """No change of exit within a window: (B, T)."""
+    return torch.randint(exits, (windows, 1), device=device).expand(-1, steps)
+
+
+def pick(features: Tensor, exits: Tensor) -> Tensor:
+    """The features (E, B, T, W) of the chosen exits (B, T): (B, T, W)."""
+    return features.gather(0, exits[None, :, :, None].expand(1, -1, -1, features.shape[-1]))[0]
+
+
+class Trainee(nn.Module):
+    """The policy with what only training needs: a head at every exit, and a readout of the true state."""
+
+    def __init__(self, policy: Policy, objective: Objective, state_width: int = 0) -> None:
+        super().__init__()
+        config = policy.config
+        self.policy, self.objective = policy, objective
+        self.exits = len(config.decoder.exits)
+        many = objective.auxiliary and self.exits > 1  # one exit has the shared head to itself
+        self.auxiliary = nn.ModuleList(fresh(policy.head) for _ in range(self.exits if many else 0))
+        self.readout = nn.Linear(config.media_tokens * config.encoder.width, state_width) if state_width else None
+
+    def part(self, stage: str) -> list[nn.Module]:
+        """The modules that learn in a stage of training: "vision", "joint" or "head"."""
+        policy, heads = self.policy, [self.policy.head, *self.auxiliary]
+        if stage == "vision":
+            return [policy.vision, self.readout]
+        asked = [self.readout] if self.readout and self.objective.state_weight else []
+        return {"joint": [policy.vision, policy.embed, *policy.stages, *heads, *asked], "head": heads}[stage]
+
+    def enter(self, stage: str) -> None:
+        """Lets learn what learns in this stage, and nothing else."""
+        self.stage = stage
+        self.requires_grad_(False)
+        for module in self.part(stage):
+            module.requires_grad_(True)
+
+    def features(self, media: Tensor, ids: Tensor, mask: Tensor, steps: int) -> Tensor:
+        """(B*T, M, D), prompts (B, P) and which of their tokens are real (B, P) -> (E, B, T, W)."""
+        hidden = self.policy.embed(ids).repeat_interleave(steps, 0)
+        mask = mask.repeat_interleave(steps, 0)
+        found = []
+        for stage in self.policy.stages:
+            hidden, feature, *_ = stage(hidden, media, mask)
+            found.append(feature.unflatten(0, (-1, steps)))
+        return torch.stack(found)
+
+    def forward(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
+        """Every term of the loss by name; `images`: per camera (B*T, 3, S, S). What is minimised is their sum."""
+        if self.stage == "vision":
+            return {"state": self.state_loss(self.policy.vision(*images), batch)}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.stage == "joint"):
+            media = self.policy.vision(*images)
+            features = self.features(media, batch["ids"], batch["mask"], batch["weight"].shape[1])
+        terms = self.action_terms(features, batch)
+        if self.objective.state_weight and self.readout and self.stage == "joint":
+            terms["state"] = self.objective.state_weight * self.state_loss(media, batch)
+        return terms
+
+    def action_terms(self, features: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The auxiliary heads each on their own exit, the shared head on sampled exits."""
+
+        def loss(head: nn.Module, feature: Tensor) -> Tensor:
+            return action_loss(*head.window(feature), batch["actions"], batch["weight"], self.objective)
+
+        shape = (self.exits, *features.shape[1:3], features.device)
+        drawn = {"s1": each_step, "s2": two_segments} if self.objective.sampling == "random" else {"window": one_exit}
+        if self.exits == 1:
+            drawn = {"window": one_exit}
+        terms = {name: loss(self.policy.head, pick(features, draw(*shape))) for name, draw in drawn.items()}
+        return terms | {f"auxiliary_{k}": loss(head, features[k]) for k, head in enumerate(self.auxiliary)}
+
+    def state_loss(self, media: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Huber between the true state and what a linear map reads from the latents."""
+        wanted = batch["state"].flatten(0, 1)
+        loss = F.huber_loss(self.readout(media.flatten(1)), wanted, reduction="none", delta=0.3).mean(-1)
+        weight = batch["weight"].flatten()
+        return (loss * weight).sum() / weight.sum()
+
+    @torch.no_grad()
+    def errors(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
+        """How far the shared head is from the demonstrations when every step stops at one exit: per exit (E).
+
+        "arm": mean absolute error; "gripper": share of steps on the wrong side.
+        """
+        features = self.features(self.policy.vision(*images), batch["ids"], batch["mask"], batch["weight"].shape[1])
+        found = [self.policy.head.window(feature) for feature in features]
+        weight, wanted = batch["weight"], batch["actions"]
+
+        def mean(error: Tensor) -> Tensor:
+            return (error * weight).sum() / weight.sum()
+
+        return {
+            "arm": torch.stack([mean((arm - wanted[..., :ARM_DIMS]).abs().mean(-1)) for arm, _ in found]),
+            "gripper": torch.stack(
+                [mean(((logit[..., 0] > 0) != (wanted[..., ARM_DIMS] > 0.5)).float()) for _, logit in found]
+            ),
+        }
+
+
+def fresh(head: nn.Module) -> nn.Module:
+    """A head of the same shape with weights of its own."""
+    head = copy.deepcopy(head)
+    for module in head.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return head

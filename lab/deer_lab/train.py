@@ -1,0 +1,372 @@
+"""Trains a policy from demonstrations.
+
+    python -m deer_lab.train --config tabletop --data out/demonstrations --stage joint --steps 20000 --out out/joint
+    python -m deer_lab.train --config tabletop --data out/demonstrations --stage head --init out/joint --out out/head
+    torchrun --nproc-per-node 8 -m deer_lab.train …     # several processes or GPUs; the batch is per process
+
+Stages: "vision" teaches the encoders to show the true state (where the recordings have it), "joint" trains everything,
+"head" the heads alone. Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped.
+
+A run's folder: policy.safetensors and tokenizer.json (what deer_lab.export reads), auxiliary.safetensors, train.json,
+losses.jsonl, losses.png, tensorboard/, checkpoint/ (to go on from).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator, PartialState
+from accelerate.utils import set_seed
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler, default_collate
+from tqdm import tqdm
+
+from deer_lab.config import CONFIGS, Camera, PolicyConfig
+from deer_lab.curves import Curves
+from deer_lab.data import DataError, Windows, find_bags, shard_bags
+from deer_lab.losses import Objective, Trainee
+from deer_lab.manifest import About
+from deer_lab.model import GatedCrossBlock, Policy
+from deer_lab.reference import prompt_ids
+from deer_lab.tokenizer import make_tokenizer
+
+STAGES = ("vision", "joint", "head")
+HELD_OUT_EVERY = 50  # of so many recordings one is not trained on, but watched
+VALIDATION_BATCHES = 8
+ADAM_BETAS = (0.9, 0.999)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Rates are per step of all processes together."""
+
+    config: str
+    stage: str
+    steps: int
+    batch: int = 4  # windows a process and step
+    window: int = 12  # frames
+    lr: float = 1e-4
+    head_lr: float = 2.5e-5
+    warmup: int = 2500  # steps from 0 to the full rate
+    schedule: str = "constant"  # or "cosine": down to 0 at the last step
+    weight_decay: float = 0.1  # on the weights of the cross-attention alone
+    clip: float = 1.0  # largest norm of the gradient
+    static_shift: float = 10 / 224  # random shift of a window's pictures, up to this share of their side
+    gripper_shift: float = 4 / 224
+    precision: str = "no"  # mixed precision: "no", "fp16" or "bf16"
+    compile: bool = False  # let PyTorch compile vision and stages: minutes first, then faster
+    seed: int = 0
+
+
+class StepSampler(Sampler[list[int]]):
+    """Each step's windows by seed, process and step alone, so that training goes on exactly where it stopped."""
+
+    def __init__(self, windows: int, settings: Settings, rank: int, first: int) -> None:
+        self._windows, self._settings, self._rank, self._first = windows, settings, rank, first
+
+    def __iter__(self):
+        for step in range(self._first, self._settings.steps):
+            random = np.random.default_rng([self._settings.seed, self._rank, step])
+            yield random.integers(self._windows, size=self._settings.batch).tolist()
+
+    def __len__(self) -> int:
+        return max(0, self._settings.steps - self._first)
+
+
+class Prompts:
+    """Instructions as token ids, all filled up to the longest."""
+
+    def __init__(self, tokenizer: Tokenizer, instructions: list[str], max_tokens: int) -> None:
+        rows = [prompt_ids(tokenizer, About.template, text, max_tokens)[0] for text in instructions]
+        longest = max(map(len, rows))
+        self.mask = torch.stack([torch.arange(longest) < len(row) for row in rows])
+        self.ids = torch.stack([F.pad(row, (0, longest - len(row))) for row in rows])
+
+
+def shifted(pictures: Tensor, most: int) -> Tensor:
+    """uint8 (B, T, S, S, 3), each window moved by up to `most` pixels either way, the border repeated."""
+    windows, _, side = pictures.shape[:3]
+    moves = torch.randint(-most, most + 1, (2, windows, 1), device=pictures.device)
+    rows, columns = (torch.arange(side, device=pictures.device) + moves).clamp(0, side - 1)
+    return pictures[torch.arange(windows)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2, 4
+    )
+
+
+def normalised(pictures: Tensor, camera: Camera) -> Tensor:
+    """uint8 (B, T, S, S, 3) -> float (B*T, 3, S, S) as deer_lab.reference.preprocess makes it."""
+    mean, std = (torch.tensor(values, device=pictures.device) for values in (camera.mean, camera.std))
+    return ((pictures.flatten(0, 1).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def parameter_groups(trainee: Trainee, settings: Settings) -> list[dict]:
+    """Weight decay on the cross-attention's matrices alone; the heads have a rate of their own."""
+    matrices = {
+        id(parameter)
+        for module in trainee.modules()
+        if isinstance(module, GatedCrossBlock)
+        for parameter in module.parameters()
+        if parameter.dim() > 1
+    }
+    heads = {id(parameter) for head in (trainee.policy.head, *trainee.auxiliary) for parameter in head.parameters()}
+    learning = [parameter for parameter in trainee.parameters() if parameter.requires_grad]
+    groups = [
+        {
+            "params": [p for p in learning if id(p) in matrices],
+            "lr": settings.lr,
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [p for p in learning if id(p) not in matrices | heads], "lr": settings.lr, "weight_decay": 0.0},
+        {"params": [p for p in learning if id(p) in heads], "lr": settings.head_lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def rate(step: int, settings: Settings) -> float:
+    """The share of the full learning rate at a step."""
+    share = min(1.0, (step + 1) / max(1, settings.warmup))
+    if settings.schedule == "cosine":
+        share *= 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+    return share
+
+
+class Run:
+    """One training run in its folder `out`."""
+
+    def __init__(
+        self, settings: Settings, objective: Objective, shards: list[Path], out: Path, init: Path | None = None
+    ) -> None:
+        """Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
+        self.settings, self.out = settings, out
+        self.accelerator = Accelerator(
+            mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
+        )
+        config = CONFIGS[settings.config]
+        roles = [camera.role for camera in config.cameras]
+        held_out = shards[::HELD_OUT_EVERY] if len(shards) > 1 else shards
+        self.windows = Windows([s for s in shards if s not in held_out] or shards, roles, settings.window)
+        self.validation = Windows(held_out, roles, settings.window)
+        asks = settings.stage == "vision" or objective.state_weight
+        if asks and not self.windows.has_state:
+            raise DataError("not every recording has the true state (/state), which this stage learns from")
+        if self.accelerator.is_main_process:
+            self._claim({"settings": asdict(settings), "objective": asdict(objective)}, init, config)
+        self.accelerator.wait_for_everyone()
+        tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+        texts = self.windows.instructions + self.validation.instructions
+        prompts = Prompts(tokenizer, texts, config.max_tokens)
+        self.prompts = [prompts, len(self.windows.instructions)]
+        set_seed(settings.seed)
+        self.trainee = Trainee(Policy(config), objective, self.windows.state_width if self.windows.has_state else 0)
+        if init:
+            self._load(init)
+        self.trainee.enter(settings.stage)
+        self._prepare(config)
+
+    def _claim(self, entry: dict, init: Path | None, config: PolicyConfig) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / "train.json"
+        if path.exists() and json.loads(path.read_text()) != entry:
+            raise ValueError(f"{path} is of a run with other settings: name another --out, or remove it")
+        path.write_text(json.dumps(entry, indent=2) + "\n")
+        if (self.out / "tokenizer.json").exists():
+            return
+        if init:
+            shutil.copy2(init / "tokenizer.json", self.out)
+        else:
+            make_tokenizer(config.vocabulary, sorted(self.windows.instructions)).save(str(self.out / "tokenizer.json"))
+
+    def _load(self, init: Path) -> None:
+        """Weights of an earlier stage; auxiliary heads and readout where both have them."""
+        self.trainee.policy.load_state_dict(load_file(init / "policy.safetensors"))
+        own = self.trainee.state_dict()
+        found = load_file(init / "auxiliary.safetensors")
+        fitting = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
+        self.trainee.load_state_dict(fitting, strict=False)
+
+    def _prepare(self, config: PolicyConfig) -> None:
+        settings = self.settings
+        policy = self.trainee.policy
+        if isinstance(policy.vision, nn.Module) and self.accelerator.device.type == "cpu":
+            policy.vision.to(memory_format=torch.channels_last)
+        if settings.compile:
+            for module in (policy.vision, *policy.stages):
+                module.compile(dynamic=False)
+        self.cameras = config.cameras
+        optimizer = torch.optim.AdamW(parameter_groups(self.trainee, settings), betas=ADAM_BETAS)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, settings))
+        self.model, self.optimizer, self.scheduler = self.accelerator.prepare(self.trainee, optimizer, scheduler)
+        self.step = 0
+        if (self.out / "checkpoint" / "step.json").exists():
+            self.accelerator.load_state(str(self.out / "checkpoint"))
+            self.step = json.loads((self.out / "checkpoint" / "step.json").read_text())
+        else:
+            torch.manual_seed(settings.seed + 1000 * self.accelerator.process_index)
+        self.curves = Curves(self.out, self.step) if self.accelerator.is_main_process else None
+
+    def batch(self, batch: dict[str, Tensor], augment: bool, offset: int = 0) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """What Trainee.forward takes: prompts added, pictures shifted (where `augment`) and normalised."""
+        batch = {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
+        prompts, _ = self.prompts
+        number = batch["instruction"].cpu() + offset
+        batch["ids"], batch["mask"] = (x[number].to(self.accelerator.device) for x in (prompts.ids, prompts.mask))
+        images = []
+        for camera in self.cameras:
+            pictures = batch.pop(camera.role)
+            share = getattr(self.settings, f"{camera.role}_shift", 0.0)
+            pictures = shifted(pictures, round(share * camera.size)) if augment and share else pictures
+            images.append(normalised(pictures, camera))
+        return batch, images
+
+    def train(self, save_every: int = 1000, validate_every: int = 500, loaders: int = 0) -> None:
+        """Trains to the last step; Ctrl-C or SIGTERM saves first and raises KeyboardInterrupt."""
+        settings, main = self.settings, self.accelerator.is_main_process
+        sampler = StepSampler(len(self.windows), settings, self.accelerator.process_index, self.step)
+        own = torch.Generator()  # else a loader draws from the chances of training, one more at each restart
+        loader = DataLoader(self.windows, batch_sampler=sampler, num_workers=loaders, generator=own)
+        stopping = Stopping()
+        frames = settings.batch * settings.window * self.accelerator.num_processes
+        bar = tqdm(total=settings.steps, initial=self.step, unit="step", disable=not main, dynamic_ncols=True)
+        for batch in loader:
+            terms = self.learn(*self.batch(batch, augment=True))
+            self.step += 1
+            bar.update()
+            if main:
+                self.curves.add(self.step, terms, self.scheduler.get_last_lr()[0])
+                speed = (self.step - bar.initial) * frames / max(1e-9, bar.format_dict["elapsed"])
+                bar.set_postfix_str(f"{self.curves.line()}, {speed:.0f} frames/s", refresh=False)
+            if self.step % validate_every == 0 and main and settings.stage != "vision":
+                self.curves.add_validation(self.step, self.validate())
+            stop = stopping.agreed(self.accelerator) if self.step % 10 == 0 or self.step == settings.steps else False
+            if stop or self.step % save_every == 0 or self.step == settings.steps:
+                self.save()
+            if stop:
+                raise KeyboardInterrupt
+
+    def learn(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, float]:
+        """One step of the optimiser; the terms of the loss."""
+        self.model.train()
+        with self.accelerator.autocast():
+            terms = self.model(batch, images)
+        self.accelerator.backward(sum(terms.values()))
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.accelerator.clip_grad_norm_(learning, self.settings.clip)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+    def validate(self) -> dict[str, list[float]]:
+        """Per exit, errors on recordings that are not trained on (Trainee.errors)."""
+        self.trainee.eval()
+        random = np.random.default_rng(0)
+        found = []
+        for _ in range(VALIDATION_BATCHES):
+            numbers = random.integers(len(self.validation), size=self.settings.batch)
+            batch = default_collate([self.validation[int(number)] for number in numbers])
+            found.append(self.trainee.errors(*self.batch(batch, augment=False, offset=self.prompts[1])))
+        return {name: torch.stack([each[name] for each in found]).mean(0).tolist() for name in found[0]}
+
+    def save(self) -> None:
+        """Leaves the checkpoint and the weights; each appears whole or not at all."""
+        self.accelerator.wait_for_everyone()
+        beside = self.out / ".checkpoint"
+        self.accelerator.save_state(str(beside))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            (beside / "step.json").write_text(json.dumps(self.step))
+            shutil.rmtree(self.out / "checkpoint", ignore_errors=True)
+            beside.rename(self.out / "checkpoint")
+            self.write_weights()
+            self.curves.draw()
+        self.accelerator.wait_for_everyone()
+
+    def write_weights(self) -> None:
+        """policy.safetensors and auxiliary.safetensors."""
+        about = {"config": self.settings.config, "stage": self.settings.stage, "step": str(self.step)}
+        state = {name: value.detach().cpu().contiguous() for name, value in self.trainee.state_dict().items()}
+        policy = {n.removeprefix("policy."): value for n, value in state.items() if n.startswith("policy.")}
+        rest = {n: value for n, value in state.items() if not n.startswith("policy.")}
+        for name, tensors in (("policy", policy), ("auxiliary", rest)):
+            save_file(tensors, self.out / f".{name}", about)
+            os.replace(self.out / f".{name}", self.out / f"{name}.safetensors")
+
+
+class Stopping:
+    """Whether Ctrl-C or SIGTERM came to any of the processes."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def agreed(self, accelerator: Accelerator) -> bool:
+        """The same answer in every process."""
+        asked = torch.tensor([float(self._asked)], device=accelerator.device)
+        return bool(accelerator.reduce(asked, "sum") > 0)
+
+
+def add_fields(parser: argparse.ArgumentParser, kind: type, left_out: tuple[str, ...]) -> None:
+    """An option for every field of a dataclass."""
+    for field in fields(kind):
+        if field.name in left_out:
+            continue
+        name = "--" + field.name.replace("_", "-")
+        if field.type == "bool":
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            kinds = {"int": int, "float": float, "str": str}
+            parser.add_argument(name, type=kinds[field.type], default=field.default)
+
+
+def main() -> int:
+    """Exit codes: 0 done, 2 wrong arguments or data, 130 stopped."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
+    parser.add_argument("--stage", choices=STAGES, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="rosbags, or folders of them")
+    parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
+    parser.add_argument("--init", type=Path, help="folder of a run whose weights to begin with")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--save-every", type=int, default=1000, help="steps")
+    parser.add_argument("--loaders", type=int, default=0, help="processes that load windows")
+    parser.add_argument("--threads", type=int, default=0, help="of each process; 0: PyTorch decides")
+    add_fields(parser, Settings, ("config", "stage", "steps"))
+    add_fields(parser, Objective, ())
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective)}
+    try:
+        with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+            shards = shard_bags(find_bags(args.data), CONFIGS[args.config].cameras, args.cache, os.cpu_count() or 1)
+        run = Run(Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init)
+        run.train(args.save_every, loaders=args.loaders)
+    except (DataError, ValueError, FileNotFoundError) as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("train: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

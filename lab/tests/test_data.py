@@ -1,0 +1,172 @@
+"""Demonstrations in rosbags become the windows that a network is trained on."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("deer_lab.tabletop.desk")
+
+from safetensors import safe_open
+
+from deer_lab.config import Camera
+from deer_lab.data import (
+    DataError,
+    Segment,
+    Track,
+    Windows,
+    bag_segments,
+    find_bags,
+    shard_bag,
+    shard_bags,
+    write_shard,
+)
+from deer_lab.reference import fit
+from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
+from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.truth import truth
+
+CAMERAS = (Camera("static", 32), Camera("gripper", 24))
+ROLES = ["static", "gripper"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    desk = Desk()
+    yield desk
+    desk.close()
+
+
+def frames_of(world: Desk, actions: np.ndarray) -> list[Frame]:
+    frames = []
+    for action in actions:
+        jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
+        frames.append(Frame(jpegs, world.state(), action, action))
+        world.step(action)
+    return frames
+
+
+def actions_of(count: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return np.c_[random.uniform(-0.5, 0.5, (count, 6)), random.choice([-1.0, 1.0], count)]
+
+
+@pytest.fixture(scope="module")
+def bag(world, tmp_path_factory):
+    demonstration = Demonstration(world.control_hz, world.joint_names)
+    demonstration.add_task("open_drawer", "open the drawer", frames_of(world, actions_of(7)))
+    demonstration.add_task("turn_on_led", "press the button", frames_of(world, actions_of(5, seed=1)))
+    path = tmp_path_factory.mktemp("bags") / "episode_0"
+    demonstration.write(path)
+    return path
+
+
+def segment(count: int, instruction: str = "go", state: bool = True) -> Segment:
+    """Frame i is all of grey i."""
+    pictures = {role: [np.full((40, 40, 3), i, np.uint8) for i in range(count)] for role in ROLES}
+    numbers = np.arange(count, dtype=np.float32)[:, None]
+    return Segment(instruction, pictures, np.repeat(numbers, 7, 1), numbers if state else None)
+
+
+def test_a_bag_gives_back_what_was_recorded(bag):
+    first, second = bag_segments(bag, ROLES)
+    assert (first.instruction, second.instruction) == ("open the drawer", "press the button")
+    wanted = actions_of(7)
+    assert first.actions[:, :6] == pytest.approx(wanted[:, :6], abs=1e-5)
+    assert (first.actions[:, 6] == (wanted[:, 6] > 0)).all()
+    assert len(second.actions) == len(second.pictures["gripper"]) == 5
+    assert first.pictures["static"][0].shape == (200, 200, 3)
+    assert first.state.shape == (7, 31)
+
+
+def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
+    with safe_open(shard_bag(bag, CAMERAS, tmp_path), "np") as shard:
+        pictures = shard.get_tensor("gripper")
+    first = next(bag_segments(bag, ROLES))
+    assert (pictures[3] == fit(first.pictures["gripper"][3], CAMERAS[1])).all()
+    assert len(pictures) == 12
+
+
+def test_a_shard_is_made_once(bag, tmp_path):
+    (made,) = shard_bags([bag], CAMERAS, tmp_path)
+    before = made.stat().st_mtime_ns
+    assert shard_bags([bag], CAMERAS, tmp_path) == [made]
+    assert made.stat().st_mtime_ns == before
+    assert shard_bag(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
+
+
+def test_the_truth_names_blocks_hand_and_fixtures(world):
+    state = world.state()
+    numbers = truth(json.loads(json.dumps(state.as_dict())))
+    assert numbers[:3] == pytest.approx(state.blocks["blue_block"].position)
+    assert numbers[18:21] == pytest.approx(state.tcp_position)
+    assert numbers[-1] == state.gripper_open
+
+
+def test_frames_are_paired_with_the_nearest_message():
+    track = Track(np.array([0, 10, 20, 30]), list("abcd"))
+    index, distance = track.nearest(np.array([-3, 4, 6, 29, 99]))
+    assert index.tolist() == [0, 0, 1, 3, 3]
+    assert distance.tolist() == [3, 4, 4, 1, 69]
+    assert track.last(np.array([-1, 0, 19, 50])).tolist() == [-1, 0, 1, 3]
+    assert Track(np.array([5]), ["a"]).nearest(np.array([3]))[0].tolist() == [0]
+
+
+def test_windows_stay_within_one_instruction(tmp_path):
+    write_shard(iter([segment(6, "a"), segment(4, "b")]), CAMERAS, tmp_path / "x")
+    windows = Windows([tmp_path / "x"], ROLES, 3)
+    found = [
+        (windows.instructions[w["instruction"]], w["static"][:, 0, 0, 0].tolist())
+        for w in map(windows.__getitem__, range(len(windows)))
+    ]
+    assert found == [("a", [i, i + 1, i + 2]) for i in range(4)] + [("b", [i, i + 1, i + 2]) for i in range(2)]
+
+
+def test_a_short_instruction_is_filled_up_and_does_not_count_there(tmp_path):
+    write_shard(iter([segment(2)]), CAMERAS, tmp_path / "x")
+    (window,) = [Windows([tmp_path / "x"], ROLES, 4)[0]]
+    assert window["actions"][:, 0].tolist() == [0, 1, 1, 1]
+    assert window["weight"].tolist() == [1, 1, 0, 0]
+
+
+def test_the_true_state_is_standardised(tmp_path):
+    write_shard(iter([segment(5)]), CAMERAS, tmp_path / "x")
+    windows = Windows([tmp_path / "x"], ROLES, 5)
+    assert windows[0]["state"].mean() == pytest.approx(0, abs=1e-6)
+    assert windows[0]["state"].std(correction=0) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_recording_without_true_state_has_none(tmp_path):
+    write_shard(iter([segment(5, state=False)]), CAMERAS, tmp_path / "x")
+    windows = Windows([tmp_path / "x"], ROLES, 5)
+    assert not windows.has_state
+    assert "state" not in windows[0]
+
+
+def test_a_bag_without_a_camera_is_refused_by_name(bag):
+    with pytest.raises(DataError, match="no message on /wrist/image; record it under that name"):
+        list(bag_segments(bag, ["static", "wrist"]))
+
+
+def test_a_broken_bag_is_refused_by_name(bag, tmp_path):
+    broken = tmp_path / "episode_9"
+    broken.mkdir()
+    for file in bag.iterdir():
+        data = file.read_bytes()
+        (broken / file.name.replace("episode_0", "episode_9")).write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"episode_9: the rosbag cannot be read"):
+        list(bag_segments(broken, ROLES))
+
+
+def test_a_place_without_bags_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no rosbag here"):
+        find_bags([tmp_path])
+
+
+def test_bags_that_are_being_written_are_not_read(bag, tmp_path):
+    (tmp_path / ".episode_1.unfinished" / "episode_1").mkdir(parents=True)
+    (tmp_path / ".episode_1.unfinished" / "episode_1" / "metadata.yaml").touch()
+    (tmp_path / "episode_2").mkdir()
+    (tmp_path / "episode_2" / "metadata.yaml").touch()
+    assert find_bags([tmp_path]) == [tmp_path / "episode_2"]

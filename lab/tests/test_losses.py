@@ -1,0 +1,164 @@
+"""The loss against numbers worked out by hand, the sampling against its distribution, the stages against who learns."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from deer_lab.config import CONFIGS
+from deer_lab.losses import Objective, Trainee, action_loss, each_step, one_exit, pick, two_segments
+from deer_lab.model import Policy
+
+CPU = torch.device("cpu")
+
+
+def batch_of(windows: int = 2, steps: int = 4, tokens: int = 3) -> tuple[dict, list]:
+    torch.manual_seed(0)
+    config = CONFIGS["toy"]
+    batch = {
+        "ids": torch.randint(config.vocabulary, (windows, tokens)),
+        "mask": torch.ones(windows, tokens, dtype=torch.bool),
+        "actions": torch.rand(windows, steps, 7),
+        "weight": torch.ones(windows, steps),
+        "state": torch.rand(windows, steps, 5),
+    }
+    return batch, [torch.randn(windows * steps, 3, camera.size, camera.size) for camera in config.cameras]
+
+
+def trainee(**objective) -> Trainee:
+    torch.manual_seed(0)
+    return Trainee(Policy(CONFIGS["toy"]), Objective(**objective), state_width=5).eval()
+
+
+def test_the_loss_is_huber_plus_a_hundredth_of_the_cross_entropy():
+    arm = torch.tensor([[[0.5, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, -1.0]]])
+    actions = torch.tensor([[[0, 0, 0, 0, 0, 0, 1.0], [0, 0, 0, 0, 0, 1.0, 0.0]]])
+    logits = torch.tensor([[[0.0], [2.0]]])
+    huber = (0.5 * 0.5**2 / 6 + (2 - 0.5) / 6) / 2  # quadratic below 1, |x| - 1/2 above; mean of six, then of steps
+    entropy = (math.log(2) + math.log(1 + math.exp(2.0))) / 2  # -log(1/2), -log(1 - sigmoid(2))
+    found = action_loss(arm, logits, actions, torch.ones(1, 2), Objective())
+    assert float(found) == pytest.approx(huber + 0.01 * entropy, rel=1e-6)
+
+
+def test_steps_of_weight_zero_do_not_count():
+    arm, logits, actions = torch.zeros(1, 2, 6), torch.zeros(1, 2, 1), torch.zeros(1, 2, 7)
+    arm[0, 1] = 1.0
+    found = action_loss(arm, logits, actions, torch.tensor([[1.0, 0.0]]), Objective(gripper_weight=0.0))
+    assert float(found) == 0.0
+
+
+def test_s1_draws_every_step_on_its_own_and_all_exits_alike():
+    torch.manual_seed(0)
+    drawn = each_step(3, 5000, 4, CPU)
+    assert drawn.shape == (5000, 4)
+    shares = torch.bincount(drawn.flatten(), minlength=3) / drawn.numel()
+    assert torch.allclose(shares, torch.full((3,), 1 / 3), atol=0.01)
+    same = (drawn[:, 0] == drawn[:, 1]).float().mean()  # independent: equal once in three
+    assert float(same) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_s2_cuts_all_windows_of_a_batch_at_one_place_that_lies_anywhere():
+    torch.manual_seed(0)
+    cuts = []
+    for _ in range(400):
+        drawn = two_segments(50, 8, 6, CPU)
+        changes = (drawn[:, 1:] != drawn[:, :-1]).sum(1)
+        assert changes.max() <= 1
+        places = {int(row.argmax()) + 1 for row in (drawn[:, 1:] != drawn[:, :-1]).int() if row.any()}
+        assert len(places) <= 1
+        cuts += places or {6}  # no change: the second side is empty
+    shares = torch.bincount(torch.tensor(cuts), minlength=7)[1:] / len(cuts)
+    assert torch.allclose(shares, torch.full((6,), 1 / 6), atol=0.06)
+
+
+def test_the_window_sampling_keeps_one_exit():
+    assert (one_exit(9, 100, 5, CPU).diff(dim=1) == 0).all()
+
+
+def test_the_features_of_the_drawn_exits_are_taken():
+    features = torch.arange(3)[:, None, None, None].expand(3, 2, 4, 5).float()
+    exits = torch.tensor([[0, 1, 2, 1], [2, 2, 0, 0]])
+    assert torch.equal(pick(features, exits), exits[:, :, None].expand(2, 4, 5).float())
+
+
+def test_there_is_a_term_for_each_auxiliary_head_and_for_both_samplings():
+    found = trainee()
+    found.enter("joint")
+    terms = found(*batch_of())
+    assert list(terms) == ["s1", "s2", *(f"auxiliary_{k}" for k in range(6))]
+    alone = trainee(auxiliary=False, sampling="window", state_weight=0.5)
+    alone.enter("joint")
+    assert list(alone(*batch_of())) == ["window", "state"]
+
+
+def test_each_auxiliary_head_sees_its_own_exit():
+    found = trainee()
+    features = torch.randn(6, 2, 4, CONFIGS["toy"].decoder.width)
+    batch, _ = batch_of()
+    terms = found.action_terms(features, batch)
+    arm, logits = found.auxiliary[3].window(features[3])
+    by_hand = action_loss(arm, logits, batch["actions"], batch["weight"], Objective())
+    assert float(terms["auxiliary_3"]) == float(by_hand)
+
+
+def learning(found: Trainee) -> set[str]:
+    """Which top parts got a gradient."""
+    sum(found(*batch_of()).values()).backward()
+    with_gradient = {
+        name for name, parameter in found.named_parameters() if parameter.grad is not None and parameter.grad.any()
+    }
+    return {".".join(name.split(".")[: 2 if name.startswith("policy") else 1]) for name in with_gradient}
+
+
+@pytest.mark.parametrize(
+    ("stage", "objective", "who"),
+    [
+        ("vision", {}, {"policy.vision", "readout"}),
+        ("joint", {}, {"policy.vision", "policy.embed", "policy.stages", "policy.head", "auxiliary"}),
+        (
+            "joint",
+            {"state_weight": 0.1},
+            {"policy.vision", "policy.embed", "policy.stages", "policy.head", "auxiliary", "readout"},
+        ),
+        ("head", {"state_weight": 0.1}, {"policy.head", "auxiliary"}),
+        ("head", {"auxiliary": False}, {"policy.head"}),
+    ],
+)
+def test_only_what_a_stage_trains_gets_a_gradient(stage, objective, who):
+    found = trainee(**objective)
+    found.enter(stage)
+    assert learning(found) == who
+
+
+def test_the_shared_head_trains_the_backbone_too():
+    found = trainee(auxiliary=False)
+    found.enter("joint")
+    assert "policy.stages" in learning(found)
+
+
+def test_tokens_that_fill_up_a_batch_change_nothing():
+    found = trainee()
+    batch, images = batch_of()
+    media = found.policy.vision(*images)
+    bare = found.features(media, batch["ids"], batch["mask"], 4)
+    filled = torch.cat([batch["ids"], torch.zeros(2, 5, dtype=torch.long)], 1)
+    mask = torch.cat([batch["mask"], torch.zeros(2, 5, dtype=torch.bool)], 1)
+    assert torch.allclose(found.features(media, filled, mask, 4), bare, atol=1e-5)
+
+
+def test_a_window_in_training_acts_as_the_gated_step_does():
+    policy = Policy(CONFIGS["toy"]).eval()
+    features = torch.randn(1, 5, CONFIGS["toy"].decoder.width)
+    arm, logits = policy.head.window(features)
+    h, c = policy.initial_state()
+    for step in range(5):
+        alone, grip, h, c = policy.head(features[:, step], h, c)
+        assert torch.allclose(alone, arm[:, step], atol=1e-6)
+        assert torch.allclose(grip, logits[:, step].sigmoid(), atol=1e-6)
+
+
+def test_errors_are_told_per_exit():
+    found = trainee()
+    errors = found.errors(*batch_of())
+    assert errors["arm"].shape == errors["gripper"].shape == (6,)

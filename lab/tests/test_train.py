@@ -1,0 +1,153 @@
+"""A training run: who learns how fast, where it goes on, what it leaves."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file
+
+from deer_lab import train
+from deer_lab.config import CONFIGS
+from deer_lab.data import DataError, Segment, write_shard
+from deer_lab.losses import Objective, Trainee
+from deer_lab.model import Policy
+from deer_lab.reference import preprocess
+from deer_lab.train import Run, Settings, normalised, parameter_groups, rate, shifted
+
+SETTINGS = Settings("toy", "joint", steps=4, batch=2, window=3, warmup=2, lr=1e-3, head_lr=1e-3)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("shards"), np.random.default_rng(0)
+    for number in range(2):
+        segments = [
+            Segment(
+                text,
+                {role: list(random.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)) for role in ("static", "gripper")},
+                random.uniform(0, 1, (6, 7)).astype(np.float32),
+                random.normal(size=(6, 4)).astype(np.float32),
+            )
+            for text in ("open the drawer", "push the red block left")
+        ]
+        write_shard(iter(segments), CONFIGS["toy"].cameras, folder / f"{number}.safetensors")
+    return sorted(folder.iterdir())
+
+
+def run(shards, out, init=None, objective=None, **changes) -> Run:
+    made = Run(dataclasses.replace(SETTINGS, **changes), objective or Objective(), shards, out, init)
+    made.train(save_every=2, validate_every=2)
+    return made
+
+
+def weights(out) -> dict:
+    return load_file(out / "policy.safetensors")
+
+
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(shards, tmp_path, monkeypatch):
+    run(shards, tmp_path / "whole")
+    save = Run.save
+
+    def save_and_stop(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, tmp_path / "halves")
+    monkeypatch.setattr(Run, "save", save)
+    resumed = run(shards, tmp_path / "halves")
+    assert resumed.step == 4
+    whole, halves = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+def test_a_run_leaves_what_export_and_a_reader_need(shards, tmp_path):
+    run(shards, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names >= {"policy.safetensors", "auxiliary.safetensors", "tokenizer.json", "train.json", "losses.png"}
+    Policy(CONFIGS["toy"]).load_state_dict(weights(tmp_path))
+    entries = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries if "validation" in entry] == [2, 4]
+    assert len(entries[-1]["validation"]["arm"]) == 6
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_the_head_stage_leaves_the_backbone_as_it_was(shards, tmp_path):
+    run(shards, tmp_path / "joint")
+    run(shards, tmp_path / "head", init=tmp_path / "joint", stage="head")
+    before, after = weights(tmp_path / "joint"), weights(tmp_path / "head")
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head"}
+
+
+def test_training_lowers_the_loss(shards, tmp_path):
+    made = Run(dataclasses.replace(SETTINGS, steps=40, lr=3e-3, head_lr=3e-3), Objective(), shards, tmp_path)
+    batch = torch.utils.data.default_collate([made.windows[i] for i in (0, 3)])
+    losses = []
+    for _ in range(40):
+        losses.append(sum(made.learn(*made.batch(dict(batch), augment=False)).values()))
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_another_runs_folder_is_refused(shards, tmp_path):
+    run(shards, tmp_path)
+    with pytest.raises(ValueError, match="of a run with other settings: name another --out"):
+        run(shards, tmp_path, lr=1e-5)
+
+
+def test_the_vision_stage_needs_the_true_state(tmp_path):
+    segment = Segment(
+        "go", {r: [np.zeros((9, 9, 3), np.uint8)] * 3 for r in ("static", "gripper")}, np.zeros((3, 7)), None
+    )
+    write_shard(iter([segment]), CONFIGS["toy"].cameras, tmp_path / "0.safetensors")
+    with pytest.raises(DataError, match="true state"):
+        Run(dataclasses.replace(SETTINGS, stage="vision"), Objective(), [tmp_path / "0.safetensors"], tmp_path / "out")
+
+
+def test_only_cross_attention_matrices_decay_and_the_heads_have_their_own_rate():
+    trainee = Trainee(Policy(CONFIGS["toy"]), Objective())
+    trainee.enter("joint")
+    names = {id(parameter): name for name, parameter in trainee.named_parameters()}
+    decays, plain, heads = parameter_groups(trainee, Settings("toy", "joint", 1))
+    assert all(".cross." in names[id(p)] and p.dim() == 2 for p in decays["params"])
+    assert len(decays["params"]) == 12 * 5  # to_q, to_kv, to_out and two of the feed-forward, in 12 layers
+    assert {names[id(p)].split(".")[0] for p in heads["params"]} == {"auxiliary", "policy"}
+    assert (decays["weight_decay"], plain["weight_decay"], heads["lr"]) == (0.1, 0.0, 2.5e-5)
+    assert sum(len(group["params"]) for group in (decays, plain, heads)) == len(list(trainee.parameters()))
+
+
+def test_the_rate_warms_up_and_then_stays_or_falls():
+    constant = Settings("toy", "joint", steps=100, warmup=10)
+    assert [rate(step, constant) for step in (0, 4, 9, 99)] == [0.1, 0.5, 1.0, 1.0]
+    cosine = dataclasses.replace(constant, schedule="cosine")
+    assert rate(50, cosine) == pytest.approx(0.5)
+    assert rate(99, cosine) < 0.001
+
+
+def test_a_window_is_shifted_as_one_and_its_border_repeated():
+    torch.manual_seed(0)
+    pictures = torch.arange(8, dtype=torch.uint8)[None, None, :, None, None].expand(50, 2, 8, 8, 3)
+    moved = shifted(pictures, 2)
+    assert torch.equal(moved[:, 0], moved[:, 1])
+    seen = {tuple(rows.tolist()) for rows in moved[:, 0, :, 0, 0]}
+    assert seen == {tuple(min(7, max(0, row + by)) for row in range(8)) for by in range(-2, 3)}
+
+
+def test_pictures_are_normalised_as_on_the_robot():
+    camera = CONFIGS["toy"].cameras[0]
+    picture = np.random.default_rng(0).integers(0, 256, (camera.size, camera.size, 3), dtype=np.uint8)
+    found = normalised(torch.from_numpy(picture)[None, None], camera)
+    assert torch.allclose(found, preprocess(picture, camera), atol=1e-6)
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path, capsys, monkeypatch):
+    arguments = ["train", "--config", "toy", "--stage", "joint", "--steps", "1", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(tmp_path / "out")])
+    assert train.main() == 2
+    assert "no rosbag here" in capsys.readouterr().err
