@@ -18,8 +18,11 @@ for module in ("mujoco", "rosbags", "mcap", "tqdm"):
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from deer_lab.tabletop.action import action_from_twist
-from deer_lab.tabletop.record import record
+from deer_lab.tabletop import expert
+from deer_lab.tabletop.action import action_from_twist, checked
+from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.record import LEARNER_STEPS, demonstrate, record
+from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
 
 EPISODES = 3
@@ -149,3 +152,34 @@ def test_an_unfinished_bag_is_written_anew(bags, tmp_path):
     (leftover / "half.mcap").write_text("half")
     record(episodes=1, seed=0, workers=1, out=tmp_path)
     assert not leftover.exists() and read(tmp_path / "episode_000000")["/twist"]
+
+
+class Stubborn:
+    """A learner that pushes the hand up, whatever the task."""
+
+    taken = ()
+    exits = 3
+    stopped_at = None
+
+    def stop_at(self, exit_number):
+        self.stopped_at = exit_number
+
+    def begin(self, task, instruction, seed):
+        pass
+
+    def act(self, world):
+        return np.array([0, 0, 0.5, 0, 0, 0, 1.0])
+
+
+def test_a_learner_leads_and_the_expert_says_what_it_should_have_done_and_ends_the_task():
+    world, rng, learner = Desk(), np.random.default_rng(3), Stubborn()
+    begin(world, "turn_on_led", rng)
+    frames = demonstrate(world, "turn_on_led", noise=0.0, rng=rng, learner=learner)
+    world.close()
+    led = [frame.executed == pytest.approx(learner.act(None)) for frame in frames]
+    lead = led.index(False)
+    assert 0 < lead < LEARNER_STEPS
+    assert not any(led[lead:])
+    for frame in frames[:lead]:
+        assert frame.action == pytest.approx(checked(expert.act("turn_on_led", frame.state)))
+    assert learner.stopped_at in range(3)

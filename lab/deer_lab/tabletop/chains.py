@@ -180,7 +180,8 @@ def summary(succeeded: list[int], seed: int = 0) -> dict[str, object]:
     for k in range(1, LENGTH + 1):
         done = (lengths >= k).astype(float)
         rates.append({"in_a_row": k, "rate": float(done.mean()), "interval": interval(done, rng)})
-    return {"average_length": float(lengths.mean()), "interval": interval(lengths, rng), "rates": rates}
+    average = {"average_length": float(lengths.mean()), "interval": interval(lengths, rng)}
+    return {"chains": len(lengths), **average, "rates": rates}
 
 
 if __name__ == "__main__":

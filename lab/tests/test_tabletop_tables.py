@@ -1,0 +1,62 @@
+"""The README's tables follow from result files."""
+
+import json
+import sys
+
+import pytest
+
+pytest.importorskip("deer_lab.tabletop.desk")
+
+from deer_lab.tabletop import chains, tables
+
+COST = {"llm_gmac": 0.0123, "whole_gmac": 0.0456, "llm_ms": 3.21, "step_ms": 7.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "results.json").write_text(
+        json.dumps(
+            {
+                "summary": chains.summary([5, 0, 5, 2]),
+                "tasks": {
+                    "open_drawer": {
+                        "attempts": 4,
+                        "successes": 3,
+                        "rate": 0.75,
+                        "interval": [0.25, 1.0],
+                        "mean_steps": 41.5,
+                    }
+                },
+                "compute": {"all_steps": COST},
+                "chains": [{"succeeded": 5}],
+            }
+        )
+    )
+    tables.keep("full_depth", tmp_path / "results.json", tmp_path / "kept")
+    return tmp_path / "kept"
+
+
+def test_a_result_is_kept_without_its_steps(results):
+    assert "chains" not in json.loads((results / "full_depth.json").read_text())
+
+
+def test_a_row_says_chains_rates_length_and_cost(results):
+    text = tables.written("before\n<!-- rows: full_depth -->\nold\n<!-- end -->\nafter", results)
+    assert "old" not in text
+    assert text.startswith("before\n<!-- rows: full_depth -->\n| |")
+    assert "| full depth | 4 | 75% | 75% | 50% | 50% | 50% | 3.00 [" in text
+    assert "] | 12.3 | 45.6 | 3.2 | 7.0 |\n<!-- end -->\nafter" in text
+    assert tables.written(text, results) == text
+
+
+def test_a_task_has_a_row_with_its_interval(results):
+    text = tables.written("<!-- tasks: full_depth -->\n<!-- end -->", results)
+    assert "| `open_drawer` | 3 of 4 | 75% [25%, 100%] | 42 |" in text
+
+
+def test_a_result_that_is_missing_is_named(results, monkeypatch, capsys, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- rows: nobody -->\n<!-- end -->")
+    monkeypatch.setattr(sys, "argv", ["tables", "--results", str(results), "--readme", str(readme)])
+    assert tables.main() == 2
+    assert "nobody.json is not there; keep it with --keep" in capsys.readouterr().err
