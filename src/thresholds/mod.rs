@@ -1,4 +1,10 @@
-//! Limits per exit: how large a delta may be for the step to end there.
+//! Limits per exit: how large a delta may be for the step to end there; given, or solved from a budget.
+
+mod calibrate;
+mod calibration;
+mod direct;
+mod shares;
+mod solve;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -7,6 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::gate::Metric;
+
+pub use calibrate::{Calibrator, Sample};
+pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
+pub use direct::direct;
+pub use shares::{Shares, assign};
+pub use solve::{Method, Solution, SolveError, solve};
 
 /// The newest `thresholds.json` version that is read.
 pub const SCHEMA: u32 = 1;
@@ -95,6 +107,9 @@ pub struct ThresholdsFile {
 }
 
 impl Thresholds {
+    /// The limit of an exit that is never taken: no delta is negative.
+    pub const NEVER: f32 = -1.0;
+
     /// Limits given one an exit, or for all exits but the last.
     ///
     /// # Errors
@@ -116,7 +131,7 @@ impl Thresholds {
 
     /// Every step goes to the deepest exit.
     pub fn deepest(exits: usize) -> Self {
-        let mut limits = vec![-1.0; exits];
+        let mut limits = vec![Self::NEVER; exits];
         limits[exits - 1] = f32::INFINITY;
         Self(limits)
     }

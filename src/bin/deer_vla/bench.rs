@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use deer_vla::bundle::Bundle;
+use deer_vla::engine::ort::Options;
 use deer_vla::report::Quantiles;
 
 use crate::setup::{EngineArgs, open, raw};
@@ -25,13 +27,31 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Sentence that makes the prompt; its length decides the stages' cost
-    #[arg(long, default_value = "take the red block and lift it up", value_name = "SENTENCE")]
+    #[arg(long, default_value = PROFILE_INSTRUCTION, value_name = "SENTENCE")]
     instruction: String,
     /// Print one JSON object instead of the table
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     engine: EngineArgs,
+}
+
+/// Rounds of a measurement that another verb needs.
+const PROFILE_ROUNDS: u64 = 100;
+const PROFILE_INSTRUCTION: &str = "take the red block and lift it up";
+
+/// Milliseconds of the language model in a step that ends at each exit: medians of stages and head calls, measured now.
+pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Vec<f64>> {
+    let measured = measure(bundle, options, PROFILE_INSTRUCTION, PROFILE_ROUNDS)?;
+    let median = |part: &str| measured.parts_ms.iter().find(|(name, _)| name == part).map_or(0.0, |(_, q)| q.median);
+    let head = median("head, 1 row");
+    let mut total = 0.0;
+    Ok((0..bundle.manifest.exits.len())
+        .map(|k| {
+            total += median(&format!("stages[{k}]")) + head;
+            total
+        })
+        .collect())
 }
 
 impl Bench {

@@ -1,10 +1,12 @@
 //! `deer_vla`: looks at model bundles and recordings without ROS.
 
 mod bench;
+mod calibrate;
 mod check;
 mod replay;
 mod report;
 mod setup;
+mod solve;
 
 use std::io;
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ enum Verb {
     Check(check::Check),
     Replay(replay::Replay),
     Bench(bench::Bench),
+    Calibrate(calibrate::Calibrate),
+    Solve(solve::Solve),
     Report(report::Report),
 }
 
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         Verb::Check(check) => check.run(),
         Verb::Replay(replay) => replay.run(),
         Verb::Bench(bench) => bench.run(),
+        Verb::Calibrate(calibrate) => calibrate.run(),
+        Verb::Solve(solve) => solve.run(),
         Verb::Report(report) => report.run(),
     };
     match done {

@@ -1,0 +1,122 @@
+//! What every exit would have done on demonstrations: the published procedure (DeeR-VLA, value_net.py).
+//!
+//! A window of W frames is run at full depth. The head's state is led through the window with the feature of an exit
+//! drawn at random at every frame, as in training. At each frame from W/2 - 1 to W - 2 (counted from 0) the probe and
+//! every exit act from the state so far: neighbours give the deltas, the deepest exit the errors.
+
+use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
+
+use crate::bundle::Manifest;
+use crate::engine::{Engine, EngineError, LstmState};
+use crate::gate::Metric;
+
+/// Turns frames into the calibration's columns. One window after the other, without overlap.
+pub struct Calibrator<'e, E> {
+    engine: &'e mut E,
+    exits: usize,
+    rest: LstmState,
+    metric: Metric,
+    window: usize,
+    random: fastrand::Rng,
+    /// `[1 + exits, W]` a frame: the probe's feature and every exit's.
+    frames: Vec<Array2<f32>>,
+}
+
+/// One frame of a window: `deltas[exit]` and `errors[exit]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Between each exit's action and the one before.
+    pub deltas: Vec<f32>,
+    /// Root mean square of each exit's arm action minus the deepest's.
+    pub errors: Vec<f32>,
+}
+
+impl<'e, E: Engine> Calibrator<'e, E> {
+    /// `window` is at least 3; the same `seed` draws the same exits.
+    pub fn new(engine: &'e mut E, manifest: &Manifest, metric: Metric, window: usize, seed: u64) -> Self {
+        let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
+        let random = fastrand::Rng::with_seed(seed);
+        Self { engine, exits: manifest.exits.len(), rest, metric, window, random, frames: Vec::new() }
+    }
+
+    /// Begins an instruction; what an unfinished window held is dropped.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn instruction(&mut self, ids: &[i64]) -> Result<(), EngineError> {
+        self.frames.clear();
+        self.engine.embed(ids)
+    }
+
+    /// Takes one frame's pictures, `[1, 3, S, S]` each; gives the samples of a window that this ends.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, EngineError> {
+        self.engine.vision(images)?;
+        let mut rows = Vec::with_capacity(self.exits);
+        for k in 0..self.exits {
+            rows.push(self.engine.stage(k)?);
+        }
+        let views: Vec<ArrayView2<'_, f32>> = rows.iter().map(|row| row.view()).collect();
+        let features = concatenate(Axis(0), &views).map_err(|e| EngineError::Order(format!("features: {e}")))?;
+        self.frames.push(features);
+        if self.frames.len() < self.window { Ok(Vec::new()) } else { self.window() }
+    }
+
+    fn window(&mut self) -> Result<Vec<Sample>, EngineError> {
+        let frames = std::mem::take(&mut self.frames);
+        let mut state = self.rest.clone();
+        let mut samples = Vec::new();
+        for (place, features) in frames.iter().enumerate().take(self.window - 1) {
+            if place + 1 >= self.window / 2 {
+                samples.push(self.sample(features, &state)?);
+            }
+            let row = 1 + self.random.usize(..self.exits);
+            state = self.engine.head(features.slice(s![row..=row, ..]), &state)?.state(0);
+        }
+        Ok(samples)
+    }
+
+    fn sample(&mut self, features: &Array2<f32>, state: &LstmState) -> Result<Sample, EngineError> {
+        let actions = self.engine.head(features.view(), state)?;
+        let arms: Vec<[f32; 6]> = (0..=self.exits).map(|n| actions.arm(n)).collect();
+        Ok(Sample {
+            deltas: arms.windows(2).map(|pair| self.metric.delta(&pair[1], &pair[0])).collect(),
+            errors: arms[1..].iter().map(|arm| Metric::Rms.delta(arm, &arms[self.exits])).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::engine::Scripted;
+
+    fn calibrated(window: usize, frames: usize) -> (Vec<Sample>, Vec<String>) {
+        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        let mut engine = Scripted::level(&[0.0, 0.5, 0.6, 0.6, 0.9, 0.8, 0.2]);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, window, 7);
+        calibrator.instruction(&[1]).unwrap();
+        let samples = (0..frames).flat_map(|_| calibrator.frame(Vec::new()).unwrap()).collect();
+        (samples, engine.calls)
+    }
+
+    #[test]
+    fn a_window_of_twelve_gives_the_frames_five_to_ten() {
+        let (samples, calls) = calibrated(12, 30);
+        assert_eq!(samples.len(), 2 * 6);
+        // Per window: 11 frames lead the state on, and six of them were samples of probe and six exits before that.
+        assert_eq!(calls.iter().filter(|call| *call == "head 1").count(), 2 * 11);
+        assert_eq!(calls.iter().filter(|call| *call == "head 7").count(), 2 * 6);
+    }
+
+    #[test]
+    fn neighbours_give_the_deltas_and_the_deepest_exit_the_errors() {
+        let (samples, _) = calibrated(4, 4);
+        let close = |found: &[f32], wanted: [f32; 6]| found.iter().zip(wanted).all(|(f, w)| (f - w).abs() < 1e-6);
+        assert!(close(&samples[0].deltas, [0.5, 0.1, 0.0, 0.3, 0.1, 0.6]));
+        assert!(close(&samples[0].errors, [0.3, 0.4, 0.4, 0.7, 0.6, 0.0]));
+    }
+}
