@@ -372,3 +372,111 @@ fn report_draws_a_replays_exits_and_refuses_what_is_no_decision() {
     fs::write(&empty, "{\"stamp\": 1}\n").unwrap();
     assert_says(&refused(1, &["report", text(&empty), "--out", text(&plots)]), &["line 1", "verdict"]);
 }
+
+/// The toy's calibration on the rollout, in a folder.
+fn calibrated(folder: &TempDir) -> PathBuf {
+    let bag = Rollout::read().bag(folder.path());
+    let out = folder.path().join("calibration.json");
+    done(&["calibrate", TOY, text(&bag), "--seed", "3", "--out", text(&out)]);
+    out
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_calibration_holds_six_samples_a_window_and_repeats_to_the_byte() {
+    let folder = TempDir::new().unwrap();
+    let out = calibrated(&folder);
+    let calibration = json(&out);
+    assert_eq!(calibration["exits"], serde_json::json!([1, 3, 5, 7, 9, 11]));
+    let samples = calibration["deltas"][0].as_array().unwrap().len();
+    assert!(samples >= 12 && samples % 6 == 0, "{samples}");
+    assert!(calibration["errors"][5].as_array().unwrap().iter().all(|error| error == 0.0));
+    let again = TempDir::new().unwrap();
+    assert_eq!(fs::read(calibrated(&again)).unwrap(), fs::read(&out).unwrap());
+}
+
+#[test]
+fn a_calibration_that_was_stopped_goes_on_from_the_last_finished_recording() {
+    let folder = TempDir::new().unwrap();
+    let whole = calibrated(&folder);
+    let (bag, second) = (folder.path().join("rollout"), folder.path().join("second"));
+    fs::create_dir(&second).unwrap();
+    let out = folder.path().join("two.json");
+    let both = ["calibrate", TOY, text(&bag), text(&second), "--seed", "3", "--out", text(&out)];
+    fs::write(second.join("metadata.yaml"), "nothing").unwrap();
+    refused(1, &both);
+    let unfinished = folder.path().join("two.unfinished.jsonl");
+    assert_eq!(fs::read_to_string(&unfinished).unwrap().lines().count(), 2, "the job and one finished recording");
+    assert_says(&refused(1, &["calibrate", TOY, text(&bag), "--out", text(&out)]), &["other settings", "unfinished"]);
+    fs::remove_dir_all(&second).unwrap();
+    Rollout::read().bag(&folder.path().join("x"));
+    fs::rename(folder.path().join("x/rollout"), &second).unwrap();
+    done(&both);
+    assert!(!unfinished.exists());
+    let (one, two) = (json(&whole), json(&out));
+    let row = one["deltas"][2].as_array().unwrap();
+    assert_eq!(two["deltas"][2].as_array().unwrap()[..], [row.as_slice(), row].concat()[..]);
+}
+
+#[test]
+fn a_budget_becomes_thresholds_that_the_bundle_takes() {
+    let folder = TempDir::new().unwrap();
+    let (calibration, out) = (calibrated(&folder), folder.path().join("thresholds.json"));
+    let full: f64 = 2.3e6; // multiply-accumulates of the toy's stages and heads, roughly
+    for method in ["shares", "direct"] {
+        let solve = ["solve", TOY, "--calibration", text(&calibration), "--out", text(&out), "--method", method];
+        let output = deer_vla(&[&solve[..], &["--average", "1.4MFLOP", "--held-out", text(&calibration)]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_says(&String::from_utf8_lossy(&output.stderr), &["cap: exit 5", "whole model", "held out"]);
+        let thresholds = json(&out);
+        assert_eq!(thresholds["thresholds"].as_array().unwrap().len(), 6);
+        assert_eq!(thresholds["thresholds"][5], Value::Null);
+        let expected = thresholds["budget"]["expected_average"]["value"].as_f64().unwrap() * 1e9;
+        assert!((0.3 * full..0.9 * full).contains(&expected), "{expected}");
+    }
+}
+
+#[test]
+fn a_budget_that_cannot_be_met_names_the_nearest_that_can() {
+    let folder = TempDir::new().unwrap();
+    let calibration = calibrated(&folder);
+    let solve = |more: &[&str]| {
+        let out = folder.path().join("never.json");
+        let error =
+            refused(1, &[&["solve", TOY, "--calibration", text(&calibration), "--out", text(&out)], more].concat());
+        assert!(!out.exists());
+        error
+    };
+    assert_says(&solve(&["--average", "0.001MFLOP"]), &["cannot be met", "nearest that can is"]);
+    assert_says(&solve(&["--peak", "0.001MFLOP"]), &["--peak", "first exit needs"]);
+    assert_says(&solve(&["--memory", "0.001MB"]), &["--memory", "first exit needs"]);
+    assert_says(&refused(1, &["solve", TOY, "--average", "1MFLOP"]), &["calibration", "deer_vla calibrate"]);
+    assert_says(&refused(2, &["solve", TOY, "--average", "1"]), &["with its unit"]);
+}
+
+#[test]
+fn shares_without_a_bundle_print_a_thresholds_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("table.json");
+    fs::write(
+        &path,
+        r#"{"schema": 1, "exits": [1, 3, 5], "deltas": [[0.1, 0.2, 0.3, 0.4], [4, 3, 2, 1], [0, 0, 0, 0]]}"#,
+    )
+    .unwrap();
+    let solve = ["solve", "--calibration", text(&path), "--shares", "exp", "--ratio"];
+    let printed: Value = serde_json::from_str(&done(&[&solve[..], &["1.0"]].concat())).unwrap();
+    // A third of four is one sample: delta 0.1 at exit 0, then the smallest of the three that are left.
+    let found: Vec<Option<f64>> = serde_json::from_value(printed["thresholds"].clone()).unwrap();
+    assert_eq!(
+        found.iter().map(|t| t.map(|t| (t * 1e6).round() / 1e6)).collect::<Vec<_>>(),
+        [Some(0.1), Some(1.0), None]
+    );
+    let printed: Value = serde_json::from_str(&done(&[&solve[..], &["0.001"]].concat())).unwrap();
+    assert!(printed["thresholds"][1].as_f64().unwrap() < 0.0, "the second exit is never taken");
+    assert_says(&refused(1, &[&solve[..], &["0"]].concat()), &["--ratio is 0"]);
+    fs::write(&path, r#"{"schema": 1, "exits": [1, 3], "deltas": [[0.1, NaN], [1, 2]]}"#).unwrap();
+    assert_says(&refused(1, &[&solve[..], &["1"]].concat()), &["does not read", "table.json"]);
+}

@@ -3,10 +3,10 @@
     python -m deer_lab.tabletop.record --episodes 500 --workers 2 --out out/demonstrations
     python -m deer_lab.tabletop.record --episodes 200 --seed 1 --learner out/joint --workers 2 --out out/corrections
 
-An episode begins with one of the tasks, all taking turns, from a random state, and goes on with up to four more in the
-same scene. Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise
-brought it (DART, Laskey et al. 2017). Only tasks that were done are kept. An episode follows from its number and the
-seed, so recording goes on where it was stopped and does not depend on the number of workers.
+An episode begins with one of the tasks, all taking turns, from a random state, and goes on with more in the same scene.
+Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise brought it
+(DART, Laskey et al. 2017). Only tasks that were done are kept. An episode follows from its number and the seed, so
+recording goes on where it was stopped and does not depend on the number of workers.
 
 With a learner, a policy that is being trained leads for the first part of each task, and the expert says at every step
 what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
@@ -33,7 +33,6 @@ from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.workers import own_world, run_jobs
 from deer_lab.tabletop.world import World
 
-TASKS_PER_EPISODE = 5
 MAX_STEPS = 180  # of one task; beyond it the attempt is thrown away
 NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
 NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
@@ -97,8 +96,8 @@ def own_learner(run: Path) -> Learner:
     return TorchPolicy.from_run(run)
 
 
-def record_episode(number: int, *, seed: int, out: Path, run: Path | None = None) -> dict:
-    """Writes episode `number`; returns how many frames and tasks it holds."""
+def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path | None = None) -> dict:
+    """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
     learner = own_learner(run) if run else None
     world = own_world()
     rng = np.random.default_rng([seed, number])
@@ -107,7 +106,7 @@ def record_episode(number: int, *, seed: int, out: Path, run: Path | None = None
     task: str | None = list(TASKS)[number % len(TASKS)]
     begin(world, task, rng)
     done: list[str] = []
-    while task is not None and len(done) < TASKS_PER_EPISODE:
+    while task is not None and len(done) < tasks:
         phrasings = world.tasks[task]
         instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
         if learner:
@@ -123,7 +122,7 @@ def record_episode(number: int, *, seed: int, out: Path, run: Path | None = None
     return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
 
 
-def record(*, episodes: int, seed: int, workers: int, out: Path, run: Path | None = None) -> list[dict]:
+def record(*, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5, run: Path | None = None) -> list[dict]:
     """Records what is not there yet; returns an entry per episode. Raises ValueError where `out` has another seed."""
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
@@ -135,7 +134,7 @@ def record(*, episodes: int, seed: int, workers: int, out: Path, run: Path | Non
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    job = functools.partial(record_episode, seed=seed, out=out, run=run)
+    job = functools.partial(record_episode, seed=seed, tasks=tasks, out=out, run=run)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
         for number, entry in run_jobs(job, todo, workers):
             entries[number] = entry
@@ -151,6 +150,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--tasks", type=int, default=5, help="most tasks an episode; with few, all are equally frequent"
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--learner", type=Path, help="folder of a training run whose policy leads at first")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
@@ -163,12 +165,12 @@ def main() -> int:
     except KeyboardInterrupt:
         print("record: stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    tasks = [task for entry in entries for task in entry["tasks"]]
+    done = [task for entry in entries for task in entry["tasks"]]
     print(
-        f"{sum(entry['frames'] for entry in entries)} frames, {len(tasks)} tasks, {len(entries)} episodes in {args.out}"
+        f"{sum(entry['frames'] for entry in entries)} frames, {len(done)} tasks, {len(entries)} episodes in {args.out}"
     )
     for name in TASKS:
-        print(f"{name:26s} {tasks.count(name)}")
+        print(f"{name:26s} {done.count(name)}")
     return 0
 
 
