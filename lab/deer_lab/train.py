@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from deer_lab.config import CONFIGS, Camera, PolicyConfig
 from deer_lab.curves import Curves
-from deer_lab.data import DataError, Windows, find_bags, shard_bags
+from deer_lab.data import DataError, Windows, find_bags, shard_bags, shard_calvin
 from deer_lab.losses import Objective, Trainee
 from deer_lab.manifest import About
 from deer_lab.model import GatedCrossBlock, Policy
@@ -335,13 +335,23 @@ def add_fields(parser: argparse.ArgumentParser, kind: type, left_out: tuple[str,
             parser.add_argument(name, type=kinds[field.type], default=field.default)
 
 
+def find_shards(args: argparse.Namespace) -> list[Path]:
+    """What the demonstrations were made into, or are made into now."""
+    cameras = CONFIGS[args.config].cameras
+    if args.calvin:
+        return shard_calvin(args.calvin, cameras, args.cache)
+    return shard_bags(find_bags(args.data), cameras, args.cache, os.cpu_count() or 1)
+
+
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments or data, 130 stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="rosbags, or folders of them")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, nargs="+", help="rosbags, or folders of them")
+    data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
     parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
     parser.add_argument("--init", type=Path, help="folder of a run whose weights to begin with")
     parser.add_argument("--out", type=Path, required=True)
@@ -356,7 +366,7 @@ def main() -> int:
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective)}
     try:
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
-            shards = shard_bags(find_bags(args.data), CONFIGS[args.config].cameras, args.cache, os.cpu_count() or 1)
+            shards = find_shards(args)
         run = Run(Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init)
         run.train(args.save_every, loaders=args.loaders)
     except (DataError, ValueError, FileNotFoundError) as error:
