@@ -13,7 +13,7 @@ use crate::engine::ort::{Options, Provider};
 use crate::gate::Metric;
 use crate::policy::Settings;
 use crate::safety::Guard;
-use crate::thresholds::{Thresholds, ThresholdsError};
+use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
 /// The node's parameters as they were typed: one field a parameter, a nested struct a dotted group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ raw_groups! {
     /// `gate.*`
     RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
     /// `budget.*`
-    RawBudget { peak: f64 = 0.0, memory: f64 = 0.0 }
+    RawBudget { average: f64 = 0.0, peak: f64 = 0.0, memory: f64 = 0.0 }
 }
 
 impl Default for RawConfig {
@@ -177,15 +177,6 @@ pub struct Gate {
     pub deadline: Option<Duration>,
 }
 
-/// What a step may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Budget {
-    /// Most multiply-accumulates of the language model in one step, in units of 1e9.
-    pub peak_gmac: Option<f64>,
-    /// Most bytes of weights in memory, in units of 1e9.
-    pub memory_gb: Option<f64>,
-}
-
 /// Why parameters make no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -202,16 +193,9 @@ pub enum ConfigError {
     /// Thresholds that do not fit the bundle.
     #[error(transparent)]
     Thresholds(#[from] ThresholdsError),
-    /// Not even the first exit fits.
-    #[error("budget.{budget} is {found}, but the first exit of this bundle needs {needed}; raise it to at least that")]
-    Infeasible {
-        /// `peak` or `memory`.
-        budget: &'static str,
-        /// What was allowed.
-        found: String,
-        /// What is needed.
-        needed: String,
-    },
+    /// A budget that the bundle cannot meet.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
 }
 
 fn refuse<T>(parameter: &'static str, found: impl std::fmt::Debug, expected: &str) -> Result<T, ConfigError> {
@@ -255,6 +239,7 @@ impl RawConfig {
             estop_heartbeat_secs: limit("estop.heartbeat", self.estop.heartbeat, 60.0)?,
             gate: self.gate.check()?,
             budget: Budget {
+                average_gmac: limit("budget.average", self.budget.average, 1e9)?,
                 peak_gmac: limit("budget.peak", self.budget.peak, 1e9)?,
                 memory_gb: limit("budget.memory", self.budget.memory, 1e9)?,
             },
@@ -339,48 +324,25 @@ impl RawGate {
 }
 
 impl Config {
-    /// What the policy is to run with: thresholds by parameter or from the bundle, the cap from the budgets.
+    /// What the policy is to run with: thresholds by parameter, from the average budget or from the bundle, in this
+    /// order; the cap from the other budgets.
     ///
     /// A bundle without thresholds runs at full depth: the gate is a saving, not a need.
     ///
     /// # Errors
-    /// Thresholds that do not fit the bundle, or a budget that not even the first exit meets.
+    /// Thresholds that do not fit the bundle, or a budget that it cannot meet.
     pub fn settings(&self, bundle: &Bundle) -> Result<Settings, ConfigError> {
         let exits = bundle.manifest.exits.len();
+        let cap = self.budget.cap(bundle)?;
         let file = bundle.path("thresholds.json");
-        let (thresholds, metric) = match &self.gate.thresholds {
-            Some(limits) => (Thresholds::new(limits, exits)?, Metric::default()),
-            None if file.exists() => Thresholds::read(&file, bundle)?,
-            None => (Thresholds::deepest(exits), Metric::default()),
+        let (thresholds, metric) = match (&self.gate.thresholds, self.budget.thresholds(bundle, cap)?) {
+            (Some(limits), _) => (Thresholds::new(limits, exits)?, Metric::default()),
+            (None, Some(solved)) => solved,
+            (None, None) if file.exists() => Thresholds::read(&file, bundle)?,
+            (None, None) => (Thresholds::deepest(exits), Metric::default()),
         };
         let metric = self.gate.metric.unwrap_or(metric);
-        Ok(Settings { thresholds, metric, cap: self.budget.cap(bundle)?, deadline: self.gate.deadline })
-    }
-}
-
-impl Budget {
-    /// The deepest exit whose compute and memory are allowed.
-    ///
-    /// # Errors
-    /// [`ConfigError::Infeasible`], with what the first exit needs.
-    pub fn cap(&self, bundle: &Bundle) -> Result<usize, ConfigError> {
-        let manifest = &bundle.manifest;
-        let gmac = |k: usize| manifest.macs_to(k) as f64 * 1e-9;
-        let gigabytes = |k: usize| manifest.bytes_to(k) as f64 * 1e-9;
-        let infeasible = |budget, found: f64, needed: f64, unit| {
-            let (found, needed) = (format!("{found} {unit}"), format!("{needed:.6} {unit}"));
-            Err(ConfigError::Infeasible { budget, found, needed })
-        };
-        match (self.peak_gmac, self.memory_gb) {
-            (Some(peak), _) if gmac(0) > peak => infeasible("peak", peak, gmac(0), "GFLOP"),
-            (_, Some(memory)) if gigabytes(0) > memory => infeasible("memory", memory, gigabytes(0), "GB"),
-            (peak, memory) => Ok((0..manifest.exits.len())
-                .rev()
-                .find(|&k| {
-                    peak.is_none_or(|peak| gmac(k) <= peak) && memory.is_none_or(|memory| gigabytes(k) <= memory)
-                })
-                .unwrap_or(0)),
-        }
+        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline })
     }
 }
 

@@ -1,5 +1,6 @@
 """The chains, the counting, and the evaluator judged by policies whose score is known."""
 
+import argparse
 import dataclasses
 import functools
 import importlib.util
@@ -166,3 +167,27 @@ def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
     subprocess.run(command, env=environment, capture_output=True, check=True)
     results = json.loads((tmp_path / "results.json").read_text())
     assert [entry["chain"] for entry in results["chains"]] == list(range(len(TASKS)))
+
+
+def test_a_bundle_can_be_stopped_at_one_exit_or_run_with_other_thresholds(tmp_path):
+    toy = Path(__file__).parents[2] / "models" / "toy"
+    args = argparse.Namespace(bundle=toy, run=None, thresholds=None, exit=2)
+    assert evaluate.chosen_thresholds(args) == (-1.0, -1.0, 1e9, 1e9, 1e9)
+    args.exit = 6
+    with pytest.raises(ValueError, match="exits 0 to 5"):
+        evaluate.chosen_thresholds(args)
+    args.thresholds = tmp_path / "thresholds.json"
+    args.thresholds.write_text(json.dumps({"thresholds": [0.1, 0.2, 0.3, 0.4, 0.5, None]}))
+    assert evaluate.chosen_thresholds(args) == (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def test_other_thresholds_are_another_evaluation():
+    toy = Path(__file__).parents[2] / "models" / "toy"
+    plain, gated = evaluate.Judged(bundle=toy), evaluate.Judged(bundle=toy, thresholds=(0.1,) * 5)
+    assert plain.identity() != gated.identity()
+
+
+def test_chains_can_begin_anywhere(tmp_path):
+    judged = evaluate.Judged(policy="nothing")
+    results = evaluate.evaluate(judged=judged, mode="chains", count=2, seed=0, workers=1, out=tmp_path, first=7)
+    assert [entry["chain"] for entry in results["chains"]] == [7, 8]

@@ -1,5 +1,6 @@
 //! Limits per exit: how large a delta may be for the step to end there; given, or solved from a budget.
 
+mod budget;
 mod calibrate;
 mod calibration;
 mod direct;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Bundle;
 use crate::gate::Metric;
 
+pub use budget::{Budget, BudgetError};
 pub use calibrate::{Calibrator, Sample};
 pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
 pub use direct::direct;

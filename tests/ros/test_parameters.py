@@ -1,9 +1,12 @@
 """Thresholds and budgets change while the node runs; what is wrong is refused and changes nothing."""
 
+import hashlib
+import json
 import math
+import shutil
 
 import pytest
-from programs import policy
+from programs import BUNDLE, policy
 
 AT_ONCE = [1e9] * 5  # every delta agrees
 NEVER = [-1.0] * 5  # none does
@@ -64,3 +67,37 @@ def test_a_bad_value_at_the_start_ends_the_node_with_one_sentence(domain, tmp_pa
     node = policy(tmp_path, domain, max_frame_age=-1.0)
     assert node.process.wait(timeout=60) == 1
     assert "max_frame_age" in node.said() and "panicked" not in node.said()
+
+
+def calibrated_toy(folder):
+    """A copy of the toy whose calibration knows only huge deltas, and the cost [GFLOP] of its first and last exit."""
+    bundle = shutil.copytree(BUNDLE, folder / "calibrated")
+    manifest = (bundle / "manifest.json").read_bytes()
+    parts = json.loads(manifest)["parts"]
+    table = {
+        "schema": 1,
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+        "exits": json.loads(manifest)["exits"],
+        "deltas": [[1e6 + sample for sample in range(100)] for _ in range(6)],
+    }
+    (bundle / "calibration.json").write_text(json.dumps(table))
+    head = parts["head"]["macs"]
+    first = parts["stages"][0]["macs"] + 2 * head
+    return bundle, 1e-9 * first, 1e-9 * (sum(stage["macs"] for stage in parts["stages"]) + 7 * head)
+
+
+def test_an_average_budget_is_solved_and_swapped_in_while_the_node_runs(pair, pictures, tmp_path):
+    bundle, first, full = calibrated_toy(tmp_path)
+    _, peer = pair(bundle=str(bundle), budget__average=2 * full)
+    assert peer.begin("push the button", pictures)["exit"] == "5", "what allows full depth is full depth"
+    assert peer.set_parameters(budget__average=1.05 * first) == []
+    assert peer.decide(pictures)["exit"] == "0"
+    refusals = peer.set_parameters(budget__average=0.5 * first)
+    assert len(refusals) == 1 and "nearest that can is" in refusals[0]
+    assert peer.decide(pictures)["exit"] == "0"
+
+
+def test_an_average_budget_without_a_calibration_is_refused(pair):
+    _, peer = pair()
+    refusals = peer.set_parameters(budget__average=1.0)
+    assert len(refusals) == 1 and "deer_vla calibrate" in refusals[0]

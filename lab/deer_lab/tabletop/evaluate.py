@@ -1,6 +1,8 @@
 """Judges a policy on the fixed chains, or the expert task by task, and writes results.json.
 
     python -m deer_lab.tabletop.evaluate --bundle models/toy --chains 200 --workers 2 --out out/toy
+    python -m deer_lab.tabletop.evaluate --bundle models/toy --exit 0 --chains 200 --out out/toy_exit_0
+    python -m deer_lab.tabletop.evaluate --run out/joint --chains 50 --out out/joint_judged
     python -m deer_lab.tabletop.evaluate --policy expert --chains 200 --workers 2 --out out/expert
     python -m deer_lab.tabletop.evaluate --policy expert --single 100 --out out/expert_single
     python -m deer_lab.tabletop.evaluate --policy expert --video 3 --out out/expert
@@ -11,7 +13,7 @@ progress.jsonl: the same command goes on where it was stopped. A chain's result 
 alone, not on how many workers there are.
 
 A bundle is judged through deer_vla_node: each worker starts one in a ROS domain of its own and moves in lock step with
-it (node_policy.py).
+it (node_policy.py). A training run is judged in process, in PyTorch (torch_policy.py).
 """
 
 import argparse
@@ -40,6 +42,7 @@ from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.workers import own_world, run_jobs
 from deer_lab.tabletop.world import World
 
+NEVER, ALWAYS = -1.0, 1e9  # thresholds of an exit that is never taken and of one that always is
 SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
 
 
@@ -82,17 +85,24 @@ def run_chain(
 
 @dataclass(frozen=True)
 class Judged:
-    """What is judged: one of POLICIES by name, or a bundle that the program `node` runs."""
+    """What is judged: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
+
+    `thresholds`, one an exit but the last, take the place of the bundle's; a run without them goes to full depth.
+    """
 
     policy: str | None = None
     bundle: Path | None = None
     node: Path | None = None
+    run: Path | None = None
+    thresholds: tuple[float, ...] | None = None
 
     def identity(self) -> str:
         """Names it in results.json; another bundle of the same name is another."""
-        if self.bundle is None:
-            return str(self.policy)
-        return f"{self.bundle.name} {hashlib.sha256((self.bundle / 'manifest.json').read_bytes()).hexdigest()}"
+        if self.policy is not None:
+            return self.policy
+        weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
+        limits = f" thresholds {self.thresholds}" if self.thresholds else ""
+        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}"
 
 
 @functools.cache
@@ -100,9 +110,13 @@ def own_policy(judged: Judged) -> Policy:
     """This process's policy."""
     if judged.policy is not None:
         return POLICIES[judged.policy]()
+    if judged.run is not None:
+        from deer_lab.tabletop.torch_policy import TorchPolicy  # only here: the others need no PyTorch
+
+        return TorchPolicy.from_run(judged.run, judged.thresholds)
     from deer_lab.tabletop.node_policy import NodePolicy  # only here: the others need no ROS
 
-    policy = NodePolicy(judged.node, judged.bundle)
+    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds)
     multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
     return policy
 
@@ -196,18 +210,19 @@ def print_table(results: dict) -> None:
         )
 
 
-def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path) -> dict:
-    """Runs what is not done yet and writes `out`/results.json. mode: "chains" or "single"."""
+def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path, first: int = 0) -> dict:
+    """Runs what is not done yet of `count` from `first` on and writes `out`/results.json. mode: "chains" or "single"."""
     out.mkdir(parents=True, exist_ok=True)
     header = {"protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if lines and lines[0] != header:
         raise ValueError(f"another evaluation ({lines[0]}, not {header}): name another folder or remove {log}")
-    entries = [entry for entry in lines[1:] if entry["chain"] < count]
+    wanted = range(first, first + count)
+    entries = [entry for entry in lines[1:] if entry["chain"] in wanted]
     if not lines:
         log.write_text(json.dumps(header) + "\n")
-    todo = sorted(set(range(count)) - {entry["chain"] for entry in entries})
+    todo = sorted(set(wanted) - {entry["chain"] for entry in entries})
     job = functools.partial({"chains": chain_job, "single": single_job}[mode], judged, seed=seed)
     with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
         for _, entry in run_jobs(job, todo, workers):
@@ -245,6 +260,27 @@ def find_node() -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def exits_of(args: argparse.Namespace) -> int:
+    """How many exits the bundle or the run has."""
+    if args.bundle:
+        return len(json.loads((args.bundle / "manifest.json").read_text())["exits"])
+    from deer_lab.tabletop.torch_policy import TorchPolicy
+
+    return TorchPolicy.from_run(args.run).exits
+
+
+def chosen_thresholds(args: argparse.Namespace) -> tuple[float, ...] | None:
+    """Of --thresholds or --exit; None for the bundle's own. Raises ValueError."""
+    if args.thresholds:
+        return tuple(json.loads(args.thresholds.read_text())["thresholds"][:-1])
+    if args.exit is None:
+        return None
+    exits = exits_of(args)
+    if not 0 <= args.exit < exits:
+        raise ValueError(f"--exit is {args.exit}; there are exits 0 to {exits - 1}")
+    return tuple(NEVER if k < args.exit else ALWAYS for k in range(exits - 1))
+
+
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -252,6 +288,10 @@ def main() -> int:
     who.add_argument("--policy", choices=sorted(POLICIES))
     who.add_argument("--bundle", type=Path, help="folder of a model bundle, judged through the node")
     parser.add_argument("--node", type=Path, help="deer_vla_node, where it is neither installed nor built here")
+    who.add_argument("--run", type=Path, help="folder of a training run, judged in process")
+    parser.add_argument("--thresholds", type=Path, help="a thresholds.json that takes the place of the bundle's")
+    parser.add_argument("--exit", type=int, metavar="K", help="stop every step at exit K")
+    parser.add_argument("--first", type=int, default=0, metavar="CHAIN", help="the chain to begin with")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--chains", type=int, metavar="N", help=f"the first N of the {protocol.COUNT} fixed chains")
     what.add_argument("--single", type=int, metavar="N", help="N attempts at each task, from random states")
@@ -260,21 +300,31 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, or for the film")
     args = parser.parse_args()
-    if not all(0 <= n <= protocol.COUNT for n in (args.chains or 0, args.video or 0)) or args.workers < 1:
+    last = args.first + (args.chains or 0)
+    if not all(0 <= n <= protocol.COUNT for n in (args.first, last, args.video or 0)) or args.workers < 1:
         parser.error(f"chains are numbered 0 to {protocol.COUNT - 1}, and there must be a worker")
     if args.bundle and not (args.bundle / "manifest.json").is_file():
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
     node = args.node or find_node()
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
-    judged = Judged(args.policy, args.bundle, node)
+    try:
+        judged = Judged(args.policy, args.bundle, node, args.run, chosen_thresholds(args))
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(f"no thresholds: {error}")
     if args.video is not None:
         print(*film_chain(judged, args.video, args.seed, args.out), sep="\n")
         return 0
     mode, count = ("chains", args.chains) if args.single is None else ("single", args.single * len(TASKS))
     try:
         results = evaluate(
-            judged=judged, mode=mode, count=count, seed=args.seed, workers=args.workers, out=args.out
+            judged=judged,
+            mode=mode,
+            count=count,
+            seed=args.seed,
+            workers=args.workers,
+            out=args.out,
+            first=args.first,
         )
     except ValueError as error:
         print(f"evaluate: {error}", file=sys.stderr)

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -63,12 +63,18 @@ def die_with_parent() -> None:
 class NodePolicy:
     """A running deer_vla_node. `close` ends it."""
 
-    def __init__(self, node: Path, bundle: Path) -> None:
-        """Starts the program `node` with `bundle`. Raises RuntimeError where it does not come up."""
+    def __init__(self, node: Path, bundle: Path, thresholds: Sequence[float] | None = None) -> None:
+        """Starts the program `node` with `bundle`; `thresholds`, one an exit but the last, take the place of its own.
+
+        Raises RuntimeError where it does not come up.
+        """
         self._domain = claim_domain()
         domain = int(self._domain.name.rpartition("_")[2])
         self._log = tempfile.NamedTemporaryFile("w+", prefix="deer_vla_node_", suffix=".log")  # noqa: SIM115
         parameters = {"bundle": bundle.resolve(), "dry_run": False, "autostart": True, "use_sim_time": True}
+        parameters["threads"] = 1  # workers run side by side
+        if thresholds:
+            parameters["gate.thresholds"] = [float(limit) for limit in thresholds]
         arguments = [f"{name}:={json.dumps(v) if isinstance(v, bool) else v}" for name, v in parameters.items()]
         given = [word for argument in [*arguments, "images.qos:=default"] for word in ("-p", argument)]
         environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}

@@ -7,6 +7,7 @@ on the same chains both take the same exits.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,14 @@ class TorchPolicy:
         self.exits = len(policy.stages)
 
     @classmethod
-    def from_run(cls, run: Path) -> TorchPolicy:
-        """The policy of a training run's folder, at full depth."""
+    def from_run(cls, run: Path, thresholds: Sequence[float] | None = None) -> TorchPolicy:
+        """The policy of a training run's folder; without `thresholds`, one an exit but the last, at full depth."""
         torch.set_num_threads(1)  # worlds run side by side, and a small network gains nothing from more
         path = run / "policy.safetensors"
         with safe_open(path, "pt") as file:
             policy = Policy(CONFIGS[file.metadata()["config"]])
         policy.load_state_dict(load_file(path))
-        return cls(policy, [-1.0] * (len(policy.stages) - 1), run / "tokenizer.json")
+        return cls(policy, list(thresholds or [-1.0] * (len(policy.stages) - 1)), run / "tokenizer.json")
 
     def stop_at(self, exit_number: int) -> None:
         """Every step ends at this exit from now on."""

@@ -32,6 +32,9 @@ pub(crate) struct GateArgs {
     /// What the thresholds limit; otherwise as the bundle's thresholds.json says
     #[arg(long, value_parser = ["rms", "mean", "max", "cosine"])]
     metric: Option<String>,
+    /// Mean multiply-accumulates of the language model over steps, in units of 1e9; needs the bundle's calibration.json
+    #[arg(long, value_name = "GFLOP")]
+    average: Option<f64>,
     /// Most multiply-accumulates of the language model in one step, in units of 1e9
     #[arg(long, value_name = "GFLOP")]
     peak: Option<f64>,
@@ -45,6 +48,7 @@ impl GateArgs {
     pub(crate) fn origin(&self, bundle: &Bundle) -> &'static str {
         match self.thresholds.is_empty() {
             false => "command line",
+            true if self.average.is_some() => "average budget",
             true if bundle.path("thresholds.json").exists() => "thresholds.json",
             true => "none given: full depth",
         }
@@ -64,6 +68,7 @@ pub(crate) fn raw(bundle: &Path, engine: &EngineArgs, gate: Option<&GateArgs>) -
     if let Some(gate) = gate {
         raw.gate.thresholds = gate.thresholds.clone();
         raw.gate.metric = gate.metric.clone().unwrap_or_default();
+        raw.budget.average = gate.average.unwrap_or_default();
         raw.budget.peak = gate.peak.unwrap_or_default();
         raw.budget.memory = gate.memory.unwrap_or_default();
     }
