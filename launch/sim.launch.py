@@ -29,6 +29,9 @@ def generate_launch_description():
                 description="parameters of the world",
             ),
             DeclareLaunchArgument("record", default_value="", description="file .gif or .webp for a film of the run"),
+            DeclareLaunchArgument(
+                "bundle", default_value="tabletop", description="folder of a model bundle, or the name of one that ships"
+            ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of world and policy"),
             # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
             Node(
@@ -49,6 +52,7 @@ def generate_launch_description():
             IncludeLaunchDescription(
                 PathJoinSubstitution([SHARE, "launch", "robot.launch.py"]),
                 launch_arguments=[
+                    ("bundle", LaunchConfiguration("bundle")),
                     ("dry_run", "false"),
                     ("autostart", "true"),
                     ("use_sim_time", LaunchConfiguration("lock_step")),

@@ -127,9 +127,9 @@ def run(operator: Operator, process: subprocess.Popen, seconds: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--instruction", default="push the button", help="the sentence")
+    parser.add_argument("--instruction", default="pull the handle to open the drawer", help="the sentence")
     parser.add_argument("--seconds", type=float, default=20.0, help="of robot time")
-    parser.add_argument("--bundle", default="toy", help="folder of a model bundle, or the name of one that ships")
+    parser.add_argument("--bundle", default="tabletop", help="folder of a model bundle, or the name of one that ships")
     parser.add_argument("--out", type=Path, default=SCRIPTS.parent / "out", help="folder for what remains")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

@@ -392,7 +392,7 @@ fn a_calibration_holds_six_samples_a_window_and_repeats_to_the_byte() {
     let calibration = json(&out);
     assert_eq!(calibration["exits"], serde_json::json!([1, 3, 5, 7, 9, 11]));
     let samples = calibration["deltas"][0].as_array().unwrap().len();
-    assert!(samples >= 12 && samples % 6 == 0, "{samples}");
+    assert!(samples >= 12 && samples.is_multiple_of(6), "{samples}");
     assert!(calibration["errors"][5].as_array().unwrap().iter().all(|error| error == 0.0));
     let again = TempDir::new().unwrap();
     assert_eq!(fs::read(calibrated(&again)).unwrap(), fs::read(&out).unwrap());

@@ -190,10 +190,13 @@ class Run:
             make_tokenizer(config.vocabulary, sorted(self.windows.instructions)).save(str(self.out / "tokenizer.json"))
 
     def _load(self, init: Path) -> None:
-        """Weights of an earlier stage; auxiliary heads and readout where both have them."""
+        """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head."""
         self.trainee.policy.load_state_dict(load_file(init / "policy.safetensors"))
+        for head in self.trainee.auxiliary:
+            head.load_state_dict(self.trainee.policy.head.state_dict())
         own = self.trainee.state_dict()
-        found = load_file(init / "auxiliary.safetensors")
+        auxiliary = init / "auxiliary.safetensors"
+        found = load_file(auxiliary) if auxiliary.exists() else {}
         fitting = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
         self.trainee.load_state_dict(fitting, strict=False)
 

@@ -151,3 +151,11 @@ def test_the_command_line_says_what_is_wrong(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(tmp_path / "out")])
     assert train.main() == 2
     assert "no rosbag here" in capsys.readouterr().err
+
+
+def test_weights_without_their_auxiliary_heads_can_be_trained_on(shards, tmp_path):
+    run(shards, tmp_path / "joint")
+    (tmp_path / "joint" / "auxiliary.safetensors").unlink()
+    made = Run(SETTINGS, Objective(), shards, tmp_path / "more", tmp_path / "joint")
+    own, auxiliary = made.trainee.policy.head.state_dict(), made.trainee.auxiliary[2].state_dict()
+    assert all(torch.equal(own[name], auxiliary[name]) for name in own)

@@ -211,7 +211,7 @@ def print_table(results: dict) -> None:
 
 
 def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path, first: int = 0) -> dict:
-    """Runs what is not done yet of `count` from `first` on and writes `out`/results.json. mode: "chains" or "single"."""
+    """Runs what is not done yet of `count` from `first` on, writes `out`/results.json. mode: "chains" or "single"."""
     out.mkdir(parents=True, exist_ok=True)
     header = {"protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
