@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -66,7 +66,11 @@ def from_run(run: Path) -> Source:
 
     steps = f"{about.get('step', '?')} steps of stage {about.get('stage', '?')}"
     return Source(
-        config, part, run / "tokenizer.json", f"python -m deer_lab.bundle {run}", f"{about['config']}, last {steps}."
+        config,
+        part,
+        run / "tokenizer.json",
+        f"python -m deer_lab.bundle {run.name}",
+        f"{about['config']}, last {steps}.",
     )
 
 
@@ -81,7 +85,7 @@ def with_random_weights(name: str, seed: int, tokenizer: Path) -> Source:
     return Source(CONFIGS[name], part, tokenizer, made_by, f"{name} with random weights: for measurements, not a task.")
 
 
-def make_bundle(source: Source, out: Path, name: str, licence: str, description: str | None = None) -> None:
+def make_bundle(source: Source, out: Path, name: str, licence: str) -> None:
     """Writes the bundle `out`. Raises ExportError; nothing is left then."""
     try:
         tokenizer = Tokenizer.from_file(str(source.tokenizer))
@@ -95,7 +99,7 @@ def make_bundle(source: Source, out: Path, name: str, licence: str, description:
     about = About(
         name=name,
         license=licence,
-        description=description or source.description,
+        description=source.description,
         made_by=source.made_by,
         tokenizer=tokenizer.to_str(pretty=True),
     )
@@ -114,13 +118,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", help="of the bundle; otherwise the folder's")
     parser.add_argument("--license", default="Apache-2.0", help="SPDX identifier")
-    parser.add_argument("--description")
+    parser.add_argument(
+        "--description", help="for the manifest; otherwise the configuration and how long it was trained"
+    )
+    parser.add_argument("--made-by", help="for the manifest: the command that makes all of it again")
     args = parser.parse_args()
     if (args.run is None) == (args.random is None) or (args.random and not args.tokenizer):
         parser.error("give a run's folder, or --random CONFIGURATION with --tokenizer FILE")
     try:
         source = from_run(args.run) if args.run else with_random_weights(args.random, args.seed, args.tokenizer)
-        make_bundle(source, args.out, args.name or args.out.name, args.license, args.description)
+        words = {"description": args.description, "made_by": args.made_by}
+        source = replace(source, **{field: text for field, text in words.items() if text})
+        make_bundle(source, args.out, args.name or args.out.name, args.license)
     except ExportError as error:
         print(f"bundle: {error}", file=sys.stderr)
         return 1
