@@ -30,7 +30,7 @@ def generate_launch_description():
             ),
             DeclareLaunchArgument("record", default_value="", description="file .gif or .webp for a film of the run"),
             DeclareLaunchArgument(
-                "bundle", default_value="tabletop", description="folder of a model bundle, or the name of one that ships"
+                "bundle", default_value="tabletop", description="folder of a bundle, or the name of one that ships"
             ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of world and policy"),
             # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
