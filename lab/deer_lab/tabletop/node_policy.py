@@ -5,11 +5,9 @@ node has answered. A picture's answer is its `~/decision`; what that says was co
 topics, so a step is the same however the messages overtake one another.
 """
 
-import ctypes
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -32,6 +30,7 @@ from trajectory_msgs.msg import JointTrajectory
 from deer_lab.tabletop.action import action_from_twist
 from deer_lab.tabletop.messages import CAMERAS, finger_position, image_message, nanoseconds_of, time_of, velocity_of
 from deer_lab.tabletop.policies import Taken
+from deer_lab.tabletop.workers import die_with_parent
 from deer_lab.tabletop.world import World
 
 RELIABLE = QoSProfile(depth=100)
@@ -39,7 +38,6 @@ PATIENCE_SECS = 30.0  # for an answer, before the evaluation is given up
 RESEND_SECS = 2.0
 OPEN_ABOVE = 0.02  # [m] mean finger position
 DOMAINS = range(100, 200)  # ROS domains of the nodes
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def claim_domain() -> IO:
@@ -53,11 +51,6 @@ def claim_domain() -> IO:
         except BlockingIOError:
             file.close()
     raise RuntimeError(f"the ROS domains {DOMAINS.start} to {DOMAINS.stop - 1} are all in use")
-
-
-def die_with_parent() -> None:
-    """Asks the kernel to end this process when the one that started it dies, however it dies."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class NodePolicy:

@@ -1,5 +1,6 @@
 """Independent jobs on several processes, each with a world of its own."""
 
+import ctypes
 import functools
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import TypeVar
 from deer_lab.tabletop.desk import Desk
 
 Result = TypeVar("Result")
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MAX_DEATHS = 3  # workers that may die before the whole gives up
 
 
@@ -29,7 +31,7 @@ def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> 
     """
     deaths, left = 0, set(numbers)
     while left:
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=leave_ctrl_c_to_the_parent)
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=follow_the_parent)
         try:
             pending = {pool.submit(job, number): number for number in sorted(left)}
             while pending:
@@ -48,6 +50,12 @@ def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
-def leave_ctrl_c_to_the_parent() -> None:
-    """A terminal sends SIGINT to every process of the group."""
+def follow_the_parent() -> None:
+    """Ctrl-C is the parent's to answer; where it dies without a word, so does its worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to end this process when the one that started it dies, however it dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
