@@ -401,24 +401,53 @@ fn a_calibration_holds_six_samples_a_window_and_repeats_to_the_byte() {
 #[test]
 fn a_calibration_that_was_stopped_goes_on_from_the_last_finished_recording() {
     let folder = TempDir::new().unwrap();
-    let whole = calibrated(&folder);
-    let (bag, second) = (folder.path().join("rollout"), folder.path().join("second"));
-    fs::create_dir(&second).unwrap();
-    let out = folder.path().join("two.json");
-    let both = ["calibrate", TOY, text(&bag), text(&second), "--seed", "3", "--out", text(&out)];
-    fs::write(second.join("metadata.yaml"), "nothing").unwrap();
-    refused(1, &both);
-    let unfinished = folder.path().join("two.unfinished.jsonl");
-    assert_eq!(fs::read_to_string(&unfinished).unwrap().lines().count(), 2, "the job and one finished recording");
-    assert_says(&refused(1, &["calibrate", TOY, text(&bag), "--out", text(&out)]), &["other settings", "unfinished"]);
-    fs::remove_dir_all(&second).unwrap();
-    Rollout::read().bag(&folder.path().join("x"));
-    fs::rename(folder.path().join("x/rollout"), &second).unwrap();
-    done(&both);
+    let (many, rollout) = (folder.path().join("many"), Rollout::read());
+    for place in 0..4 {
+        rollout.bag(&many.join(place.to_string()));
+        fs::rename(many.join(format!("{place}/rollout")), many.join(format!("rollout_{place}"))).unwrap();
+    }
+    let (whole, out) = (folder.path().join("whole.json"), folder.path().join("stopped.json"));
+    done(&["calibrate", TOY, text(&many), "--seed", "3", "--out", text(&whole)]);
+
+    let stopped = ["calibrate", TOY, text(&many), "--seed", "3", "--out", text(&out)];
+    let unfinished = folder.path().join("stopped.unfinished.jsonl");
+    let lines = || fs::read_to_string(&unfinished).map_or(0, |text| text.lines().count());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deer_vla"));
+    let mut calibrate = command.args(stopped).stderr(Stdio::piped()).spawn().unwrap();
+    while lines() < 2 && calibrate.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &calibrate.id().to_string()]).status().unwrap().success());
+    let output = calibrate.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&String::from_utf8_lossy(&output.stderr), &["interrupted", "goes on"]);
+    assert!((2..5).contains(&lines()) && !out.exists(), "the job and what was finished: {}", lines());
+
+    let other = ["calibrate", TOY, text(&many), "--seed", "4", "--out", text(&out)];
+    assert_says(&refused(1, &other), &["other settings", "stopped.unfinished.jsonl"]);
+    let cut_off = fs::read_to_string(&unfinished).unwrap() + "{\"sha256\": \"12";
+    fs::write(&unfinished, cut_off).unwrap();
+    done(&stopped);
     assert!(!unfinished.exists());
-    let (one, two) = (json(&whole), json(&out));
-    let row = one["deltas"][2].as_array().unwrap();
-    assert_eq!(two["deltas"][2].as_array().unwrap()[..], [row.as_slice(), row].concat()[..]);
+    assert_eq!(fs::read(&out).unwrap(), fs::read(&whole).unwrap());
+}
+
+#[test]
+fn a_calibration_needs_recordings_with_instructions_of_a_windows_length() {
+    let folder = TempDir::new().unwrap();
+    let bag = Rollout::read().bag(folder.path());
+    let out = folder.path().join("never.json");
+    let calibrate =
+        |bag: &Path, more: &[&str]| refused(1, &[&["calibrate", TOY, text(bag), "--out", text(&out)], more].concat());
+    assert_says(&calibrate(&bag, &["--window", "100"]), &["1 recordings gave no sample", "100 frames", "no samples"]);
+    fs::remove_file(folder.path().join("never.unfinished.jsonl")).unwrap();
+    let nothing = folder.path().join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    assert_says(&calibrate(&nothing, &[]), &["nothing is no recording and holds none", "metadata.yaml"]);
+    assert_says(&calibrate(&folder.path().join("nowhere"), &[]), &["nowhere cannot be read"]);
+    assert!(!out.exists());
+    refused(2, &["calibrate", TOY]);
+    refused(2, &["calibrate", TOY, text(&bag), "--window", "2"]);
 }
 
 #[test]
@@ -450,11 +479,40 @@ fn a_budget_that_cannot_be_met_names_the_nearest_that_can() {
         assert!(!out.exists());
         error
     };
-    assert_says(&solve(&["--average", "0.001MFLOP"]), &["cannot be met", "nearest that can is"]);
-    assert_says(&solve(&["--peak", "0.001MFLOP"]), &["--peak", "first exit needs"]);
-    assert_says(&solve(&["--memory", "0.001MB"]), &["--memory", "first exit needs"]);
+    for (budget, told, before) in [
+        ("--average", "cannot be met", "nearest that can is "),
+        ("--peak", "--peak", "first exit needs "),
+        ("--memory", "--memory", "first exit needs "),
+    ] {
+        let unit = if budget == "--memory" { "MB" } else { "MFLOP" };
+        let error = solve(&[budget, &format!("0.001{unit}")]);
+        assert_says(&error, &[told, before]);
+        // What it names can be met.
+        let nearest = error.split(before).nth(1).unwrap().split_whitespace().next().unwrap();
+        let nearest = format!("{nearest}{}", if budget == "--memory" { "GB" } else { "GFLOP" });
+        let out = folder.path().join("nearest.json");
+        done(&["solve", TOY, "--calibration", text(&calibration), "--out", text(&out), budget, &nearest]);
+        let first = json(&out)["budget"]["expected_shares"][0].as_f64().unwrap();
+        assert!(first > 0.9, "{budget} {nearest}: all or nearly all end at the first exit: {first}");
+    }
     assert_says(&refused(1, &["solve", TOY, "--average", "1MFLOP"]), &["calibration", "deer_vla calibrate"]);
     assert_says(&refused(2, &["solve", TOY, "--average", "1"]), &["with its unit"]);
+    assert_says(&refused(2, &["solve", TOY, "--memory", "1"]), &["with their unit"]);
+    refused(2, &["solve"]);
+}
+
+#[test]
+fn a_budget_in_milliseconds_is_measured_on_this_machine() {
+    let folder = TempDir::new().unwrap();
+    let (calibration, out) = (calibrated(&folder), folder.path().join("thresholds.json"));
+    let solve = ["solve", TOY, "--calibration", text(&calibration), "--out", text(&out)];
+    done(&[&solve[..], &["--peak", "10000ms", "--average", "9999ms"]].concat());
+    let budget = &json(&out)["budget"];
+    assert_eq!((&budget["exit_costs"]["unit"], &budget["average"]["unit"]), (&Value::from("ms"), &Value::from("ms")));
+    let costs: Vec<f64> = serde_json::from_value(budget["exit_costs"]["value"].clone()).unwrap();
+    assert!(costs[0] > 0.0 && costs.windows(2).all(|pair| pair[0] < pair[1]), "{costs:?}");
+    assert_eq!(budget["expected_average"]["value"], costs[5], "more than full depth is full depth");
+    assert!(budget["expected_whole_model"]["value"].as_f64().unwrap() > costs[5]);
 }
 
 #[test]
@@ -469,14 +527,12 @@ fn shares_without_a_bundle_print_a_thresholds_file() {
     let solve = ["solve", "--calibration", text(&path), "--shares", "exp", "--ratio"];
     let printed: Value = serde_json::from_str(&done(&[&solve[..], &["1.0"]].concat())).unwrap();
     // A third of four is one sample: delta 0.1 at exit 0, then the smallest of the three that are left.
-    let found: Vec<Option<f64>> = serde_json::from_value(printed["thresholds"].clone()).unwrap();
-    assert_eq!(
-        found.iter().map(|t| t.map(|t| (t * 1e6).round() / 1e6)).collect::<Vec<_>>(),
-        [Some(0.1), Some(1.0), None]
-    );
+    assert_eq!(printed["thresholds"], serde_json::json!([0.1, 1.0, null]));
     let printed: Value = serde_json::from_str(&done(&[&solve[..], &["0.001"]].concat())).unwrap();
     assert!(printed["thresholds"][1].as_f64().unwrap() < 0.0, "the second exit is never taken");
     assert_says(&refused(1, &[&solve[..], &["0"]].concat()), &["--ratio is 0"]);
     fs::write(&path, r#"{"schema": 1, "exits": [1, 3], "deltas": [[0.1, NaN], [1, 2]]}"#).unwrap();
     assert_says(&refused(1, &[&solve[..], &["1"]].concat()), &["does not read", "table.json"]);
+    refused(2, &["solve", "--shares", "exp", "--ratio", "1"]);
+    assert_says(&refused(2, &[&solve[..], &["1", "--average", "1MFLOP"]].concat()), &["cannot be used with"]);
 }

@@ -1,6 +1,7 @@
 //! What a user allows a step to cost, and what follows for a bundle: the cap and, from its calibration, the thresholds.
 
-use super::{Calibration, CalibrationError, Method, Shares, SolveError, Thresholds, solve};
+use super::{Calibration, CalibrationError, Method, Shares, SolveError, Thresholds};
+use super::{deepest, gflop, gigabytes, solve};
 use crate::bundle::Bundle;
 use crate::gate::Metric;
 
@@ -42,23 +43,13 @@ impl Budget {
     /// # Errors
     /// `FirstExit`.
     pub fn cap(&self, bundle: &Bundle) -> Result<usize, BudgetError> {
-        let manifest = &bundle.manifest;
-        let gmac = |k: usize| manifest.macs_to(k) as f64 * 1e-9;
-        let gigabytes = |k: usize| manifest.bytes_to(k) as f64 * 1e-9;
-        let infeasible = |budget, found: f64, needed: f64, unit| {
-            let (found, needed) = (format!("{found} {unit}"), format!("{needed:.6} {unit}"));
-            Err(BudgetError::FirstExit { budget, found, needed })
+        let cap = |budget, costs: &[f64], most: Option<f64>, unit| {
+            let most = most.unwrap_or(f64::INFINITY);
+            let (found, needed) = (format!("{most} {unit}"), |needed| format!("{needed} {unit}"));
+            deepest(costs, most).map_err(|first| BudgetError::FirstExit { budget, found, needed: needed(first) })
         };
-        match (self.peak_gmac, self.memory_gb) {
-            (Some(peak), _) if gmac(0) > peak => infeasible("peak", peak, gmac(0), "GFLOP"),
-            (_, Some(memory)) if gigabytes(0) > memory => infeasible("memory", memory, gigabytes(0), "GB"),
-            (peak, memory) => Ok((0..manifest.exits.len())
-                .rev()
-                .find(|&k| {
-                    peak.is_none_or(|peak| gmac(k) <= peak) && memory.is_none_or(|memory| gigabytes(k) <= memory)
-                })
-                .unwrap_or(0)),
-        }
+        let peak = cap("peak", &gflop(&bundle.manifest), self.peak_gmac, "GFLOP")?;
+        Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory_gb, "GB")?))
     }
 
     /// Thresholds whose mean cost is the average budget, by the paper's exponential shares, and the metric that they
@@ -70,10 +61,8 @@ impl Budget {
         let Some(average) = self.average_gmac else { return Ok(None) };
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json"))?;
         calibration.belongs_to(bundle)?;
-        let costs: Vec<f64> =
-            (0..bundle.manifest.exits.len()).map(|k| bundle.manifest.macs_to(k) as f64 * 1e-9).collect();
-        let solution = solve(&calibration, &costs, cap, Some(average), Method::Shares(Shares::Exp))?;
-        Ok(Some((solution.thresholds, calibration.metric)))
+        let solution = solve(&calibration, &gflop(&bundle.manifest), cap, Some(average), Method::Shares(Shares::Exp))?;
+        Ok(Some((solution.thresholds(), calibration.metric)))
     }
 }
 

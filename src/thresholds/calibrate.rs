@@ -9,6 +9,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 use crate::bundle::Manifest;
 use crate::engine::{Engine, EngineError, LstmState};
 use crate::gate::Metric;
+use crate::policy::PolicyError;
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
 pub struct Calibrator<'e, E> {
@@ -51,8 +52,8 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     /// Takes one frame's pictures, `[1, 3, S, S]` each; gives the samples of a window that this ends.
     ///
     /// # Errors
-    /// When the network cannot be run.
-    pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, EngineError> {
+    /// When the network cannot be run, or gives an action that is not finite.
+    pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, PolicyError> {
         self.engine.vision(images)?;
         let mut rows = Vec::with_capacity(self.exits);
         for k in 0..self.exits {
@@ -64,7 +65,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
         if self.frames.len() < self.window { Ok(Vec::new()) } else { self.window() }
     }
 
-    fn window(&mut self) -> Result<Vec<Sample>, EngineError> {
+    fn window(&mut self) -> Result<Vec<Sample>, PolicyError> {
         let frames = std::mem::take(&mut self.frames);
         let mut state = self.rest.clone();
         let mut samples = Vec::new();
@@ -78,9 +79,14 @@ impl<'e, E: Engine> Calibrator<'e, E> {
         Ok(samples)
     }
 
-    fn sample(&mut self, features: &Array2<f32>, state: &LstmState) -> Result<Sample, EngineError> {
+    fn sample(&mut self, features: &Array2<f32>, state: &LstmState) -> Result<Sample, PolicyError> {
         let actions = self.engine.head(features.view(), state)?;
         let arms: Vec<[f32; 6]> = (0..=self.exits).map(|n| actions.arm(n)).collect();
+        if let Some(row) = arms.iter().position(|arm| !arm.iter().all(|value| value.is_finite())) {
+            // Row 0 is the probe's, which belongs to exit 0.
+            let (exit, arm) = (row.saturating_sub(1), arms[row]);
+            return Err(PolicyError::NotFinite { exit, arm, gripper: actions.gripper[row] });
+        }
         Ok(Sample {
             deltas: arms.windows(2).map(|pair| self.metric.delta(&pair[1], &pair[0])).collect(),
             errors: arms[1..].iter().map(|arm| Metric::Rms.delta(arm, &arms[self.exits])).collect(),
@@ -92,7 +98,8 @@ impl<'e, E: Engine> Calibrator<'e, E> {
 mod tests {
     use super::*;
     use crate::bundle::Bundle;
-    use crate::engine::Scripted;
+    use crate::engine::{Actions, Scripted};
+    use ndarray::Array3;
 
     fn calibrated(window: usize, frames: usize) -> (Vec<Sample>, Vec<String>) {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
@@ -110,6 +117,64 @@ mod tests {
         // Per window: 11 frames lead the state on, and six of them were samples of probe and six exits before that.
         assert_eq!(calls.iter().filter(|call| *call == "head 1").count(), 2 * 11);
         assert_eq!(calls.iter().filter(|call| *call == "head 7").count(), 2 * 6);
+    }
+
+    /// A head whose state is the sum of the features that led up to it, and whose action is the feature times 1 + state.
+    struct Summing;
+
+    impl Engine for Summing {
+        fn embed(&mut self, _ids: &[i64]) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn vision(&mut self, _images: Vec<Array4<f32>>) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        /// The probe's feature is 1, exit k's is 2 + k.
+        fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
+            Ok(Array2::from_shape_fn(
+                (if k == 0 { 2 } else { 1 }, 1),
+                |(n, _)| if k == 0 { 1 + n } else { 2 + k } as f32,
+            ))
+        }
+
+        fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
+            let (rows, sum) = (features.nrows(), state.h[[0, 0, 0]]);
+            let h = Array3::from_shape_fn((1, rows, 1), |(_, n, _)| sum + features[[n, 0]]);
+            let arm = Array2::from_shape_fn((rows, 6), |(n, _)| features[[n, 0]] * (1.0 + sum));
+            Ok(Actions { arm, gripper: vec![0.0; rows], c: h.clone(), h })
+        }
+
+        fn load_to(&mut self, _cap: usize) -> Result<(), EngineError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_sample_acts_after_the_random_exits_of_the_frames_before_it_in_its_window() {
+        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        let mut engine = Summing;
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 12, 5);
+        let samples: Vec<Sample> = (0..24).flat_map(|_| calibrator.frame(Vec::new()).unwrap()).collect();
+        let mut random = fastrand::Rng::with_seed(5);
+        for window in samples.chunks(6) {
+            let drawn: Vec<f32> = (0..11).map(|_| 2.0 + random.usize(..6) as f32).collect();
+            for (sample, s) in window.iter().zip(5..=10) {
+                let state: f32 = drawn[..s].iter().sum();
+                // Neighbours' features are 1 apart.
+                assert!(sample.deltas.iter().all(|delta| (delta - (1.0 + state)).abs() < 1e-3), "{s}: {sample:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_action_that_is_not_a_number_ends_the_calibration() {
+        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        let mut engine = Scripted::level(&[0.0, 0.5, f32::NAN, 0.6, 0.9, 0.8, 0.2]);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 3, 7);
+        let error = (0..3).map(|_| calibrator.frame(Vec::new())).find_map(Result::err).unwrap();
+        assert!(matches!(error, PolicyError::NotFinite { exit: 1, .. }), "{error}");
     }
 
     #[test]

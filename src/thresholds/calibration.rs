@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::Bundle;
@@ -36,10 +36,16 @@ pub struct Calibration {
     /// The layer each exit stands at.
     pub exits: Vec<usize>,
     /// `[exit][sample]`: the delta between this exit's action and the one before.
-    pub deltas: Vec<Vec<f32>>,
+    #[serde(serialize_with = "single")]
+    pub deltas: Vec<Vec<f64>>,
     /// `[exit][sample]`: root mean square over the six arm outputs of this exit's action minus the deepest exit's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<Vec<f32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "single")]
+    pub errors: Vec<Vec<f64>>,
+}
+
+/// Single precision, which is what the network computes in: a third of the digits.
+fn single<S: Serializer>(table: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(table.iter().map(|row| row.iter().map(|&value| value as f32).collect::<Vec<f32>>()))
 }
 
 /// Why a calibration cannot be used.
@@ -95,7 +101,7 @@ pub enum CalibrationError {
         /// Which sample.
         sample: usize,
         /// What stands there.
-        found: f32,
+        found: f64,
     },
     /// There is nothing in it.
     #[error("the calibration has no {0}; calibrate on recordings with instructions of at least a window's length")]
@@ -159,25 +165,31 @@ impl Calibration {
     }
 
     /// The exit at which each sample ends under `limits` (one an exit; the last is not looked at).
-    pub fn exits_taken<'a>(&'a self, limits: &'a [f32]) -> impl Iterator<Item = usize> + 'a {
+    pub fn exits_taken<'a>(&'a self, limits: &'a [f64]) -> impl Iterator<Item = usize> + 'a {
         let last = limits.len() - 1;
         (0..self.samples()).map(move |s| (0..last).find(|&k| self.deltas[k][s] <= limits[k]).unwrap_or(last))
     }
 
     /// The share of samples that ends at each exit under `limits`.
-    pub fn shares(&self, limits: &[f32]) -> Vec<f64> {
+    pub fn shares(&self, limits: &[f64]) -> Vec<f64> {
         let mut taken = vec![0u32; limits.len()];
         self.exits_taken(limits).for_each(|exit| taken[exit] += 1);
         taken.iter().map(|&n| f64::from(n) / self.samples() as f64).collect()
     }
 
     /// The mean over samples of `costs[exit taken]`.
-    pub fn mean_cost(&self, limits: &[f32], costs: &[f64]) -> f64 {
+    pub fn mean_cost(&self, limits: &[f64], costs: &[f64]) -> f64 {
         self.shares(limits).iter().zip(costs).map(|(share, cost)| share * cost).sum()
+    }
+
+    /// The mean over samples of the error at the exit taken; `None` where the calibration holds no errors.
+    pub fn mean_error(&self, limits: &[f64]) -> Option<f64> {
+        let errors = self.exits_taken(limits).enumerate().map(|(s, k)| self.errors.get(k).map(|row| row[s]));
+        errors.sum::<Option<f64>>().map(|sum| sum / self.samples() as f64)
     }
 }
 
-fn check_table(table: &'static str, rows: &[Vec<f32>], exits: usize, samples: usize) -> Result<(), CalibrationError> {
+fn check_table(table: &'static str, rows: &[Vec<f64>], exits: usize, samples: usize) -> Result<(), CalibrationError> {
     if rows.len() != exits {
         return Err(CalibrationError::Shape { table: table.into(), found: rows.len(), expected: exits });
     }
@@ -186,7 +198,8 @@ fn check_table(table: &'static str, rows: &[Vec<f32>], exits: usize, samples: us
             let table = format!("{table}[{exit}]");
             return Err(CalibrationError::Shape { table, found: row.len(), expected: samples });
         }
-        if let Some((sample, &found)) = row.iter().enumerate().find(|(_, d)| !d.is_finite() || **d < 0.0) {
+        if let Some((sample, &found)) = row.iter().enumerate().find(|(_, d)| !(0.0..=f64::from(f32::MAX)).contains(*d))
+        {
             return Err(CalibrationError::NotANumber { table, exit, sample, found });
         }
     }
@@ -197,7 +210,7 @@ fn check_table(table: &'static str, rows: &[Vec<f32>], exits: usize, samples: us
 mod tests {
     use super::*;
 
-    fn table(deltas: Vec<Vec<f32>>) -> Calibration {
+    fn table(deltas: Vec<Vec<f64>>) -> Calibration {
         let text = serde_json::json!({"schema": 1, "exits": (0..deltas.len()).collect::<Vec<_>>(), "deltas": []});
         let mut calibration: Calibration = serde_json::from_value(text).unwrap();
         calibration.deltas = deltas;
@@ -215,7 +228,7 @@ mod tests {
     #[test]
     fn a_table_that_is_not_whole_or_holds_no_number_is_refused_with_its_place() {
         let refusal = |deltas| table(deltas).check().unwrap_err().to_string();
-        assert!(refusal(vec![vec![0.1, f32::NAN]]).contains("deltas[0][1] is NaN"));
+        assert!(refusal(vec![vec![0.1, f64::NAN]]).contains("deltas[0][1] is NaN"));
         assert!(refusal(vec![vec![0.1], vec![-0.1]]).contains("deltas[1][0] is -0.1"));
         assert!(refusal(vec![vec![0.1, 0.2], vec![0.1]]).contains("deltas[1] has 1, expected 2"));
         assert!(refusal(vec![vec![], vec![]]).contains("no samples"));

@@ -3,7 +3,9 @@
 mod budget;
 mod calibrate;
 mod calibration;
+mod cost;
 mod direct;
+mod greedy;
 mod shares;
 mod solve;
 
@@ -18,12 +20,19 @@ use crate::gate::Metric;
 pub use budget::{Budget, BudgetError};
 pub use calibrate::{Calibrator, Sample};
 pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
+pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
-pub use shares::{Shares, assign};
+pub use greedy::assign;
+pub use shares::Shares;
 pub use solve::{Method, Solution, SolveError, solve};
 
 /// The newest `thresholds.json` version that is read.
 pub const SCHEMA: u32 = 1;
+
+/// The limit of an exit that is never taken, where limits are solved.
+const NEVER: f64 = Thresholds::NEVER as f64;
+/// The limit of a cap that is not the last exit: as in the published code, more than any two actions differ by.
+const ALWAYS: f64 = 1e8;
 
 /// One limit an exit. The last is infinite: something has to be done.
 #[derive(Debug, Clone, PartialEq)]

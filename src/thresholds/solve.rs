@@ -1,7 +1,7 @@
 //! A budget and a calibration → thresholds.
 
 use super::calibration::Calibration;
-use super::{Shares, Thresholds, assign, direct};
+use super::{ALWAYS, NEVER, Shares, Thresholds, assign, direct};
 
 /// How thresholds follow from the average budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +25,26 @@ impl Method {
 /// What was solved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {
-    /// The limits; the cap's and every deeper one do not matter, since the cap always stops.
-    pub thresholds: Thresholds,
+    /// One an exit: negative where it is never taken, 1e8 at a cap that is not the last exit (so the cap holds whatever
+    /// other budgets the policy runs with), infinite for the last.
+    pub limits: Vec<f64>,
     /// The parameter of the shares; `None` where there was nothing to share out.
     pub ratio: Option<f64>,
     /// The mean cost that the shares have in theory; the budget, unless that is above full depth.
     pub wanted: f64,
     /// The mean cost that the limits have on the calibration.
     pub expected: f64,
+    /// The mean error that they have there, against full depth; `None` where the calibration holds no errors.
+    pub error: Option<f64>,
     /// The share of the calibration's samples that ends at each exit up to the cap.
     pub shares: Vec<f64>,
+}
+
+impl Solution {
+    /// The limits as the policy takes them.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds(self.limits.iter().map(|&limit| limit as f32).collect())
+    }
 }
 
 /// Why a budget has no thresholds.
@@ -85,22 +95,23 @@ pub fn solve(
     if average < costs[0] * (1.0 - 1e-9) {
         return Err(SolveError::Infeasible { found: average, method: method.as_str(), nearest: costs[0] });
     }
-    let (thresholds, ratio) = if average >= costs[cap] {
-        (Thresholds::deepest(exits), None)
-    } else {
-        match method {
-            Method::Direct if calibration.errors.is_empty() => return Err(SolveError::NoErrors),
-            Method::Direct => (direct(calibration, costs, average, cap), None),
-            Method::Shares(family) => {
-                let infeasible = |nearest| SolveError::Infeasible { found: average, method: family.as_str(), nearest };
-                let ratio = family.ratio_for(below, average).map_err(infeasible)?;
-                (assign(calibration, &family.of(cap + 1, ratio)), Some(ratio))
-            }
+    let (mut limits, ratio) = match method {
+        _ if average >= costs[cap] => (vec![NEVER; cap + 1], None),
+        Method::Direct if calibration.errors.is_empty() => return Err(SolveError::NoErrors),
+        Method::Direct => (direct(calibration, below, average), None),
+        Method::Shares(family) => {
+            let infeasible = |nearest| SolveError::Infeasible { found: average, method: family.as_str(), nearest };
+            let ratio = family.ratio_for(below, average).map_err(infeasible)?;
+            (assign(calibration, &family.of(cap + 1, ratio)), Some(ratio))
         }
     };
-    let limits = &thresholds.as_slice()[..=cap];
-    let (expected, shares) = (calibration.mean_cost(limits, below), calibration.shares(limits));
-    Ok(Solution { ratio, wanted: average, expected, shares, thresholds })
+    limits.truncate(cap + 1);
+    let (expected, shares) = (calibration.mean_cost(&limits, below), calibration.shares(&limits));
+    let error = calibration.mean_error(&limits);
+    limits[cap] = ALWAYS;
+    limits.resize(exits, NEVER);
+    limits[exits - 1] = f64::INFINITY;
+    Ok(Solution { limits, ratio, wanted: average, expected, error, shares })
 }
 
 #[cfg(test)]
@@ -108,9 +119,9 @@ mod tests {
     use super::*;
 
     fn calibration() -> Calibration {
-        let spread = |k: usize| (0..1000).map(move |s| ((s * 7919 + k * 331) % 1009) as f32 / 1009.0);
-        let deltas: Vec<Vec<f32>> = (0..4).map(|k| spread(k).collect()).collect();
-        let errors: Vec<Vec<f32>> = (0..4).map(|k| spread(k).map(|d| d * (3 - k) as f32).collect()).collect();
+        let spread = |k: usize| (0..1000).map(move |s| ((s * 7919 + k * 331) % 1009) as f64 / 1009.0);
+        let deltas: Vec<Vec<f64>> = (0..4).map(|k| spread(k).collect()).collect();
+        let errors: Vec<Vec<f64>> = (0..4).map(|k| spread(k).map(|d| d * (3 - k) as f64).collect()).collect();
         let json = serde_json::json!({"schema": 1, "exits": [1, 3, 5, 7], "deltas": deltas, "errors": errors});
         serde_json::from_value(json).unwrap()
     }
@@ -131,6 +142,7 @@ mod tests {
     fn a_cap_ends_every_step() {
         let solution = solve(&calibration(), &COSTS, 1, Some(1.5), EXP).unwrap();
         assert_eq!(solution.shares.len(), 2);
+        assert_eq!(solution.limits[1..], [ALWAYS, NEVER, f64::INFINITY]);
         assert!((solution.expected - 1.5).abs() < 0.01);
     }
 

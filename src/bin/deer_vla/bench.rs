@@ -40,18 +40,23 @@ pub(crate) struct Bench {
 const PROFILE_ROUNDS: u64 = 100;
 const PROFILE_INSTRUCTION: &str = "take the red block and lift it up";
 
-/// Milliseconds of the language model in a step that ends at each exit: medians of stages and head calls, measured now.
-pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Vec<f64>> {
+/// Medians in milliseconds, measured now.
+pub(crate) struct Profile {
+    /// The language model in a step that ends at each exit: stages and head calls.
+    pub(crate) llm_ms: Vec<f64>,
+    pub(crate) vision_ms: f64,
+}
+
+pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Profile> {
     let measured = measure(bundle, options, PROFILE_INSTRUCTION, PROFILE_ROUNDS)?;
     let median = |part: &str| measured.parts_ms.iter().find(|(name, _)| name == part).map_or(0.0, |(_, q)| q.median);
     let head = median("head, 1 row");
-    let mut total = 0.0;
-    Ok((0..bundle.manifest.exits.len())
-        .map(|k| {
-            total += median(&format!("stages[{k}]")) + head;
-            total
-        })
-        .collect())
+    let to_exit = |total: &mut f64, k: usize| {
+        *total += median(&format!("stages[{k}]")) + head;
+        Some(*total)
+    };
+    let llm_ms = (0..bundle.manifest.exits.len()).scan(0.0, to_exit).collect();
+    Ok(Profile { llm_ms, vision_ms: median("vision") })
 }
 
 impl Bench {

@@ -8,9 +8,11 @@ mod report;
 mod setup;
 mod solve;
 
-use std::io;
+use std::path::Path;
 use std::process::ExitCode;
+use std::{fs, io};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -55,6 +57,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Puts a file in place at once, so that nobody reads half of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).with_context(|| format!("{} cannot be written", new.display()))?;
+    fs::rename(&new, path).with_context(|| format!("{} cannot be replaced", path.display()))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

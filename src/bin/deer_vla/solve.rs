@@ -1,17 +1,20 @@
 //! `deer_vla solve`: a budget → thresholds.
 
-use std::fs;
+mod cost;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::bundle::Bundle;
-use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, Thresholds, ThresholdsFile, assign, solve};
+use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, ThresholdsFile};
+use deer_vla::thresholds::{assign, deepest, gflop, gigabytes, solve};
 
-use crate::bench::profile;
+use crate::bench::{Profile, profile};
 use crate::setup::{EngineArgs, open, raw};
+use crate::write_whole;
+use cost::Cost;
 
 /// Find the thresholds that meet a budget, from a calibration
 ///
@@ -32,7 +35,7 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "COST")]
     peak: Option<Cost>,
     /// Most bytes of weights in memory, such as 2GB or 300MB
-    #[arg(long, value_name = "BYTES", value_parser = gigabytes)]
+    #[arg(long, value_name = "BYTES", value_parser = cost::gigabytes)]
     memory: Option<f64>,
     /// How thresholds follow from the average: by shares of steps, or by the least action error
     #[arg(long, default_value = "shares", value_parser = ["shares", "direct"])]
@@ -41,7 +44,8 @@ pub(crate) struct Solve {
     #[arg(long, default_value = "exp", value_parser = shares)]
     shares: Shares,
     /// The shares' parameter itself, instead of a budget
-    #[arg(long, conflicts_with_all = ["average", "peak", "memory", "bundle"], requires = "calibration")]
+    #[arg(long, requires = "calibration", allow_negative_numbers = true,
+        conflicts_with_all = ["bundle", "average", "peak", "memory", "method", "held_out", "out"])]
     ratio: Option<f64>,
     /// The calibration [default: calibration.json in the bundle]
     #[arg(long, value_name = "FILE")]
@@ -56,62 +60,28 @@ pub(crate) struct Solve {
     out: Option<PathBuf>,
 }
 
-/// A cost of the language model's part of a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Cost {
-    Gflop(f64),
-    Ms(f64),
-}
-
-impl FromStr for Cost {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (number, unit) = split_unit(text)?;
-        match unit {
-            "GFLOP" => Ok(Self::Gflop(number)),
-            "MFLOP" => Ok(Self::Gflop(number * 1e-3)),
-            "ms" => Ok(Self::Ms(number)),
-            _ => Err("give a cost with its unit: 0.02GFLOP, 20MFLOP or 4ms".into()),
-        }
-    }
-}
-
-impl Cost {
-    fn number(self) -> f64 {
-        match self {
-            Self::Gflop(number) | Self::Ms(number) => number,
-        }
-    }
-
-    fn unit(self) -> &'static str {
-        match self {
-            Self::Gflop(_) => "GFLOP",
-            Self::Ms(_) => "ms",
-        }
-    }
-}
-
-fn gigabytes(text: &str) -> Result<f64, String> {
-    let (number, unit) = split_unit(text)?;
-    match unit {
-        "GB" => Ok(number),
-        "MB" => Ok(number * 1e-3),
-        _ => Err("give bytes with their unit: 2GB or 300MB".into()),
-    }
-}
-
-fn split_unit(text: &str) -> Result<(f64, &str), String> {
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let number: f64 = text[..end].trim().parse().map_err(|_bad| format!("{text:?} does not begin with a number"))?;
-    if number.is_finite() && number > 0.0 { Ok((number, &text[end..])) } else { Err("must be more than 0".into()) }
-}
-
 fn shares(text: &str) -> Result<Shares, String> {
-    [Shares::Exp, Shares::Gauss, Shares::Gamma]
-        .into_iter()
-        .find(|family| family.as_str() == text)
-        .ok_or_else(|| "one of exp, gauss, gamma".into())
+    Shares::ALL.into_iter().find(|family| family.as_str() == text).ok_or_else(|| "one of exp, gauss, gamma".into())
+}
+
+/// What the exits of a bundle cost in one unit.
+struct Costs {
+    unit: &'static str,
+    /// The language model in a step that ends at each exit.
+    llm: Vec<f64>,
+    vision: f64,
+}
+
+impl Costs {
+    fn in_gflop(bundle: &Bundle) -> Self {
+        Self { unit: "GFLOP", llm: gflop(&bundle.manifest), vision: bundle.manifest.parts.vision.macs as f64 / 1e9 }
+    }
+}
+
+impl From<Profile> for Costs {
+    fn from(Profile { llm_ms, vision_ms }: Profile) -> Self {
+        Self { unit: "ms", llm: llm_ms, vision: vision_ms }
+    }
 }
 
 impl Solve {
@@ -125,40 +95,49 @@ impl Solve {
 
     fn for_ratio(&self, ratio: f64) -> anyhow::Result<()> {
         let path = self.calibration.as_ref().context("--ratio needs --calibration FILE")?;
-        if !ratio.is_finite() || (self.shares != Shares::Gauss && ratio <= 0.0) {
-            bail!("--ratio is {ratio}; for {} it is a number above 0", self.shares.as_str());
+        let (low, high) = self.shares.range();
+        if !(low..=high).contains(&ratio) {
+            bail!("--ratio is {ratio}; for {} it is a number from {low} to {high}", self.shares.as_str());
         }
         let (calibration, hash) = Calibration::read(path)?;
-        let thresholds = assign(&calibration, &self.shares.of(calibration.exits.len(), ratio));
-        let budget = serde_json::json!({"shares": self.shares.as_str(), "ratio": ratio});
-        let manifest = calibration.manifest_sha256.clone().unwrap_or_default();
-        let file = file(&thresholds, &calibration, manifest, hash, budget);
+        let limits = assign(&calibration, &self.shares.of(calibration.exits.len(), ratio));
+        let budget = serde_json::json!({"method": self.shares.as_str(), "ratio": ratio});
         let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &file)?;
+        serde_json::to_writer_pretty(&mut out, &file(&limits, &calibration, hash, budget))?;
         Ok(writeln!(out)?)
     }
 
     fn for_bundle(&self, folder: &Path) -> anyhow::Result<()> {
         let (bundle, config) = open(&raw(folder, &self.engine, None))?;
-        let path = self.calibration.clone().unwrap_or_else(|| bundle.path("calibration.json"));
-        let (calibration, hash) = Calibration::read(&path)?;
-        calibration.belongs_to(&bundle)?;
-        let exits = bundle.manifest.exits.len();
-        let gflop: Vec<f64> = (0..exits).map(|k| bundle.manifest.macs_to(k) as f64 * 1e-9).collect();
+        let read = |path: &Path| -> anyhow::Result<(Calibration, String)> {
+            let (calibration, hash) = Calibration::read(path)?;
+            calibration.belongs_to(&bundle)?;
+            Ok((calibration, hash))
+        };
+        let (calibration, hash) = read(&self.calibration.clone().unwrap_or_else(|| bundle.path("calibration.json")))?;
+        let held_out = self.held_out.as_deref().map(read).transpose()?.map(|(table, _)| table);
+        if let Some(other) = held_out.as_ref().filter(|other| other.metric != calibration.metric) {
+            bail!(
+                "--held-out measures {:?}, the calibration {:?}; calibrate both alike",
+                other.metric,
+                calibration.metric
+            );
+        }
         let timed = [self.average, self.peak].iter().flatten().any(|cost| matches!(cost, Cost::Ms(_)));
-        let ms = if timed { profile(&bundle, &config.engine)? } else { Vec::new() };
-        let costs = |cost: Cost| if matches!(cost, Cost::Ms(_)) { &ms } else { &gflop };
-        let cap = self.cap(&bundle, self.peak.map(|peak| (peak, costs(peak).as_slice())))?;
-        let average = self.average.unwrap_or(Cost::Gflop(f64::INFINITY));
-        let unit = average.unit();
-        let solution = solve(&calibration, costs(average), cap, self.average.map(Cost::number), self.method())
-            .with_context(|| format!("--average, in {unit}"))?;
+        let ms = timed.then(|| profile(&bundle, &config.engine)).transpose()?.map(Costs::from);
+        let gflop = Costs::in_gflop(&bundle);
+        let costs = |cost: Option<Cost>| ms.as_ref().filter(|_| matches!(cost, Some(Cost::Ms(_)))).unwrap_or(&gflop);
+        let cap = self.cap(&bundle, costs(self.peak))?;
+        let costs = costs(self.average);
+        let solution = solve(&calibration, &costs.llm, cap, self.average.map(Cost::number), self.method())
+            .with_context(|| format!("--average, in {}", costs.unit))?;
         let out = self.out.clone().unwrap_or_else(|| bundle.path("thresholds.json"));
-        let file =
-            file(&solution.thresholds, &calibration, bundle.hash.clone(), hash, self.budget(&solution, cap, unit));
-        fs::write(&out, serde_json::to_string_pretty(&file)? + "\n")
-            .with_context(|| format!("{} cannot be written", out.display()))?;
-        self.tell(&bundle, &solution, cap, costs(average), unit)?;
+        let file = file(&solution.limits, &calibration, hash, self.budget(&solution, cap, costs));
+        write_whole(&out, (serde_json::to_string_pretty(&file)? + "\n").as_bytes())?;
+        tell(&bundle, &solution, cap, costs);
+        if let Some(other) = held_out {
+            tell_held_out(&other, &solution, cap, costs);
+        }
         eprintln!("written: {}", out.display());
         Ok(())
     }
@@ -167,102 +146,86 @@ impl Solve {
         if self.method == "direct" { Method::Direct } else { Method::Shares(self.shares) }
     }
 
-    /// The deepest exit that peak and memory allow.
-    fn cap(&self, bundle: &Bundle, peak: Option<(Cost, &[f64])>) -> anyhow::Result<usize> {
-        let gb = |k: usize| bundle.manifest.bytes_to(k) as f64 * 1e-9;
-        if let Some((peak, costs)) = peak.filter(|(peak, costs)| costs[0] > peak.number()) {
-            let unit = peak.unit();
-            bail!(
-                "--peak is {} {unit}; the first exit needs {:.6} {unit}, the nearest that can be met",
-                peak.number(),
-                costs[0]
-            );
-        }
-        if let Some(memory) = self.memory.filter(|&memory| gb(0) > memory) {
-            bail!("--memory is {memory} GB; the first exit needs {:.6} GB, the nearest that can be met", gb(0));
-        }
-        let allowed = |k: &usize| {
-            peak.is_none_or(|(peak, costs)| costs[*k] <= peak.number())
-                && self.memory.is_none_or(|memory| gb(*k) <= memory)
+    /// The deepest exit that peak and memory allow; `costs` are in the peak's unit.
+    fn cap(&self, bundle: &Bundle, costs: &Costs) -> anyhow::Result<usize> {
+        let cap = |name: &str, costs: &[f64], most: Option<f64>, unit: &str| {
+            let most = most.unwrap_or(f64::INFINITY);
+            deepest(costs, most).map_err(|first| {
+                anyhow::anyhow!(
+                    "--{name} is {most} {unit}; the first exit needs {first} {unit}, the nearest that can be met"
+                )
+            })
         };
-        Ok((0..bundle.manifest.exits.len()).rev().find(allowed).unwrap_or(0))
+        let peak = cap("peak", &costs.llm, self.peak.map(Cost::number), costs.unit)?;
+        Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory, "GB")?))
     }
 
-    fn budget(&self, solution: &Solution, cap: usize, unit: &str) -> serde_json::Value {
-        let cost =
-            |cost: Option<Cost>| cost.map(|cost| serde_json::json!({"value": cost.number(), "unit": cost.unit()}));
+    /// What was solved for and what came out, for the thresholds file.
+    fn budget(&self, solution: &Solution, cap: usize, costs: &Costs) -> serde_json::Value {
+        let quantity = |value: f64, unit: &str| serde_json::json!({"value": value, "unit": unit});
+        let typed = |cost: Option<Cost>| cost.map(|cost| quantity(cost.number(), cost.unit()));
         serde_json::json!({
-            "average": cost(self.average),
-            "peak": cost(self.peak),
+            "average": typed(self.average),
+            "peak": typed(self.peak),
             "memory_gb": self.memory,
             "method": self.method().as_str(),
             "ratio": solution.ratio,
             "cap": cap,
-            "expected_average": {"value": solution.expected, "unit": unit},
+            "exit_costs": {"value": costs.llm, "unit": costs.unit},
+            "expected_average": quantity(solution.expected, costs.unit),
+            "expected_whole_model": quantity(solution.expected + costs.vision, costs.unit),
+            "expected_error": solution.error,
             "expected_shares": solution.shares,
         })
     }
+}
 
-    fn tell(&self, bundle: &Bundle, solution: &Solution, cap: usize, costs: &[f64], unit: &str) -> anyhow::Result<()> {
-        let full = costs[costs.len() - 1];
-        eprintln!("cap: exit {cap} (layer {})", bundle.manifest.exits[cap]);
-        for (exit, share) in solution.shares.iter().enumerate() {
-            let limit = solution.thresholds.limit(exit, cap);
-            let limit = if limit < 0.0 { "never taken".into() } else { format!("delta ≤ {limit:.5}") };
-            eprintln!("exit {exit}: {:>5.1} % of samples, {limit}", 100.0 * share);
-        }
-        eprintln!(
-            "average: {:.6} {unit} wanted, {:.6} {unit} expected ({:.0} % of full depth)",
-            solution.wanted,
-            solution.expected,
-            100.0 * solution.expected / full
-        );
-        if unit == "GFLOP" {
-            let vision = bundle.manifest.parts.vision.macs as f64 * 1e-9;
-            eprintln!("whole model, vision included: {:.6} of {:.6} GFLOP", solution.expected + vision, full + vision);
-        }
-        if let Some(path) = &self.held_out {
-            let (other, _) = Calibration::read(path)?;
-            other.belongs_to(bundle)?;
-            let found = other.mean_cost(&solution.thresholds.as_slice()[..=cap], &costs[..=cap]);
-            let off = 100.0 * (found / solution.wanted - 1.0);
-            eprintln!("held out ({} samples): {found:.6} {unit}, {off:+.1} % off what was wanted", other.samples());
-        }
-        Ok(())
+fn tell(bundle: &Bundle, solution: &Solution, cap: usize, costs: &Costs) {
+    let Costs { unit, llm, vision } = costs;
+    let full = llm[llm.len() - 1];
+    eprintln!("cap: exit {cap} (layer {})", bundle.manifest.exits[cap]);
+    for (exit, share) in solution.shares.iter().enumerate() {
+        let limit = match solution.limits[exit] {
+            _ if exit == cap => "every delta".into(),
+            limit if limit < 0.0 => "never taken".into(),
+            limit => format!("delta ≤ {limit:.5}"),
+        };
+        eprintln!("exit {exit}: {:>5.1} % of samples, {limit}", 100.0 * share);
     }
+    let percent = |part: f64, whole: f64| 100.0 * part / whole;
+    let (wanted, expected) = (solution.wanted, solution.expected);
+    eprintln!(
+        "average: {wanted:.6} {unit} wanted, {expected:.6} {unit} expected ({:.0} % of full depth)",
+        percent(expected, full)
+    );
+    let (whole, most) = (expected + vision, full + vision);
+    eprintln!("whole model, vision included: {whole:.6} of {most:.6} {unit} ({:.0} %)", percent(whole, most));
+    if let Some(error) = solution.error {
+        eprintln!("arm action against full depth: {error:.5} root mean square");
+    }
+}
+
+fn tell_held_out(other: &Calibration, solution: &Solution, cap: usize, costs: &Costs) {
+    let (limits, unit) = (&solution.limits[..=cap], costs.unit);
+    let found = other.mean_cost(limits, &costs.llm[..=cap]);
+    let off = 100.0 * (found / solution.wanted - 1.0);
+    let error = other.mean_error(limits).map_or(String::new(), |error| format!(", action error {error:.5}"));
+    eprintln!("held out ({} samples): {found:.6} {unit}, {off:+.1} % off what was wanted{error}", other.samples());
 }
 
 fn file(
-    thresholds: &Thresholds,
+    limits: &[f64],
     calibration: &Calibration,
-    manifest_sha256: String,
     calibration_sha256: String,
     budget: serde_json::Value,
 ) -> ThresholdsFile {
-    let limit = |&limit: &f32| limit.is_finite().then_some(f64::from(limit));
     ThresholdsFile {
         schema: SCHEMA,
-        manifest_sha256,
+        manifest_sha256: calibration.manifest_sha256.clone().unwrap_or_default(),
         metric: calibration.metric,
-        thresholds: thresholds.as_slice().iter().map(limit).collect(),
+        thresholds: limits.iter().map(|&limit| limit.is_finite().then_some(limit)).collect(),
         budget: Some(budget),
         calibration_sha256: Some(calibration_sha256),
         seed: calibration.seed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cost_has_a_unit() {
-        assert_eq!("0.02GFLOP".parse(), Ok(Cost::Gflop(0.02)));
-        assert_eq!("20MFLOP".parse(), Ok(Cost::Gflop(0.02)));
-        assert_eq!("4.5 ms".parse(), Ok(Cost::Ms(4.5)));
-        assert!("4".parse::<Cost>().unwrap_err().contains("with its unit"));
-        assert!("-4ms".parse::<Cost>().unwrap_err().contains("more than 0"));
-        assert_eq!(gigabytes("300MB"), Ok(0.3));
-        assert!(gigabytes("3").is_err() && gigabytes("GB").is_err());
     }
 }

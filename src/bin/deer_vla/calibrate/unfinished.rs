@@ -1,0 +1,96 @@
+//! What an interrupted calibration has finished: a file of JSON lines beside the output.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use deer_vla::gate::Metric;
+use deer_vla::thresholds::Sample;
+use serde::{Deserialize, Serialize};
+
+use crate::write_whole;
+
+/// What a calibration depends on besides its recordings; the first line.
+#[derive(Serialize, Deserialize, PartialEq)]
+pub(super) struct Job {
+    pub(super) manifest_sha256: String,
+    pub(super) metric: Metric,
+    pub(super) window: usize,
+    pub(super) seed: u64,
+}
+
+/// One finished recording; every further line.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) sha256: String,
+    /// `[exit][sample]`; no rows without samples.
+    pub(super) deltas: Vec<Vec<f32>>,
+    pub(super) errors: Vec<Vec<f32>>,
+}
+
+impl Done {
+    pub(super) fn new(sha256: String, samples: &[Sample]) -> Self {
+        Self { sha256, deltas: rows(samples, |s| &s.deltas), errors: rows(samples, |s| &s.errors) }
+    }
+
+    pub(super) fn samples(&self) -> usize {
+        self.deltas.first().map_or(0, Vec::len)
+    }
+}
+
+/// `[exit][sample]` of what `values` gives per sample.
+fn rows(samples: &[Sample], values: impl Fn(&Sample) -> &Vec<f32>) -> Vec<Vec<f32>> {
+    let exits = samples.first().map_or(0, |sample| values(sample).len());
+    (0..exits).map(|exit| samples.iter().map(|sample| values(sample)[exit]).collect()).collect()
+}
+
+/// The file, and what stood in it.
+pub(super) struct Unfinished {
+    path: PathBuf,
+    log: File,
+    finished: Vec<Done>,
+}
+
+impl Unfinished {
+    /// Goes on with the file at `path`, or begins it. A last line that was cut off is dropped; another job's file is
+    /// refused.
+    pub(super) fn open(path: PathBuf, job: &Job) -> anyhow::Result<Self> {
+        let mut kept = serde_json::to_string(job)? + "\n";
+        let mut finished = Vec::new();
+        if let Ok(file) = File::open(&path) {
+            let mut lines = BufReader::new(file).lines();
+            let first = lines.next().transpose()?.unwrap_or_default();
+            if serde_json::from_str::<Job>(&first).ok().as_ref() != Some(job) {
+                bail!(
+                    "an unfinished calibration with other settings is in the way; remove it or name another --out\n\
+                     file: {}",
+                    path.display()
+                );
+            }
+            for line in lines.map_while(Result::ok) {
+                let Ok(done) = serde_json::from_str(&line) else { break };
+                kept += &(line + "\n");
+                finished.push(done);
+            }
+        }
+        write_whole(&path, kept.as_bytes())?;
+        let log = OpenOptions::new().append(true).open(&path)?;
+        Ok(Self { path, log, finished })
+    }
+
+    /// What was finished of the recording with this hash.
+    pub(super) fn take(&mut self, sha256: &str) -> Option<Done> {
+        let place = self.finished.iter().position(|done| done.sha256 == sha256)?;
+        Some(self.finished.swap_remove(place))
+    }
+
+    pub(super) fn push(&mut self, done: &Done) -> anyhow::Result<()> {
+        Ok(writeln!(self.log, "{}", serde_json::to_string(done)?)?)
+    }
+
+    /// There is a calibration now.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        Ok(fs::remove_file(self.path)?)
+    }
+}

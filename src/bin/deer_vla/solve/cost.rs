@@ -1,0 +1,74 @@
+//! Budgets as they are typed: a number with its unit.
+
+use std::str::FromStr;
+
+/// What a step may cost the language model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cost {
+    Gflop(f64),
+    Ms(f64),
+}
+
+impl FromStr for Cost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = split_unit(text)?;
+        match unit {
+            "GFLOP" => Ok(Self::Gflop(number)),
+            "MFLOP" => Ok(Self::Gflop(number / 1e3)),
+            "ms" => Ok(Self::Ms(number)),
+            _ => Err("give a cost with its unit: 0.02GFLOP, 20MFLOP or 4ms".into()),
+        }
+    }
+}
+
+impl Cost {
+    pub(super) fn number(self) -> f64 {
+        match self {
+            Self::Gflop(number) | Self::Ms(number) => number,
+        }
+    }
+
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Self::Gflop(_) => "GFLOP",
+            Self::Ms(_) => "ms",
+        }
+    }
+}
+
+/// A memory budget in GB (1e9 bytes).
+pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
+    let (number, unit) = split_unit(text)?;
+    match unit {
+        "GB" => Ok(number),
+        "MB" => Ok(number / 1e3),
+        _ => Err("give bytes with their unit: 2GB or 300MB".into()),
+    }
+}
+
+fn split_unit(text: &str) -> Result<(f64, &str), String> {
+    // The unit is what stands at the end in letters, so that 2e-3GFLOP is a number and a unit, too.
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let value: f64 = number.trim().parse().map_err(|_bad| format!("{text:?} does not begin with a number"))?;
+    let unit = &text[number.len()..];
+    if value.is_finite() && value > 0.0 { Ok((value, unit)) } else { Err("must be more than 0".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_has_a_unit() {
+        assert_eq!("0.02GFLOP".parse(), Ok(Cost::Gflop(0.02)));
+        assert_eq!("20MFLOP".parse(), Ok(Cost::Gflop(0.02)));
+        assert_eq!("2e-3GFLOP".parse(), Ok(Cost::Gflop(0.002)));
+        assert_eq!("4.5 ms".parse(), Ok(Cost::Ms(4.5)));
+        assert!("4".parse::<Cost>().unwrap_err().contains("with its unit"));
+        assert!("-4ms".parse::<Cost>().unwrap_err().contains("more than 0"));
+        assert_eq!(gigabytes("300MB"), Ok(0.3));
+        assert!(gigabytes("3").is_err() && gigabytes("GB").is_err());
+    }
+}
