@@ -536,3 +536,74 @@ fn shares_without_a_bundle_print_a_thresholds_file() {
     refused(2, &["solve", "--shares", "exp", "--ratio", "1"]);
     assert_says(&refused(2, &[&solve[..], &["1", "--average", "1MFLOP"]].concat()), &["cannot be used with"]);
 }
+
+/// An evaluator in shell: five chains whose lengths and cost follow from the first two limits alone.
+const EVALUATOR: &str = r#"awk -v RS= '{
+    match($0, /"thresholds": *\[[^]]*/); split(substr($0, RSTART, RLENGTH), limits, /[\[,]/);
+    first = limits[2] + 0; second = limits[3] + 0;
+    length_ = 3 - 100 * (first - 0.01) ^ 2; cost = 0.0015 - first / 100 - second / 200;
+    printf "{\"chains\": [";
+    for (k = 0; k < 5; k++) printf "%s{\"chain\": %d, \"succeeded\": %d}", (k ? "," : ""), k, length_ + k % 2;
+    printf "], \"compute\": {\"all_steps\": {\"llm_gmac\": %.9f, \"llm_ms\": 1}}}", (cost > 0.0002 ? cost : 0.0002)
+}' {thresholds}"#;
+
+#[test]
+fn a_search_that_was_killed_goes_on_and_ends_like_an_uninterrupted_one() {
+    let folder = TempDir::new().unwrap();
+    let calibration = calibrated(&folder);
+    let tune = |name: &str, evaluator: &str, evaluations: &str| {
+        let (search, out) = (folder.path().join(name), folder.path().join(format!("{name}.json")));
+        let arguments = ["tune", TOY, "--calibration", text(&calibration), "--average", "1.2MFLOP", "--evaluator"];
+        let places = ["--folder", text(&search), "--out", text(&out), "--evaluations", evaluations, "--seed", "5"];
+        (deer_vla(&[&arguments[..], &[evaluator], &places].concat()), search.join("evaluations.jsonl"), out)
+    };
+    // The same command, dead in its fourth call until a file says otherwise.
+    let well = folder.path().join("well");
+    let evaluator = format!("case {{folder}} in *003*) test -e {} || kill -9 $$;; esac; {EVALUATOR}", text(&well));
+    let (output, log, out) = tune("stopped", &evaluator, "9");
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&String::from_utf8_lossy(&output.stderr), &["evaluation 3", "the same command goes on", "signal: 9"]);
+    assert_eq!(
+        (fs::read_to_string(&log).unwrap().lines().count(), out.exists()),
+        (4, false),
+        "what is searched, and three"
+    );
+    fs::write(&log, fs::read_to_string(&log).unwrap() + "{\"number\": 3, \"sto").unwrap();
+    fs::write(&well, "").unwrap();
+    let (output, log, out) = tune("stopped", &evaluator, "9");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_says(&String::from_utf8_lossy(&output.stderr), &["4 of 9", "offline:", "best:", "held out"]);
+    let (whole, whole_log, whole_out) = tune("whole", &evaluator, "9");
+    assert_eq!(whole.status.code(), Some(0));
+    assert_eq!(fs::read(&log).unwrap(), fs::read(&whole_log).unwrap());
+    assert_eq!(json(&out), json(&whole_out));
+    assert_eq!(json(&out)["budget"]["method"], "online");
+
+    let (more, log, _) = tune("whole", &evaluator, "10");
+    assert_eq!((more.status.code(), fs::read_to_string(&log).unwrap().lines().count()), (Some(0), 11), "one more");
+    let (other, ..) = tune("whole", EVALUATOR, "10");
+    assert_says(&String::from_utf8_lossy(&other.stderr), &["another search", "name another --folder"]);
+}
+
+#[test]
+fn an_evaluator_that_says_nothing_of_use_is_told_so() {
+    let folder = TempDir::new().unwrap();
+    let calibration = calibrated(&folder);
+    let tune = |more: &[&str]| {
+        let search = TempDir::new().unwrap();
+        let arguments = ["tune", TOY, "--calibration", text(&calibration), "--folder", text(search.path())];
+        refused(1, &[&arguments[..], more].concat())
+    };
+    let average = ["--average", "1.2MFLOP"];
+    let judged = |evaluator: &str| tune(&[&average[..], &["--evaluator", evaluator]].concat());
+    assert_says(&judged("true"), &["has no {thresholds}"]);
+    assert_says(&judged("echo hello # {thresholds}"), &["must print results as JSON", "hello"]);
+    assert_says(&judged("echo '{\"chains\": []}' # {thresholds}"), &["missing field `compute`"]);
+    let free = r#"echo '{"chains": [{"chain": 0, "succeeded": 1}], "compute": {"all_steps": {"llm_gmac": 0.0, "llm_ms": 0.0}}}' # {thresholds}"#;
+    assert_says(&judged(free), &["1 chains are too few", "judge more"]);
+    assert_says(&tune(&["--evaluator", "cat {thresholds}"]), &["--average is missing"]);
+    assert_says(
+        &tune(&[&average[..], &["--peak", "0.5MFLOP", "--evaluator", "cat {thresholds}"]].concat()),
+        &["first exit"],
+    );
+}

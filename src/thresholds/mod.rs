@@ -6,6 +6,7 @@ mod calibration;
 mod cost;
 mod direct;
 mod greedy;
+mod search;
 mod shares;
 mod solve;
 
@@ -23,7 +24,9 @@ pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEM
 pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
 pub use greedy::assign;
+pub use search::{Search, SearchError, limits_of, stops};
 pub use shares::Shares;
+use solve::capped;
 pub use solve::{Method, Solution, SolveError, solve};
 
 /// The newest `thresholds.json` version that is read.

@@ -108,10 +108,17 @@ pub fn solve(
     limits.truncate(cap + 1);
     let (expected, shares) = (calibration.mean_cost(&limits, below), calibration.shares(&limits));
     let error = calibration.mean_error(&limits);
-    limits[cap] = ALWAYS;
+    let limits = capped(limits, cap, exits);
+    Ok(Solution { limits, ratio, wanted: average, expected, error, shares })
+}
+
+/// Limits up to the cap, which ends every step, made into one an exit.
+pub(super) fn capped(mut limits: Vec<f64>, cap: usize, exits: usize) -> Vec<f64> {
+    limits.truncate(cap);
+    limits.push(ALWAYS);
     limits.resize(exits, NEVER);
     limits[exits - 1] = f64::INFINITY;
-    Ok(Solution { limits, ratio, wanted: average, expected, error, shares })
+    limits
 }
 
 #[cfg(test)]

@@ -299,6 +299,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, or for the film")
+    parser.add_argument("--json", action="store_true", help="print the results themselves, as deer_vla tune reads them")
     args = parser.parse_args()
     last = args.first + (args.chains or 0)
     if not all(0 <= n <= protocol.COUNT for n in (args.first, last, args.video or 0)) or args.workers < 1:
@@ -332,7 +333,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("evaluate: stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    print_table(results)
+    print(json.dumps(results)) if args.json else print_table(results)
     return 0
 
 

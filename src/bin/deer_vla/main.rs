@@ -1,12 +1,14 @@
 //! `deer_vla`: looks at model bundles and recordings without ROS.
 
 mod bench;
+mod budget;
 mod calibrate;
 mod check;
 mod replay;
 mod report;
 mod setup;
 mod solve;
+mod tune;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ enum Verb {
     Bench(bench::Bench),
     Calibrate(calibrate::Calibrate),
     Solve(solve::Solve),
+    Tune(tune::Tune),
     Report(report::Report),
 }
 
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Bench(bench) => bench.run(),
         Verb::Calibrate(calibrate) => calibrate.run(),
         Verb::Solve(solve) => solve.run(),
+        Verb::Tune(tune) => tune.run(),
         Verb::Report(report) => report.run(),
     };
     match done {

@@ -24,13 +24,13 @@ impl FromStr for Cost {
 }
 
 impl Cost {
-    pub(super) fn number(self) -> f64 {
+    pub(crate) fn number(self) -> f64 {
         match self {
             Self::Gflop(number) | Self::Ms(number) => number,
         }
     }
 
-    pub(super) fn unit(self) -> &'static str {
+    pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::Gflop(_) => "GFLOP",
             Self::Ms(_) => "ms",

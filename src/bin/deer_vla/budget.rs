@@ -1,0 +1,146 @@
+//! Arguments that say what a step may cost, and what follows from them for a bundle.
+
+mod cost;
+
+use anyhow::Context;
+use clap::Args;
+use deer_vla::bundle::Bundle;
+use deer_vla::config::Config;
+use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, ThresholdsFile};
+use deer_vla::thresholds::{deepest, gflop, gigabytes, solve};
+use serde_json::{Value, json};
+
+use crate::bench::{Profile, profile};
+
+pub(crate) use cost::Cost;
+
+/// What the robot can afford.
+#[derive(Args)]
+pub(crate) struct BudgetArgs {
+    /// Average cost of a step, such as 0.02GFLOP or 4ms
+    #[arg(long, value_name = "COST")]
+    pub(crate) average: Option<Cost>,
+    /// Most that one step may cost, such as 0.05GFLOP or 12ms
+    #[arg(long, value_name = "COST")]
+    peak: Option<Cost>,
+    /// Most bytes of weights in memory, such as 2GB or 300MB
+    #[arg(long, value_name = "BYTES", value_parser = cost::gigabytes)]
+    memory: Option<f64>,
+    /// How thresholds follow from the average: by shares of steps, or by the least action error
+    #[arg(long, default_value = "shares", value_parser = ["shares", "direct"])]
+    method: String,
+    /// The family of shares
+    #[arg(long, default_value = "exp", value_parser = shares)]
+    pub(crate) shares: Shares,
+}
+
+fn shares(text: &str) -> Result<Shares, String> {
+    Shares::ALL.into_iter().find(|family| family.as_str() == text).ok_or_else(|| "one of exp, gauss, gamma".into())
+}
+
+/// What the exits of a bundle cost in one unit.
+pub(crate) struct Costs {
+    pub(crate) unit: &'static str,
+    /// The language model in a step that ends at each exit.
+    pub(crate) llm: Vec<f64>,
+    pub(crate) vision: f64,
+}
+
+impl Costs {
+    fn in_gflop(bundle: &Bundle) -> Self {
+        Self { unit: "GFLOP", llm: gflop(&bundle.manifest), vision: bundle.manifest.parts.vision.macs as f64 / 1e9 }
+    }
+}
+
+impl From<Profile> for Costs {
+    fn from(Profile { llm_ms, vision_ms }: Profile) -> Self {
+        Self { unit: "ms", llm: llm_ms, vision: vision_ms }
+    }
+}
+
+/// Thresholds that meet the budget on a calibration, and what they were solved with.
+pub(crate) struct Solved {
+    pub(crate) solution: Solution,
+    pub(crate) cap: usize,
+    /// In the unit of the average.
+    pub(crate) costs: Costs,
+}
+
+impl BudgetArgs {
+    /// Solves the budget on `calibration`; a budget in ms measures the bundle first.
+    pub(crate) fn solve(&self, bundle: &Bundle, config: &Config, calibration: &Calibration) -> anyhow::Result<Solved> {
+        let timed = |cost: Option<Cost>| matches!(cost, Some(Cost::Ms(_)));
+        let measured = timed(self.average) || timed(self.peak);
+        let ms = measured.then(|| profile(bundle, &config.engine)).transpose()?.map(Costs::from);
+        let gflop = Costs::in_gflop(bundle);
+        let cap = self.cap(bundle, ms.as_ref().filter(|_| timed(self.peak)).unwrap_or(&gflop))?;
+        let costs = ms.filter(|_| timed(self.average)).unwrap_or(gflop);
+        let solution = solve(calibration, &costs.llm, cap, self.average.map(Cost::number), self.method())
+            .with_context(|| format!("--average, in {}", costs.unit))?;
+        Ok(Solved { solution, cap, costs })
+    }
+
+    fn method(&self) -> Method {
+        if self.method == "direct" { Method::Direct } else { Method::Shares(self.shares) }
+    }
+
+    /// The deepest exit that peak and memory allow; `costs` are in the peak's unit.
+    fn cap(&self, bundle: &Bundle, costs: &Costs) -> anyhow::Result<usize> {
+        let cap = |name: &str, costs: &[f64], most: Option<f64>, unit: &str| {
+            let most = most.unwrap_or(f64::INFINITY);
+            deepest(costs, most).map_err(|first| {
+                anyhow::anyhow!(
+                    "--{name} is {most} {unit}; the first exit needs {first} {unit}, the nearest that can be met"
+                )
+            })
+        };
+        let peak = cap("peak", &costs.llm, self.peak.map(Cost::number), costs.unit)?;
+        Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory, "GB")?))
+    }
+
+    /// The budget as it was typed, for the thresholds file.
+    pub(crate) fn typed(&self) -> Value {
+        let typed = |cost: Option<Cost>| cost.map(|cost| quantity(cost.number(), cost.unit()));
+        json!({
+            "average": typed(self.average),
+            "peak": typed(self.peak),
+            "memory_gb": self.memory,
+            "method": self.method().as_str(),
+        })
+    }
+
+    /// What was solved for and what came out, for the thresholds file.
+    pub(crate) fn told(&self, Solved { solution, cap, costs }: &Solved) -> Value {
+        let mut told = self.typed();
+        told["ratio"] = solution.ratio.into();
+        told["cap"] = (*cap).into();
+        told["exit_costs"] = json!({"value": costs.llm, "unit": costs.unit});
+        told["expected_average"] = quantity(solution.expected, costs.unit);
+        told["expected_whole_model"] = quantity(solution.expected + costs.vision, costs.unit);
+        told["expected_error"] = solution.error.into();
+        told["expected_shares"] = solution.shares.clone().into();
+        told
+    }
+}
+
+fn quantity(value: f64, unit: &str) -> Value {
+    json!({"value": value, "unit": unit})
+}
+
+/// A thresholds file of `limits` that were found on `calibration`.
+pub(crate) fn file(
+    limits: &[f64],
+    calibration: &Calibration,
+    calibration_sha256: String,
+    budget: Value,
+) -> ThresholdsFile {
+    ThresholdsFile {
+        schema: SCHEMA,
+        manifest_sha256: calibration.manifest_sha256.clone().unwrap_or_default(),
+        metric: calibration.metric,
+        thresholds: limits.iter().map(|&limit| limit.is_finite().then_some(limit)).collect(),
+        budget: Some(budget),
+        calibration_sha256: Some(calibration_sha256),
+        seed: calibration.seed,
+    }
+}
