@@ -70,7 +70,7 @@ raw_groups! {
     /// `gate.*`
     RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
     /// `budget.*`
-    RawBudget { average: f64 = 0.0, peak: f64 = 0.0, memory: f64 = 0.0 }
+    RawBudget { average: f64 = 0.0, hold: bool = false, peak: f64 = 0.0, memory: f64 = 0.0 }
 }
 
 impl Default for RawConfig {
@@ -120,6 +120,8 @@ pub struct Config {
     pub gate: Gate,
     /// What it may cost.
     pub budget: Budget,
+    /// Trim the thresholds so that the measured average stays at the budget.
+    pub hold_average: bool,
 }
 
 /// How pictures arrive.
@@ -238,6 +240,7 @@ impl RawConfig {
             gripper: self.gripper.check()?,
             estop_heartbeat_secs: limit("estop.heartbeat", self.estop.heartbeat, 60.0)?,
             gate: self.gate.check()?,
+            hold_average: self.budget.hold,
             budget: Budget {
                 average_gmac: limit("budget.average", self.budget.average, 1e9)?,
                 peak_gmac: limit("budget.peak", self.budget.peak, 1e9)?,
@@ -324,6 +327,11 @@ impl RawGate {
 }
 
 impl Config {
+    /// The average that the thresholds are trimmed to [GFLOP]: the budget, where it is to be held and rules at all.
+    pub fn held_average(&self) -> Option<f64> {
+        self.budget.average_gmac.filter(|_| self.hold_average && self.gate.thresholds.is_none())
+    }
+
     /// What the policy is to run with: thresholds by parameter, from the average budget or from the bundle, in this
     /// order; the cap from the other budgets.
     ///

@@ -13,6 +13,7 @@ use crate::observe::{ObserveError, Observer};
 use crate::policy::{Policy, PolicyError, Settings, Step};
 use crate::safety::{Arming, Guard, Hold, Refused, State, Verdict};
 use crate::shaper::{self, Gripper, Twist};
+use crate::thresholds::Thresholds;
 use crate::units::Stamp;
 
 /// An action is over after its control period; this many periods after it, an arm that got no other is told to stand.
@@ -214,6 +215,14 @@ impl<E: Engine> Control<E> {
         Ok(())
     }
 
+    /// Swaps the thresholds; from the next step on.
+    ///
+    /// # Errors
+    /// When a stage does not load; everything stays as it was.
+    pub fn set_thresholds(&mut self, thresholds: Thresholds) -> Result<(), EngineError> {
+        self.policy.configure(Settings { thresholds, ..self.policy.settings().clone() })
+    }
+
     /// One control step on the newest pictures: exactly one answer. `elapsed` is the time since the step began.
     pub fn step(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
         self.last_step = self.newest();
@@ -314,7 +323,6 @@ mod tests {
     use super::*;
     use crate::engine::{LstmState, Scripted};
     use crate::gate::Metric;
-    use crate::thresholds::Thresholds;
 
     const PERIOD: f64 = 1.0 / 30.0;
 

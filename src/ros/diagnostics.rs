@@ -10,6 +10,7 @@ use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::FrameError;
 use crate::safety::Verdict;
+use crate::thresholds::{Expected, Live, Seen};
 use crate::units::Stamp;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -110,6 +111,7 @@ impl Health {
         &mut self,
         now: Stamp,
         control: &Control<E>,
+        live: Option<&Live>,
         outputs: &Outputs,
     ) -> Option<Vec<DiagnosticStatus>> {
         let (policy_level, policy_message) = match &self.verdict {
@@ -117,7 +119,8 @@ impl Health {
             Some((verdict, message)) => (level(*verdict), message.clone()),
         };
         let cameras: Vec<_> = self.cameras.iter().map(|camera| camera.state(now)).collect();
-        let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level]).collect();
+        let (compute_level, compute_message, compute) = live.map_or((OK, String::new(), Vec::new()), compute);
+        let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level, compute_level]).collect();
         if self.published.elapsed() < PERIOD && levels == self.levels {
             return None;
         }
@@ -130,6 +133,7 @@ impl Health {
             statuses.push(outputs.status(&format!("Inputs/{}", camera.role), level, &message, values));
         }
         statuses.push(outputs.status("Policy", policy_level, &policy_message, self.policy(control)));
+        statuses.push(outputs.status("Compute", compute_level, &compute_message, compute));
         statuses.push(outputs.status("Inference", OK, "", self.inference()));
         Some(statuses)
     }
@@ -160,6 +164,23 @@ impl Health {
         }
         values
     }
+}
+
+/// What the exits cost lately, beside what the calibration expects.
+fn compute(live: &Live) -> (u8, String, Vec<(String, String)>) {
+    let list = |shares: &[f64]| shares.iter().map(|share| format!("{share:.3}")).collect::<Vec<_>>().join(" ");
+    let mut values = Vec::new();
+    if let Some(Expected { average, band: (low, high), shares, .. }) = live.expected() {
+        values.push(("expected average (GFLOP)".into(), format!("{average:.6}")));
+        values.push(("99 % band (GFLOP)".into(), format!("{low:.6} {high:.6}")));
+        values.push(("expected shares".into(), list(shares)));
+    }
+    let Some(Seen { average, shares, drift }) = live.seen() else {
+        return (OK, String::new(), values);
+    };
+    values.push(("average (GFLOP)".into(), format!("{average:.6}")));
+    values.push(("shares".into(), list(&shares)));
+    (if drift.is_some() { WARN } else { OK }, drift.unwrap_or_default(), values)
 }
 
 impl Camera {

@@ -28,6 +28,7 @@ use crate::engine::ort::OrtEngine;
 use crate::observe::Observer;
 use crate::policy::Policy;
 use crate::safety::Arming;
+use crate::thresholds::Live;
 use clock::Clock;
 use diagnostics::Health;
 use inbox::Inbox;
@@ -155,10 +156,11 @@ fn assemble(node: &mut r2r::Node, runtime: &tokio::runtime::Runtime, config: &Co
     };
     let clock = Clock::new(node, runtime.handle(), simulated)?;
     let observer = Observer::new(&bundle)?;
+    let live = Live::new(&bundle, &settings, config.held_average());
     let policy = Policy::new(engine, manifest, settings);
     let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);
     let provider = config.engine.provider.to_string();
     let control = Control::new(&bundle, observer, policy, config.guard, arming, config.gripper.hysteresis, provider);
     let bundle = Arc::new(bundle);
-    Ok(Worker { control, bundle, inbox, outputs, clock, health, logger, received: None, stood: false })
+    Ok(Worker { control, bundle, inbox, outputs, clock, health, logger, live, received: None, stood: false })
 }

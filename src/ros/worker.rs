@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::{Frame, FrameError, RawImage};
 use crate::safety::Verdict;
+use crate::thresholds::Live;
 use crate::units::Stamp;
 
 /// The control loop's whole world.
@@ -27,6 +28,8 @@ pub(super) struct Worker<E> {
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) logger: String,
+    /// What the exits cost, where the bundle was calibrated.
+    pub(super) live: Option<Live>,
     /// When the newest picture came that no step has used.
     pub(super) received: Option<Instant>,
     /// Whether the last answer was that of a disarmed arm.
@@ -42,7 +45,7 @@ impl<E: Engine> Worker<E> {
             pictures.into_iter().for_each(|arrival| self.see(arrival));
             self.answer();
             let now = self.now();
-            let statuses = self.health.due(now, &self.control, &self.outputs);
+            let statuses = self.health.due(now, &self.control, self.live.as_ref(), &self.outputs);
             if let Some(statuses) = statuses {
                 let sent = self.outputs.diagnostics(now, statuses);
                 self.log_failure("/diagnostics", sent);
@@ -119,6 +122,12 @@ impl<E: Engine> Worker<E> {
         });
         let sent = self.outputs.decision(answer, overhead_ms);
         self.log_failure("~/decision", sent);
+        if let Some(step) = &answer.decision
+            && let Some(thresholds) = self.live.as_mut().and_then(|live| live.step(step.exit))
+            && let Err(error) = self.control.set_thresholds(thresholds)
+        {
+            r2r::log_error!(&self.logger, "the average could not be held: {error}");
+        }
         if let Some(change) = self.health.answer(answer, overhead_ms) {
             r2r::log_info!(&self.logger, "{change}");
         }
@@ -157,7 +166,10 @@ impl<E: Engine> Worker<E> {
 
     fn configure(&mut self, config: &Config) -> Result<(), String> {
         let settings = config.settings(&self.bundle).map_err(|e| e.to_string())?;
-        self.control.configure(settings, config.guard).map_err(|e| e.to_string())
+        let live = Live::new(&self.bundle, &settings, config.held_average());
+        self.control.configure(settings, config.guard).map_err(|e| e.to_string())?;
+        self.live = live;
+        Ok(())
     }
 
     fn log_failure(&self, what: &str, sent: r2r::Result<()>) {

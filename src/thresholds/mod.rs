@@ -6,6 +6,7 @@ mod calibration;
 mod cost;
 mod direct;
 mod greedy;
+mod live;
 mod search;
 mod shares;
 mod solve;
@@ -24,6 +25,7 @@ pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEM
 pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
 pub use greedy::assign;
+pub use live::{Expected, Live, Seen};
 pub use search::{Search, SearchError, limits_of, stops};
 pub use shares::Shares;
 use solve::capped;

@@ -6,6 +6,7 @@ import math
 import shutil
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from programs import BUNDLE, policy
 
 AT_ONCE = [1e9] * 5  # every delta agrees
@@ -69,7 +70,7 @@ def test_a_bad_value_at_the_start_ends_the_node_with_one_sentence(domain, tmp_pa
     assert "max_frame_age" in node.said() and "panicked" not in node.said()
 
 
-def calibrated_toy(folder):
+def calibrated_toy(folder, samples=100):
     """A copy of the toy whose calibration knows only huge deltas, and the cost [GFLOP] of its first and last exit."""
     bundle = shutil.copytree(BUNDLE, folder / "calibrated")
     manifest = (bundle / "manifest.json").read_bytes()
@@ -78,7 +79,7 @@ def calibrated_toy(folder):
         "schema": 1,
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
         "exits": json.loads(manifest)["exits"],
-        "deltas": [[1e6 + sample for sample in range(100)] for _ in range(6)],
+        "deltas": [[1e6 + sample for sample in range(samples)] for _ in range(6)],
     }
     (bundle / "calibration.json").write_text(json.dumps(table))
     head = parts["head"]["macs"]
@@ -101,3 +102,29 @@ def test_an_average_budget_without_a_calibration_is_refused(pair):
     _, peer = pair()
     refusals = peer.set_parameters(budget__average=1.0)
     assert len(refusals) == 1 and "deer_vla calibrate" in refusals[0]
+
+
+def test_other_exits_than_the_calibrations_are_reported_as_drift(pair, pictures, tmp_path):
+    bundle, first, _ = calibrated_toy(tmp_path, samples=1500)
+    _, peer = pair(bundle=str(bundle), gate__thresholds=AT_ONCE)
+    peer.begin("push the button", pictures)
+    for _ in range(240):
+        peer.decide(pictures)
+    assert peer.until_reported(["Compute", f"{first:.6f}"]).level == DiagnosticStatus.OK, "it was to stop at once"
+    # Every delta of the calibration is above these limits, every delta of the toy below them.
+    assert peer.set_parameters(gate__thresholds=[1e5] * 5) == []
+    for _ in range(240):
+        peer.decide(pictures)
+    status = peer.until_reported(["Compute", "the calibration expects", "budget.hold"])
+    assert status.level == DiagnosticStatus.WARN
+
+
+def test_a_held_average_changes_the_thresholds_until_the_budget_is_met(pair, pictures, tmp_path):
+    bundle, first, full = calibrated_toy(tmp_path, samples=1500)
+    budget = 0.5 * (first + full)
+    _, peer = pair(bundle=str(bundle), budget__average=budget, budget__hold=True)
+    before = peer.begin("push the button", pictures).numbers("thresholds")
+    for _ in range(245):
+        decision = peer.decide(pictures)
+    assert decision["exit"] == "0", "the toy's deltas are smaller than the calibration's, so it stops too early"
+    assert decision.numbers("thresholds")[0] < before[0], "and is asked to go deeper"
