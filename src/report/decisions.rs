@@ -68,6 +68,14 @@ pub enum ReportError {
         /// Where.
         path: PathBuf,
     },
+    /// A results file that does not serve, or a table that cannot be written.
+    #[error("{path} {reason}")]
+    Results {
+        /// What is wrong.
+        reason: String,
+        /// Where.
+        path: PathBuf,
+    },
     /// The plot cannot be drawn.
     #[error("the plot cannot be written: {reason}\nfile: {path}")]
     Plot {

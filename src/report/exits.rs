@@ -5,67 +5,48 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
+use super::canvas::{COLOURS, Drawn, Picture, save};
 use super::{Decision, ReportError};
 
-const SIZE: (u32, u32) = (1280, 520);
 /// Width of the panel of exits over time; the histogram takes the rest.
 const TIME_WIDTH: u32 = 980;
 /// The row on which holds are marked.
 const HOLD: f64 = -1.0;
 /// Epochs whose sentence stands in the legend; more would leave the plot no room.
 const LEGEND_EPOCHS: usize = 6;
-/// Okabe and Ito's colours, which stay apart for colour-blind readers.
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
-
-type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Draws `exits.svg` and `exits.png` into a folder that exists. `decisions` is not empty.
 ///
 /// # Errors
 /// `Plot`.
 pub fn plot(decisions: &[Decision], folder: &Path) -> Result<(), ReportError> {
-    // A robot's computer need not have a single font, so the letters come along.
-    let font = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
-    let refuse = |path: &Path, reason: String| ReportError::Plot { reason, path: path.to_path_buf() };
-    let (svg, png) = (folder.join("exits.svg"), folder.join("exits.png"));
-    font.map_err(|_invalid| refuse(&png, "the built-in font does not load".into()))?;
-    draw(SVGBackend::new(&svg, SIZE).into_drawing_area(), decisions).map_err(|e| refuse(&svg, e.to_string()))?;
-    draw_png(&png, decisions).map_err(|e| refuse(&png, e.to_string()))
+    save(&Exits(decisions), folder, "exits")
 }
 
-fn draw_png(path: &Path, decisions: &[Decision]) -> Drawn {
-    let (width, height) = SIZE;
-    let mut rgb = vec![0; (width * height * 3) as usize];
-    draw(BitMapBackend::with_buffer(&mut rgb, SIZE).into_drawing_area(), decisions)?;
-    image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)?;
-    Ok(())
-}
+struct Exits<'a>(&'a [Decision]);
 
-fn draw<DB: DrawingBackend>(area: DrawingArea<DB, Shift>, decisions: &[Decision]) -> Drawn
-where
-    DB::ErrorType: 'static,
-{
-    area.fill(&WHITE)?;
-    let exits: Vec<usize> = decisions.iter().filter_map(Decision::exit).collect();
-    let epochs: Vec<&[Decision]> = decisions.chunk_by(|a, b| a.epoch == b.epoch).collect();
-    let deepest = exits.iter().copied().max().unwrap_or(0);
-    // Room above the deepest exit for the legend, a row of which is a twentieth of the plot's height.
-    let top = deepest as f64 + 0.6 + 0.06 * (deepest as f64 + 2.0) * epochs.len().min(LEGEND_EPOCHS) as f64;
-    let area = area.margin(10, 0, 0, 0).titled(&title(decisions.len(), &exits), ("sans-serif", 22))?;
-    let (time, histogram) = area.split_horizontally(TIME_WIDTH);
-    over_time(&time, &epochs, deepest, top)?;
-    shares(&histogram, &exits, deepest, top)?;
-    area.present()?;
-    Ok(())
+impl Picture for Exits<'_> {
+    const SIZE: (u32, u32) = (1280, 520);
+
+    fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
+    where
+        DB::ErrorType: 'static,
+    {
+        let Self(decisions) = self;
+        area.fill(&WHITE)?;
+        let exits: Vec<usize> = decisions.iter().filter_map(Decision::exit).collect();
+        let epochs: Vec<&[Decision]> = decisions.chunk_by(|a, b| a.epoch == b.epoch).collect();
+        let deepest = exits.iter().copied().max().unwrap_or(0);
+        // Room above the deepest exit for the legend, a row of which is a twentieth of the plot's height.
+        let top = deepest as f64 + 0.6 + 0.06 * (deepest as f64 + 2.0) * epochs.len().min(LEGEND_EPOCHS) as f64;
+        let area = area.margin(10, 0, 0, 0).titled(&title(decisions.len(), &exits), ("sans-serif", 22))?;
+        let (time, histogram) = area.split_horizontally(TIME_WIDTH);
+        over_time(&time, &epochs, deepest, top)?;
+        shares(&histogram, &exits, deepest, top)?;
+        area.present()?;
+        Ok(())
+    }
 }
 
 fn title(decisions: usize, exits: &[usize]) -> String {
