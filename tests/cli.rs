@@ -382,7 +382,10 @@ fn report_compares_results_in_tables_and_curves() {
             serde_json::json!({"chains": 9, "average_length": length, "interval": [length - 0.2, length + 0.2]});
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, serde_json::json!({"summary": summary, "compute": {"all_steps": cost}}).to_string()).unwrap();
+        let taken = [0, 0, 1, 0].map(|exit| serde_json::json!({"exit": exit}));
+        let chains = serde_json::json!([{"outcomes": [{"task": "open_drawer", "taken": taken}]}]);
+        let results = serde_json::json!({"summary": summary, "compute": {"all_steps": cost}, "chains": chains});
+        fs::write(&path, results.to_string()).unwrap();
         path
     };
     let (small, large) = (results("small.json", 1.5, 0.01), results("large.json", 2.25, 0.03));
@@ -397,6 +400,8 @@ fn report_compares_results_in_tables_and_curves() {
     assert_says(&page, &["<td>full &amp; whole</td>", "2.25 [2.05, 2.45]", "success_by_ms.svg", "exits.svg"]);
     let curve = fs::read_to_string(out.join("success_by_gflop.svg")).unwrap();
     assert_says(&curve, &["gated", "average length of five", "GFLOP of the language model"]);
+    let course = fs::read_to_string(out.join("course_1.svg")).unwrap();
+    assert_says(&course, &["gated: mean exit, 0 (white) to 1 (blue)", "open_drawer", "course of the task"]);
     assert!(image::open(out.join("success_by_ms.png")).is_ok() && image::open(out.join("exits.png")).is_ok());
 
     let broken = folder.path().join("broken.json");

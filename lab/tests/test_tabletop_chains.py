@@ -153,7 +153,13 @@ def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
     command += ["--out", str(tmp_path)]
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's child would ignore it
+    )
     progress = tmp_path / "progress.jsonl"
     deadline = time.monotonic() + 60
     while not progress.exists() or len(progress.read_text().splitlines()) < 3:

@@ -1,6 +1,7 @@
 //! Result files → tables and plots.
 
 mod canvas;
+mod course;
 mod decisions;
 mod exits;
 mod quantiles;

@@ -10,12 +10,34 @@ use serde::Deserialize;
 
 use super::ReportError;
 use super::canvas::{COLOURS, Drawn, Picture, save};
+use super::course::Course;
 
 /// The members of a results file that reports use; all others are skipped.
 #[derive(Debug, Clone, Deserialize)]
 struct Results {
     summary: Summary,
     compute: Option<Compute>,
+    #[serde(default)]
+    chains: Vec<Chain>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Chain {
+    outcomes: Vec<Outcome>,
+}
+
+/// One attempt at a task.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Outcome {
+    pub(super) task: String,
+    /// What each step took.
+    #[serde(default)]
+    pub(super) taken: Vec<Taken>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Taken {
+    pub(super) exit: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +72,7 @@ pub struct Evaluated {
     summary: Summary,
     cost: Cost,
     successful: Option<Cost>,
+    outcomes: Vec<Outcome>,
 }
 
 impl Evaluated {
@@ -60,12 +83,13 @@ impl Evaluated {
     pub fn read(method: String, path: &Path) -> Result<Self, ReportError> {
         let refuse = |reason: String| ReportError::Results { reason, path: path.to_path_buf() };
         let bytes = fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
-        let Results { summary, compute } =
+        let Results { summary, compute, chains } =
             serde_json::from_slice(&bytes).map_err(|e| refuse(format!("is no results file: {e}")))?;
         let compute =
             compute.ok_or_else(|| refuse("has no compute: a policy without a network costs nothing".into()))?;
         let (cost, successful) = (compute.all_steps, compute.successful_tasks);
-        Ok(Self { method, path: path.to_path_buf(), summary, cost, successful })
+        let outcomes = chains.into_iter().flat_map(|chain| chain.outcomes).collect();
+        Ok(Self { method, path: path.to_path_buf(), summary, cost, successful, outcomes })
     }
 }
 
@@ -92,7 +116,8 @@ impl Axis {
     }
 }
 
-/// Writes report.md, report.html and their plots into a folder that exists. `evaluated` is not empty.
+/// Writes report.md, report.html and their plots into a folder that exists; the exits over the course of each task for
+/// results that say what each step took. `evaluated` is not empty.
 ///
 /// # Errors
 /// `Plot`, or `Results` where a table cannot be written.
@@ -102,7 +127,13 @@ pub fn compare(evaluated: &[Evaluated], folder: &Path) -> Result<(), ReportError
         save(&Success { evaluated, axis }, folder, name)?;
     }
     save(&Exits(evaluated), folder, "exits")?;
-    let names = [plots[0].0, plots[1].0, "exits"];
+    let mut names: Vec<String> = [plots[0].0, plots[1].0, "exits"].map(str::to_owned).into();
+    for (number, row) in evaluated.iter().enumerate() {
+        if let Some(course) = Course::of(&row.method, &row.outcomes) {
+            names.push(format!("course_{number}"));
+            save(&course, folder, &names[names.len() - 1])?;
+        }
+    }
     for (name, text) in [("report.md", markdown(evaluated, &names)), ("report.html", html(evaluated, &names))] {
         let path = folder.join(name);
         let refuse =
@@ -125,7 +156,7 @@ const HEADINGS: [&str; 9] = [
 ];
 
 fn cells(row: &Evaluated) -> [String; 9] {
-    let Evaluated { method, path, summary, cost, successful } = row;
+    let Evaluated { method, path, summary, cost, successful, .. } = row;
     let (low, high) = summary.interval;
     [
         method.clone(),
@@ -140,7 +171,7 @@ fn cells(row: &Evaluated) -> [String; 9] {
     ]
 }
 
-fn markdown(evaluated: &[Evaluated], plots: &[&str]) -> String {
+fn markdown(evaluated: &[Evaluated], plots: &[String]) -> String {
     let mut text = format!("| {} |\n|{}\n", HEADINGS.join(" | "), "---|".repeat(HEADINGS.len()));
     for row in evaluated {
         let _ = writeln!(text, "| {} |", cells(row).join(" | "));
@@ -151,7 +182,7 @@ fn markdown(evaluated: &[Evaluated], plots: &[&str]) -> String {
     text
 }
 
-fn html(evaluated: &[Evaluated], plots: &[&str]) -> String {
+fn html(evaluated: &[Evaluated], plots: &[String]) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let line = |tag: &str, cells: &[String]| -> String {
         let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
