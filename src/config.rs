@@ -327,7 +327,7 @@ impl RawGate {
 }
 
 impl Config {
-    /// The average that the thresholds are trimmed to [GFLOP]: the budget, where it is to be held and rules at all.
+    /// The average that the thresholds are trimmed to in GFLOP: the budget, where it is to be held and rules at all.
     pub fn held_average(&self) -> Option<f64> {
         self.budget.average_gmac.filter(|_| self.hold_average && self.gate.thresholds.is_none())
     }

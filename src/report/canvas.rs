@@ -22,7 +22,7 @@ pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// What can be drawn on any kind of canvas.
 pub(super) trait Picture {
-    /// Width and height [pixels].
+    /// Width and height in pixels.
     const SIZE: (u32, u32);
 
     /// Draws all of it.

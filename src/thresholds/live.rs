@@ -22,7 +22,7 @@ pub struct Live {
     metric: Metric,
     /// GFLOP of a step that ends at each exit up to the cap.
     costs: Vec<f64>,
-    /// The mean that is to be held [GFLOP], and the one that the solver is asked for to that end.
+    /// The mean that is to be held in GFLOP, and the one that the solver is asked for to that end.
     held: Option<(f64, f64)>,
     expected: Option<Expected>,
     recent: VecDeque<usize>,
@@ -31,9 +31,9 @@ pub struct Live {
 /// What a calibration expects of 240 steps in a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
-    /// Mean cost [GFLOP].
+    /// Mean cost in GFLOP.
     pub average: f64,
-    /// 99 of 100 runs of the calibration have a mean cost from here to here [GFLOP].
+    /// 99 of 100 runs of the calibration have a mean cost from here to here in GFLOP.
     pub band: (f64, f64),
     /// The share of steps that ends at each exit up to the cap.
     pub shares: Vec<f64>,
@@ -44,7 +44,7 @@ pub struct Expected {
 /// What was seen in the last 240 steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// Mean cost [GFLOP].
+    /// Mean cost in GFLOP.
     pub average: f64,
     /// The share of steps that ended at each exit up to the cap.
     pub shares: Vec<f64>,
@@ -53,7 +53,7 @@ pub struct Seen {
 }
 
 impl Live {
-    /// `held`: the mean cost that the thresholds are trimmed to [GFLOP]. `None` where the bundle has no calibration of
+    /// `held`: the mean cost that the thresholds are trimmed to in GFLOP. `None` where the bundle has no calibration of
     /// its own, or one of another metric than the gate's.
     pub fn new(bundle: &Bundle, settings: &Settings, held: Option<f64>) -> Option<Self> {
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).ok()?;
