@@ -309,14 +309,13 @@ impl RawGripper {
 
 impl RawGate {
     fn check(&self) -> Result<Gate, ConfigError> {
-        let metric = match self.metric.as_str() {
-            "" => None,
-            "rms" => Some(Metric::Rms),
-            "mean" => Some(Metric::Mean),
-            "max" => Some(Metric::Max),
-            "cosine" => Some(Metric::Cosine),
-            other => return refuse("gate.metric", other, "rms, mean, max, cosine, or empty for the bundle's own"),
-        };
+        let metric = Some(self.metric.as_str()).filter(|name| !name.is_empty()).map(|name| {
+            serde_json::from_value(name.into()).or_else(|_| {
+                let expected = "rms, mean, max, cosine, feature, time, or empty for the bundle's own";
+                refuse("gate.metric", name, expected)
+            })
+        });
+        let metric = metric.transpose()?;
         if let Some(limit) = self.thresholds.iter().find(|limit| !limit.is_finite()) {
             return refuse("gate.thresholds", limit, "finite numbers, one an exit but the last");
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bundle::Manifest;
 use crate::engine::{Actions, Engine, EngineError, LstmState};
-use crate::gate::{Metric, Reason};
+use crate::gate::{Candidate, Metric, Reason};
 use crate::thresholds::Thresholds;
 
 /// Runs the network as deep as the moment needs and carries the head's state over time.
@@ -19,6 +19,8 @@ pub struct Policy<E> {
     settings: Settings,
     rest: LstmState,
     state: LstmState,
+    /// Since the state was cleared.
+    steps: u64,
     costs: Vec<Option<Duration>>,
 }
 
@@ -90,7 +92,7 @@ impl<E: Engine> Policy<E> {
     pub fn new(engine: E, manifest: &Manifest, settings: Settings) -> Self {
         let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
         let costs = vec![None; manifest.exits.len()];
-        Self { engine, exits: manifest.exits.clone(), settings, state: rest.clone(), rest, costs }
+        Self { engine, exits: manifest.exits.clone(), settings, state: rest.clone(), rest, steps: 0, costs }
     }
 
     /// Starts an epoch: embeds its prompt and clears the head's state.
@@ -105,6 +107,7 @@ impl<E: Engine> Policy<E> {
     /// Clears the head's state.
     pub fn reset(&mut self) {
         self.state = self.rest.clone();
+        self.steps = 0;
     }
 
     /// What is set now.
@@ -148,7 +151,7 @@ impl<E: Engine> Policy<E> {
         self.engine.vision(images)?;
         timing.vision_ms = lap.next_ms();
         let mut deltas = Vec::with_capacity(self.exits.len());
-        let mut before: Option<[f32; 6]> = None;
+        let mut before: Option<([f32; 6], Array2<f32>)> = None;
         let mut exit = 0;
         loop {
             let features = self.engine.stage(exit)?;
@@ -163,19 +166,24 @@ impl<E: Engine> Policy<E> {
             let arm = actions.arm(row);
             let gripper = actions.gripper[row];
             // Exit 0 is compared with the probe, which came in the same call.
-            let reference = before.unwrap_or_else(|| actions.arm(0));
-            let delta = self.settings.metric.delta(&arm, &reference);
+            let reference = match &before {
+                Some((arm, features)) => Candidate { arm: *arm, feature: features.row(features.nrows() - 1) },
+                None => Candidate { arm: actions.arm(0), feature: features.row(0) },
+            };
+            let here = Candidate { arm, feature: features.row(row) };
+            let delta = self.settings.metric.delta(here, reference, self.steps);
             deltas.push(delta);
             if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
                 return Err(PolicyError::NotFinite { exit, arm, gripper });
             }
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
                 self.state = actions.state(row);
+                self.steps += 1;
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
                 let layer = self.exits[exit];
                 return Ok(Step { exit, layer, reason, deltas, thresholds: limits.collect(), arm, gripper, timing });
             }
-            before = Some(arm);
+            before = Some((arm, features));
             exit += 1;
         }
     }
@@ -237,7 +245,7 @@ mod tests {
         let rest = LstmState::zeros(1, 1);
         let exits: Vec<usize> = (0..levels.len() - 1).map(|k| 2 * k + 1).collect();
         let costs = vec![None; exits.len()];
-        Policy { engine: Scripted::level(levels), exits, settings, state: rest.clone(), rest, costs }
+        Policy { engine: Scripted::level(levels), exits, settings, state: rest.clone(), rest, steps: 0, costs }
     }
 
     fn step(policy: &mut Policy<Scripted>) -> Result<Step, PolicyError> {

@@ -178,13 +178,13 @@ def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
 def test_a_bundle_can_be_stopped_at_one_exit_or_run_with_other_thresholds(tmp_path):
     toy = Path(__file__).parents[2] / "models" / "toy"
     args = argparse.Namespace(bundle=toy, run=None, thresholds=None, exit=2)
-    assert evaluate.chosen_thresholds(args) == (-1.0, -1.0, 1e9, 1e9, 1e9)
+    assert evaluate.chosen_thresholds(args) == ((-1.0, -1.0, 1e9, 1e9, 1e9), "rms")
     args.exit = 6
     with pytest.raises(ValueError, match="exits 0 to 5"):
         evaluate.chosen_thresholds(args)
     args.thresholds = tmp_path / "thresholds.json"
-    args.thresholds.write_text(json.dumps({"thresholds": [0.1, 0.2, 0.3, 0.4, 0.5, None]}))
-    assert evaluate.chosen_thresholds(args) == (0.1, 0.2, 0.3, 0.4, 0.5)
+    args.thresholds.write_text(json.dumps({"metric": "time", "thresholds": [0.1, 0.2, 0.3, 0.4, 0.5, None]}))
+    assert evaluate.chosen_thresholds(args) == ((0.1, 0.2, 0.3, 0.4, 0.5), "time")
 
 
 def test_other_thresholds_are_another_evaluation():

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 
 use crate::bundle::Manifest;
 use crate::engine::{Engine, EngineError, LstmState};
-use crate::gate::Metric;
+use crate::gate::{Candidate, Metric, rms};
 use crate::policy::PolicyError;
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
@@ -21,6 +21,8 @@ pub struct Calibrator<'e, E> {
     random: fastrand::Rng,
     /// `[1 + exits, W]` a frame: the probe's feature and every exit's.
     frames: Vec<Array2<f32>>,
+    /// Of the instruction, before the window.
+    past: usize,
 }
 
 /// One frame of a window: `deltas[exit]` and `errors[exit]`.
@@ -37,7 +39,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     pub fn new(engine: &'e mut E, manifest: &Manifest, metric: Metric, window: usize, seed: u64) -> Self {
         let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
         let random = fastrand::Rng::with_seed(seed);
-        Self { engine, exits: manifest.exits.len(), rest, metric, window, random, frames: Vec::new() }
+        Self { engine, exits: manifest.exits.len(), rest, metric, window, random, frames: Vec::new(), past: 0 }
     }
 
     /// Begins an instruction; what an unfinished window held is dropped.
@@ -46,6 +48,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     /// When the network cannot be run.
     pub fn instruction(&mut self, ids: &[i64]) -> Result<(), EngineError> {
         self.frames.clear();
+        self.past = 0;
         self.engine.embed(ids)
     }
 
@@ -71,15 +74,16 @@ impl<'e, E: Engine> Calibrator<'e, E> {
         let mut samples = Vec::new();
         for (place, features) in frames.iter().enumerate().take(self.window - 1) {
             if place + 1 >= self.window / 2 {
-                samples.push(self.sample(features, &state)?);
+                samples.push(self.sample(features, &state, (self.past + place) as u64)?);
             }
             let row = 1 + self.random.usize(..self.exits);
             state = self.engine.head(features.slice(s![row..=row, ..]), &state)?.state(0);
         }
+        self.past += self.window;
         Ok(samples)
     }
 
-    fn sample(&mut self, features: &Array2<f32>, state: &LstmState) -> Result<Sample, PolicyError> {
+    fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, PolicyError> {
         let actions = self.engine.head(features.view(), state)?;
         let arms: Vec<[f32; 6]> = (0..=self.exits).map(|n| actions.arm(n)).collect();
         if let Some(row) = arms.iter().position(|arm| !arm.iter().all(|value| value.is_finite())) {
@@ -87,9 +91,10 @@ impl<'e, E: Engine> Calibrator<'e, E> {
             let (exit, arm) = (row.saturating_sub(1), arms[row]);
             return Err(PolicyError::NotFinite { exit, arm, gripper: actions.gripper[row] });
         }
+        let candidate = |n: usize| Candidate { arm: arms[n], feature: features.row(n) };
         Ok(Sample {
-            deltas: arms.windows(2).map(|pair| self.metric.delta(&pair[1], &pair[0])).collect(),
-            errors: arms[1..].iter().map(|arm| Metric::Rms.delta(arm, &arms[self.exits])).collect(),
+            deltas: (1..=self.exits).map(|n| self.metric.delta(candidate(n), candidate(n - 1), step)).collect(),
+            errors: arms[1..].iter().map(|arm| rms(arm, &arms[self.exits])).collect(),
         })
     }
 }
@@ -165,6 +170,19 @@ mod tests {
                 // Neighbours' features are 1 apart.
                 assert!(sample.deltas.iter().all(|delta| (delta - (1.0 + state)).abs() < 1e-3), "{s}: {sample:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_frames_time_is_its_place_in_the_instruction() {
+        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        let mut engine = Summing;
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Time, 4, 5);
+        for _ in 0..2 {
+            calibrator.instruction(&[1]).unwrap();
+            let samples = (0..9).flat_map(|_| calibrator.frame(Vec::new()).unwrap());
+            let times: Vec<f32> = samples.map(|sample| sample.deltas[0]).collect();
+            assert_eq!(times, [1.0, 2.0, 5.0, 6.0]);
         }
     }
 

@@ -87,7 +87,8 @@ def run_chain(
 class Judged:
     """What is judged: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
 
-    `thresholds`, one an exit but the last, take the place of the bundle's; a run without them goes to full depth.
+    `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
+    goes to full depth.
     """
 
     policy: str | None = None
@@ -95,13 +96,14 @@ class Judged:
     node: Path | None = None
     run: Path | None = None
     thresholds: tuple[float, ...] | None = None
+    metric: str = "rms"
 
     def identity(self) -> str:
         """Names it in results.json; another bundle of the same name is another."""
         if self.policy is not None:
             return self.policy
         weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
-        limits = f" thresholds {self.thresholds}" if self.thresholds else ""
+        limits = f" {self.metric} thresholds {self.thresholds}" if self.thresholds else ""
         return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}"
 
 
@@ -116,7 +118,7 @@ def own_policy(judged: Judged) -> Policy:
         return TorchPolicy.from_run(judged.run, judged.thresholds)
     from deer_lab.tabletop.node_policy import NodePolicy  # only here: the others need no ROS
 
-    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds)
+    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric)
     multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
     return policy
 
@@ -269,16 +271,20 @@ def exits_of(args: argparse.Namespace) -> int:
     return TorchPolicy.from_run(args.run).exits
 
 
-def chosen_thresholds(args: argparse.Namespace) -> tuple[float, ...] | None:
-    """Of --thresholds or --exit; None for the bundle's own. Raises ValueError."""
+def chosen_thresholds(args: argparse.Namespace) -> tuple[tuple[float, ...] | None, str]:
+    """Of --thresholds or --exit, and what they limit; None for the bundle's own. Raises ValueError."""
     if args.thresholds:
-        return tuple(json.loads(args.thresholds.read_text())["thresholds"][:-1])
+        file = json.loads(args.thresholds.read_text())
+        metric = file.get("metric", "rms")
+        if args.run and metric != "rms":
+            raise ValueError(f"{args.thresholds} limits {metric}; a run in process knows rms alone: judge its bundle")
+        return tuple(file["thresholds"][:-1]), metric
     if args.exit is None:
-        return None
+        return None, "rms"
     exits = exits_of(args)
     if not 0 <= args.exit < exits:
         raise ValueError(f"--exit is {args.exit}; there are exits 0 to {exits - 1}")
-    return tuple(NEVER if k < args.exit else ALWAYS for k in range(exits - 1))
+    return tuple(NEVER if k < args.exit else ALWAYS for k in range(exits - 1)), "rms"
 
 
 def main() -> int:
@@ -310,7 +316,7 @@ def main() -> int:
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
-        judged = Judged(args.policy, args.bundle, node, args.run, chosen_thresholds(args))
+        judged = Judged(args.policy, args.bundle, node, args.run, *chosen_thresholds(args))
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:

@@ -56,8 +56,11 @@ def claim_domain() -> IO:
 class NodePolicy:
     """A running deer_vla_node. `close` ends it."""
 
-    def __init__(self, node: Path, bundle: Path, thresholds: Sequence[float] | None = None) -> None:
-        """Starts the program `node` with `bundle`; `thresholds`, one an exit but the last, take the place of its own.
+    def __init__(
+        self, node: Path, bundle: Path, thresholds: Sequence[float] | None = None, metric: str = "rms"
+    ) -> None:
+        """Starts the program `node` with `bundle`; `thresholds`, one an exit but the last, take the place of its own,
+        as limits on `metric`.
 
         Raises RuntimeError where it does not come up.
         """
@@ -68,6 +71,7 @@ class NodePolicy:
         parameters["threads"] = 1  # workers run side by side
         if thresholds:
             parameters["gate.thresholds"] = [float(limit) for limit in thresholds]
+            parameters["gate.metric"] = metric
         arguments = [f"{name}:={json.dumps(v) if isinstance(v, bool) else v}" for name, v in parameters.items()]
         given = [word for argument in [*arguments, "images.qos:=default"] for word in ("-p", argument)]
         environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}

@@ -33,7 +33,7 @@ pub(crate) struct Calibrate {
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=1000))]
     window: u64,
     /// What the deltas measure
-    #[arg(long, default_value = "rms", value_parser = ["rms", "mean", "max", "cosine"])]
+    #[arg(long, default_value = "rms", value_parser = ["rms", "mean", "max", "cosine", "feature", "time"])]
     metric: String,
     /// Draws the exits that lead up to each sample
     #[arg(long, default_value_t = 0)]
