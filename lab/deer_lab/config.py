@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -31,11 +32,21 @@ class ClipConfig:
 
 @dataclass(frozen=True)
 class ConvConfig:
-    """A convolutional stem: `patch` x `patch` first, then one 3x3 of stride 2 per further entry of `channels`."""
+    """A convolutional stem: `patch` x `patch` first, then one 3x3 of stride 2 per further entry of `channels`.
+
+    `keypoints` further tokens say where something is, to a fraction of a cell of the second convolution's map; they are
+    media as they are, because a resampler would blur them.
+    """
 
     width: int
     channels: tuple[int, ...]
     patch: int = 4
+    keypoints: int = 0
+
+    def side(self, size: int, convolution: int = -1) -> int:
+        """Of the map that a convolution leaves of a picture of `size` x `size`."""
+        halvings = range(len(self.channels))[convolution]
+        return math.ceil(size // self.patch / 2**halvings)
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,7 @@ class PolicyConfig:
     @property
     def media_tokens(self) -> int:
         """Of all cameras together."""
-        return self.resampler.latents * len(self.cameras)
+        return (self.resampler.latents + getattr(self.encoder, "keypoints", 0)) * len(self.cameras)
 
     def layers_of_stage(self, stage: int) -> range:
         """0-based, from the layer after the exit before up to this stage's own exit."""
@@ -115,7 +126,7 @@ def tabletop(layers: int, exit_every: int | None = None) -> PolicyConfig:
     every = exit_every or layers
     return PolicyConfig(
         cameras=(Camera("static", 96), Camera("gripper", 64)),
-        encoder=ConvConfig(width=96, channels=(16, 40, 80, 128), patch=2),
+        encoder=ConvConfig(width=96, channels=(16, 40, 80, 128), patch=2, keypoints=8),
         resampler=ResamplerConfig(latents=8, depth=2, heads=4, head_width=24),
         decoder=DecoderConfig(
             width=96,

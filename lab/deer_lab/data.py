@@ -30,6 +30,7 @@ from tqdm import tqdm
 from deer_lab.config import Camera
 from deer_lab.reference import fit
 from deer_lab.tabletop.action import action_from_twist
+from deer_lab.tabletop.points import seen
 from deer_lab.tabletop.truth import truth
 
 OPEN_ABOVE = 0.02  # [m] of a finger; farther apart they are open
@@ -44,12 +45,14 @@ class Segment:
     """The T frames of one instruction. `pictures`: by camera role, uint8 RGB (T, H, W, 3).
 
     `actions`: float32 (T, 7), arm in -1..1, gripper 1 open or 0 closed. `state`: float32 (T, K), the true state.
+    `points`: by camera role where things are in its picture, float32 (T, n, 3): x, y in -1..1, 1 where it shows.
     """
 
     instruction: str
     pictures: dict[str, list[np.ndarray]]
     actions: np.ndarray
     state: np.ndarray | None
+    points: dict[str, np.ndarray] | None = None
 
 
 # Rosbags
@@ -126,7 +129,7 @@ def bag_segments(bag: Path, roles: list[str], control_hz: float = 30.0) -> Itera
                 for role, topic in zip(roles, cameras)
             },
             np.stack([action_of(twist, o, control_hz) for twist, o in zip(twists, opened)]).astype(np.float32),
-            states_of(tracks["/state"], times[frames]),
+            *states_of(tracks["/state"], times[frames]),
         )
 
 
@@ -142,11 +145,13 @@ def action_of(twist: object, opened: bool, control_hz: float) -> np.ndarray:
     return np.r_[action_from_twist(velocity, opened, control_hz)[:6], float(opened)]
 
 
-def states_of(track: Track, times: np.ndarray) -> np.ndarray | None:
-    """The true state at each frame, (T, K); None where none was recorded."""
+def states_of(track: Track, times: np.ndarray) -> tuple[np.ndarray | None, dict[str, np.ndarray] | None]:
+    """The true state at each frame, (T, K), and by camera where things appear; None where none was recorded."""
     if not track.messages:
-        return None
-    return np.stack([truth(json.loads(track.messages[i].data)) for i in track.nearest(times)[0]])
+        return None, None
+    states = [json.loads(track.messages[i].data) for i in track.nearest(times)[0]]
+    shown = [seen(state) for state in states]
+    return np.stack([truth(state) for state in states]), {c: np.stack([s[c] for s in shown]) for c in shown[0]}
 
 
 def decoded(bag: Path, message: object) -> np.ndarray:
@@ -188,6 +193,7 @@ def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], out: P
     """Writes all `segments` as one shard; it appears whole or not at all."""
     pictures: dict[str, list[np.ndarray]] = {camera.role: [] for camera in cameras}
     lengths, instructions, actions, states = [], [], [], []
+    points: dict[str, list[np.ndarray]] = {}
     for segment in segments:
         for camera in cameras:
             pictures[camera.role] += [fit(picture, camera) for picture in segment.pictures[camera.role]]
@@ -195,12 +201,15 @@ def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], out: P
         instructions.append(segment.instruction)
         actions.append(segment.actions)
         states += [] if segment.state is None else [segment.state]
+        for role, places in (segment.points or {}).items():
+            points.setdefault(f"{role}_points", []).append(places)
     if not lengths:
         raise DataError(f"{out.stem}: no frame that has pictures of every camera, an instruction and an action")
     tensors = {role: np.stack(shots) for role, shots in pictures.items()}
     tensors |= {"actions": np.concatenate(actions), "lengths": np.array(lengths)}
     if len(states) == len(lengths):
         tensors["state"] = np.concatenate(states)
+        tensors |= {name: np.concatenate(places) for name, places in points.items()}
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     save_file(tensors, beside, {"instructions": json.dumps(instructions)})
     beside.rename(out)
@@ -259,11 +268,13 @@ class Windows:
         self._shards, self._files = shards, {}
         self.instructions: list[str] = []
         starts, states = [], []
+        self.pointed = [f"{role}_points" for role in roles]
         for number, shard in enumerate(shards):
             with safe_open(shard, "np") as file:
                 ends = np.cumsum(file.get_tensor("lengths"))
                 texts = json.loads(file.metadata()["instructions"])
                 states += [file.get_tensor("state")] if "state" in file.keys() else []  # noqa: SIM118 (no mapping)
+                self.pointed = [name for name in self.pointed if name in file.keys()]  # noqa: SIM118
             for begin, end, text in zip(np.r_[0, ends[:-1]], ends, texts):
                 first = np.arange(begin, max(begin + 1, end - length + 1))
                 entry = np.full((len(first), 4), (number, 0, end, len(self.instructions)))
@@ -281,12 +292,15 @@ class Windows:
         return len(self._starts)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | int]:
-        """By camera role uint8 (T, S, S, 3); actions (T, 7); weight (T); instruction: its number; state (T, K)."""
+        """By camera role uint8 (T, S, S, 3); actions (T, 7); weight (T); instruction: its number.
+
+        Where they were recorded, state (T, K) and by role ROLE_points (T, n, 3).
+        """
         shard, first, end, instruction = self._starts[index]
         if shard not in self._files:
             self._files[shard] = safe_open(self._shards[shard], "pt")
         file, last = self._files[shard], min(first + self.length, end)
-        wanted = [*self.roles, "actions", *(["state"] if self.has_state else [])]
+        wanted = [*self.roles, *self.pointed, "actions", *(["state"] if self.has_state else [])]
         window = {name: padded(file.get_slice(name)[first:last], self.length) for name in wanted}
         if self.has_state:
             window["state"] = (window["state"] - torch.from_numpy(self._mean)) / torch.from_numpy(self._std)

@@ -24,7 +24,8 @@ class Objective:
     sampling: str = "random"  # what the shared head is shown: "random" (s1 and s2), or "window" (one exit a window)
     huber_delta: float = 1.0  # below it the arm's loss is quadratic
     gripper_weight: float = 0.01
-    state_weight: float = 0.0  # of the true state read from the pictures' latents; needs recordings of it
+    state_weight: float = 0.0  # of the true state read from the media; needs recordings of it
+    point_weight: float = 0.02  # of the keypoints on the things they are taught, beside the state's
 
 
 def action_loss(arm: Tensor, logits: Tensor, actions: Tensor, weight: Tensor, objective: Objective) -> Tensor:
@@ -36,6 +37,19 @@ def action_loss(arm: Tensor, logits: Tensor, actions: Tensor, weight: Tensor, ob
     pose = F.huber_loss(arm, actions[..., :ARM_DIMS], reduction="none", delta=delta).mean(-1)
     grip = F.binary_cross_entropy_with_logits(logits[..., 0], actions[..., ARM_DIMS], reduction="none")
     return ((pose + objective.gripper_weight * grip) * weight).sum() / weight.sum()
+
+
+def point_loss(heat: Tensor, cell: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of the first n keypoints with the cells around their things, whose mean place is the true one.
+
+    `heat` (B, keypoints, side^2) logits, `cell` (B, n, 2) column and row, may lie between cells, `weight` (B, n).
+    """
+    side = round(heat.shape[-1] ** 0.5)
+    near = (1 - (cell.clamp(0, side - 1)[..., None] - torch.arange(side, device=cell.device)).abs()).clamp(min=0)
+    columns, rows = near.unbind(2)
+    wanted = (rows[..., :, None] * columns[..., None, :]).flatten(2)
+    loss = -(wanted * heat[:, : cell.shape[1]].log_softmax(-1)).sum(-1)
+    return (loss * weight).sum() / weight.sum().clamp(min=1)
 
 
 def each_step(exits: int, windows: int, steps: int, device: torch.device) -> Tensor:
@@ -73,12 +87,13 @@ class Trainee(nn.Module):
         self.readout = nn.Linear(config.media_tokens * config.encoder.width, state_width) if state_width else None
 
     def part(self, stage: str) -> list[nn.Module]:
-        """The modules that learn in a stage of training: "vision", "joint" or "head"."""
+        """The modules that learn in a stage of training: "vision", "language", "joint" or "head"."""
         policy, heads = self.policy, [self.policy.head, *self.auxiliary]
         if stage == "vision":
             return [policy.vision, self.readout]
+        language = [policy.embed, *policy.stages, *heads]
         asked = [self.readout] if self.readout and self.objective.state_weight else []
-        return {"joint": [policy.vision, policy.embed, *policy.stages, *heads, *asked], "head": heads}[stage]
+        return {"language": language, "joint": [policy.vision, *language, *asked], "head": heads}[stage]
 
     def enter(self, stage: str) -> None:
         """Lets learn what learns in this stage, and nothing else."""
@@ -99,15 +114,24 @@ class Trainee(nn.Module):
 
     def forward(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
         """Every term of the loss by name; `images`: per camera (B*T, 3, S, S). What is minimised is their sum."""
-        if self.stage == "vision":
-            return {"state": self.state_loss(self.policy.vision(*images), batch)}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.stage == "joint"):
-            media = self.policy.vision(*images)
+        stage, weight = self.stage, self.objective.state_weight
+        with torch.set_grad_enabled(torch.is_grad_enabled() and stage in ("vision", "joint")):
+            media, heats = self.see(batch, images)
+        if stage == "vision":
+            return self.state_terms(media, heats, batch)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "head"):
             features = self.features(media, batch["ids"], batch["mask"], batch["weight"].shape[1])
         terms = self.action_terms(features, batch)
-        if self.objective.state_weight and self.readout and self.stage == "joint":
-            terms["state"] = self.objective.state_weight * self.state_loss(media, batch)
+        if weight and self.readout and stage == "joint":
+            found = self.state_terms(media, heats, batch)
+            terms |= {name: weight * loss for name, loss in found.items()}
         return terms
+
+    def see(self, batch: dict[str, Tensor], images: list[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
+        """Media (B*T, M, D) and heats as Vision.look gives them, or the media that the batch brings."""
+        if "media" in batch:
+            return batch["media"].flatten(0, 1).float(), []
+        return self.policy.vision.look(*images)
 
     def action_terms(self, features: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The auxiliary heads each on their own exit, the shared head on sampled exits."""
@@ -122,12 +146,20 @@ class Trainee(nn.Module):
         terms = {name: loss(self.policy.head, pick(features, draw(*shape))) for name, draw in drawn.items()}
         return terms | {f"auxiliary_{k}": loss(head, features[k]) for k, head in enumerate(self.auxiliary)}
 
-    def state_loss(self, media: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Huber between the true state and what a linear map reads from the latents."""
-        wanted = batch["state"].flatten(0, 1)
+    def state_terms(self, media: Tensor, heats: list[Tensor | None], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Huber between the true state and what a linear map reads from the media; and how far the keypoints are from
+        the things that they are taught."""
+        wanted, weight = batch["state"].flatten(0, 1), batch["weight"].flatten()
         loss = F.huber_loss(self.readout(media.flatten(1)), wanted, reduction="none", delta=0.3).mean(-1)
-        weight = batch["weight"].flatten()
-        return (loss * weight).sum() / weight.sum()
+        terms = {"state": (loss * weight).sum() / weight.sum()}
+        for camera, encoder, heat in zip(self.policy.config.cameras, self.policy.vision.encoders, heats):
+            points = batch.get(f"{camera.role}_points")
+            if points is not None and heat is not None:
+                keypoints = encoder.keypoints
+                cell = (points[..., :2].flatten(0, 1) - keypoints.first) / keypoints.pitch
+                within = points[..., 2].flatten(0, 1) * weight[:, None]
+                terms[f"{camera.role}_points"] = self.objective.point_weight * point_loss(heat, cell, within)
+        return terms
 
     @torch.no_grad()
     def errors(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
@@ -135,7 +167,8 @@ class Trainee(nn.Module):
 
         "arm": mean absolute error; "gripper": share of steps on the wrong side.
         """
-        features = self.features(self.policy.vision(*images), batch["ids"], batch["mask"], batch["weight"].shape[1])
+        media, _ = self.see(batch, images)
+        features = self.features(media, batch["ids"], batch["mask"], batch["weight"].shape[1])
         found = [self.policy.head.window(feature) for feature in features]
         weight, wanted = batch["weight"], batch["actions"]
 

@@ -57,9 +57,12 @@ class ClipEncoder(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         return self.clip(pixel_values=image).last_hidden_state[:, 1:]  # (B, 3, S, S) -> (B, (S/patch)^2, D)
 
+    def look(self, image: Tensor) -> tuple[Tensor, None, None]:
+        return self(image), None, None  # as ConvStem.look, without keypoints
+
 
 class ConvStem(nn.Module):
-    """Convolutions and a learned position for each of the tokens they leave."""
+    """Convolutions, a learned position for each of the tokens they leave, and keypoints where there are any."""
 
     def __init__(self, config: ConvConfig, size: int) -> None:
         super().__init__()
@@ -68,11 +71,51 @@ class ConvStem(nn.Module):
         for before, after in zip(config.channels, rest):
             layers += [nn.GELU(), nn.Conv2d(before, after, 3, stride=2, padding=1)]
         self.convolutions = nn.Sequential(*layers, nn.GELU(), nn.Conv2d(config.channels[-1], config.width, 1))
-        side = math.ceil(size // config.patch / 2 ** len(rest))
-        self.position = nn.Parameter(0.02 * torch.randn(side * side, config.width))
+        self.position = nn.Parameter(0.02 * torch.randn(config.side(size) ** 2, config.width))
+        self.keypoints = Keypoints(config, size) if config.keypoints else None
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.convolutions(image).flatten(2).transpose(1, 2) + self.position  # (B, 3, S, S) -> (B, side^2, D)
+        return self.look(image)[0]
+
+    def look(self, image: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """(B, 3, S, S) -> (B, side^2, D); and where there are keypoints, what Keypoints gives."""
+        maps = []
+        for layer in self.convolutions[:-1]:
+            image = layer(image)
+            maps += [image] if isinstance(layer, nn.GELU) else []
+        tokens = self.convolutions[-1](image).flatten(2).transpose(1, 2) + self.position
+        return tokens, *(self.keypoints(maps[1], maps[-1]) if self.keypoints else (None, None))
+
+
+class Keypoints(nn.Module):
+    """Where things are, finer than the map they are seen on: the mean place under a softmax over it, and what is there.
+
+    After the spatial softmax of Levine et al. 2016 (arXiv 1504.00702, section 5.1).
+    """
+
+    def __init__(self, config: ConvConfig, size: int) -> None:
+        super().__init__()
+        width = config.channels[-1] // 2
+        self.fine = nn.Conv2d(config.channels[1], width, 1)
+        self.coarse = nn.Conv2d(config.channels[-1], width, 1)  # knows more of what is around
+        self.heat = nn.Conv2d(width, config.keypoints, 3, padding=1)
+        self.what = nn.Linear(width, config.width, bias=False)
+        self.where = nn.Linear(2, config.width, bias=False)
+        self.which = nn.Parameter(0.02 * torch.randn(config.keypoints, config.width))
+        # cell i of the map looks at first + i * pitch, where the picture goes from -1 to 1
+        self.first, self.pitch = config.patch / size - 1, 4 * config.patch / size
+        line = self.first + self.pitch * torch.arange(config.side(size, 1))
+        rows, columns = torch.meshgrid(line, line, indexing="ij")
+        self.register_buffer("places", torch.stack((columns, rows), dim=-1).flatten(0, 1), persistent=False)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, channels, side, side), a coarser map -> (B, keypoints, D), heat: logits (B, keypoints, side^2)."""
+        context = F.interpolate(self.coarse(coarse), size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        seen = F.gelu(self.fine(fine) + context)
+        heat = self.heat(seen).flatten(2)
+        weight = heat.softmax(dim=-1)
+        what = weight @ seen.flatten(2).transpose(1, 2)
+        return self.what(what) + self.where(weight @ self.places) + self.which, heat
 
 
 def feed_forward(width: int) -> nn.Sequential:
@@ -141,7 +184,7 @@ class Resampler(nn.Module):
 
 
 class Vision(nn.Module):
-    """Each camera encoded and resampled by itself, the latents joined in the cameras' order."""
+    """Each camera encoded and resampled by itself, its keypoints behind its latents; joined in the cameras' order."""
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
@@ -153,13 +196,19 @@ class Vision(nn.Module):
             for _ in range(1 if config.share_resampler else len(config.cameras))
         )
 
-    def forward(self, *images: Tensor) -> Tensor:
-        latents = []
+    def look(self, *images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        """One (B, 3, S, S) per camera -> (B, M, D), and per camera the heat that Keypoints found its keypoints by."""
+        media, heats = [], []
         for index, image in enumerate(images):
             encoder = self.encoders[min(index, len(self.encoders) - 1)]
             resampler = self.resamplers[min(index, len(self.resamplers) - 1)]
-            latents.append(resampler(encoder(image)))
-        return torch.cat(latents, dim=1)  # one (B, 3, S, S) per camera -> (B, M, D)
+            tokens, keypoints, heat = encoder.look(image)
+            media += [resampler(tokens)] if keypoints is None else [resampler(tokens), keypoints]
+            heats.append(heat)
+        return torch.cat(media, dim=1), heats
+
+    def forward(self, *images: Tensor) -> Tensor:
+        return self.look(*images)[0]  # one (B, 3, S, S) per camera -> (B, M, D)
 
 
 class Embed(nn.Module):

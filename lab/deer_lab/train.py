@@ -5,7 +5,8 @@
     torchrun --nproc-per-node 8 -m deer_lab.train …     # several processes or GPUs; the batch is per process
 
 Stages: "vision" teaches the encoders to show the true state (where the recordings have it), "joint" trains everything,
-"head" the heads alone. Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped.
+"language" all but the encoders, "head" the heads alone; encoders that do not learn run once over the demonstrations.
+Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped.
 
 A run's folder: policy.safetensors and tokenizer.json (what deer_lab.export reads), auxiliary.safetensors, train.json,
 losses.jsonl, losses.png, tensorboard/, checkpoint/ (to go on from).
@@ -34,16 +35,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, default_collate
 from tqdm import tqdm
 
-from deer_lab.config import CONFIGS, Camera, PolicyConfig
+from deer_lab.config import CONFIGS, PolicyConfig
 from deer_lab.curves import Curves
 from deer_lab.data import DataError, Windows, find_bags, shard_bags, shard_calvin
+from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.manifest import About
 from deer_lab.model import GatedCrossBlock, Policy
+from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import prompt_ids
 from deer_lab.tokenizer import make_tokenizer
 
-STAGES = ("vision", "joint", "head")
+STAGES = ("vision", "language", "joint", "head")
 HELD_OUT_EVERY = 50  # of so many recordings one is not trained on, but watched
 VALIDATION_BATCHES = 8
 ADAM_BETAS = (0.9, 0.999)
@@ -96,22 +99,6 @@ class Prompts:
         self.ids = torch.stack([F.pad(row, (0, longest - len(row))) for row in rows])
 
 
-def shifted(pictures: Tensor, most: int) -> Tensor:
-    """uint8 (B, T, S, S, 3), each window moved by up to `most` pixels either way, the border repeated."""
-    windows, _, side = pictures.shape[:3]
-    moves = torch.randint(-most, most + 1, (2, windows, 1), device=pictures.device)
-    rows, columns = (torch.arange(side, device=pictures.device) + moves).clamp(0, side - 1)
-    return pictures[torch.arange(windows)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
-        0, 3, 1, 2, 4
-    )
-
-
-def normalised(pictures: Tensor, camera: Camera) -> Tensor:
-    """uint8 (B, T, S, S, 3) -> float (B*T, 3, S, S) as deer_lab.reference.preprocess makes it."""
-    mean, std = (torch.tensor(values, device=pictures.device) for values in (camera.mean, camera.std))
-    return ((pictures.flatten(0, 1).float() / 255 - mean) / std).permute(0, 3, 1, 2)
-
-
 def parameter_groups(trainee: Trainee, settings: Settings) -> list[dict]:
     """Weight decay on the cross-attention's matrices alone; the heads have a rate of their own."""
     matrices = {
@@ -155,10 +142,12 @@ class Run:
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
         )
         config = CONFIGS[settings.config]
-        roles = [camera.role for camera in config.cameras]
+        inputs = [camera.role for camera in config.cameras]
+        if init and settings.stage in ("language", "head"):
+            inputs, shards = ["media"], keep_latents(init, config, shards, self.accelerator)
         held_out = shards[::HELD_OUT_EVERY] if len(shards) > 1 else shards
-        self.windows = Windows([s for s in shards if s not in held_out] or shards, roles, settings.window)
-        self.validation = Windows(held_out, roles, settings.window)
+        self.windows = Windows([s for s in shards if s not in held_out] or shards, inputs, settings.window)
+        self.validation = Windows(held_out, inputs, settings.window)
         asks = settings.stage == "vision" or objective.state_weight
         if asks and not self.windows.has_state:
             raise DataError("not every recording has the true state (/state), which this stage learns from")
@@ -190,8 +179,15 @@ class Run:
             make_tokenizer(config.vocabulary, sorted(self.windows.instructions)).save(str(self.out / "tokenizer.json"))
 
     def _load(self, init: Path) -> None:
-        """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head."""
-        self.trainee.policy.load_state_dict(load_file(init / "policy.safetensors"))
+        """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
+
+        What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
+        """
+        lacks, foreign = self.trainee.policy.load_state_dict(load_file(init / "policy.safetensors"), strict=False)
+        if foreign:
+            raise ValueError(f"{init} is of another configuration: it has {foreign[0]}, {self.settings.config} has not")
+        if lacks and self.accelerator.is_main_process:
+            print(f"train: {init} lacks {lacks[0]} and {len(lacks) - 1} more tensors; they start anew", file=sys.stderr)
         for head in self.trainee.auxiliary:
             head.load_state_dict(self.trainee.policy.head.state_dict())
         own = self.trainee.state_dict()
@@ -206,8 +202,10 @@ class Run:
         if isinstance(policy.vision, nn.Module) and self.accelerator.device.type == "cpu":
             policy.vision.to(memory_format=torch.channels_last)
         if settings.compile:
-            for module in (policy.vision, *policy.stages):
+            for module in (*policy.vision.resamplers, *policy.stages):
                 module.compile(dynamic=False)
+            for encoder in policy.vision.encoders:
+                encoder.look = torch.compile(encoder.look, dynamic=False)
         self.cameras = config.cameras
         optimizer = torch.optim.AdamW(parameter_groups(self.trainee, settings), betas=ADAM_BETAS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, settings))
@@ -227,10 +225,13 @@ class Run:
         number = batch["instruction"].cpu() + offset
         batch["ids"], batch["mask"] = (x[number].to(self.accelerator.device) for x in (prompts.ids, prompts.mask))
         images = []
-        for camera in self.cameras:
+        for camera in self.cameras if "media" not in batch else ():
             pictures = batch.pop(camera.role)
             share = getattr(self.settings, f"{camera.role}_shift", 0.0)
-            pictures = shifted(pictures, round(share * camera.size)) if augment and share else pictures
+            if augment and share:
+                pictures, moved = shifted(pictures, round(share * camera.size))
+                if (points := batch.get(f"{camera.role}_points")) is not None:
+                    batch[f"{camera.role}_points"] = torch.cat((points[..., :2] + moved, points[..., 2:]), dim=-1)
             images.append(normalised(pictures, camera))
         return batch, images
 

@@ -1,6 +1,7 @@
 """Demonstrations in rosbags become the windows that a network is trained on."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -77,7 +78,8 @@ def test_a_bag_gives_back_what_was_recorded(bag):
     assert (first.actions[:, 6] == (wanted[:, 6] > 0)).all()
     assert len(second.actions) == len(second.pictures["gripper"]) == 5
     assert first.pictures["static"][0].shape == (200, 200, 3)
-    assert first.state.shape == (7, 31)
+    assert first.state.shape == (7, 46)
+    assert first.points["static"].shape == (7, 7, 3)
 
 
 def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
@@ -101,7 +103,16 @@ def test_the_truth_names_blocks_hand_and_fixtures(world):
     numbers = truth(json.loads(json.dumps(state.as_dict())))
     assert numbers[:3] == pytest.approx(state.blocks["blue_block"].position)
     assert numbers[18:21] == pytest.approx(state.tcp_position)
-    assert numbers[-1] == state.gripper_open
+    assert numbers[30] == state.gripper_open
+
+
+def test_the_truth_says_where_a_block_is_from_the_turned_hand(world):
+    state = json.loads(json.dumps(world.state().as_dict()))
+    hand = state["tcp_position"]
+    state["tcp_euler"][2] = math.pi / 2
+    state["blocks"]["blue_block"] |= {"position": [hand[0], hand[1] + 0.05, hand[2] - 1], "quaternion": [1, 0, 0, 0]}
+    # ahead of a hand that looks along y; further down than is asked for; half a turn from it when doubled
+    assert truth(state)[31:36] == pytest.approx([0.05, 0, -0.12, -1, 0], abs=1e-6)
 
 
 def test_frames_are_paired_with_the_nearest_message():

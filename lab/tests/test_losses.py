@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from deer_lab.config import CONFIGS
-from deer_lab.losses import Objective, Trainee, action_loss, each_step, one_exit, pick, two_segments
+from deer_lab.losses import Objective, Trainee, action_loss, each_step, one_exit, pick, point_loss, two_segments
 from deer_lab.model import Policy
 
 CPU = torch.device("cpu")
@@ -102,6 +102,27 @@ def test_each_auxiliary_head_sees_its_own_exit():
     assert float(terms["auxiliary_3"]) == float(by_hand)
 
 
+def test_a_keypoint_is_taught_the_cells_around_its_thing_in_the_shares_that_make_it_their_mean():
+    heat = torch.zeros(1, 2, 9)
+    heat[0, 0, 5], heat[0, 0, 8] = math.log(3), math.log(3)  # of seven ones and two threes
+    cell = torch.tensor([[[2.0, 1.5]]])  # in the last column, between the middle and the last row
+    assert point_loss(heat, cell, torch.ones(1, 1)).item() == pytest.approx(math.log(13 / 3))
+    assert point_loss(heat, torch.tensor([[[-5.0, 0.0]]]), torch.ones(1, 1)).item() == pytest.approx(math.log(13))
+    assert point_loss(heat, cell, torch.zeros(1, 1)).item() == 0  # it does not show
+
+
+def test_latents_that_a_batch_brings_take_the_place_of_its_pictures():
+    found = trainee()
+    found.enter("language")
+    batch, images = batch_of()
+    media = found.policy.vision(*images).detach()
+    torch.manual_seed(1)
+    seen = found(batch, images)
+    torch.manual_seed(1)
+    brought = found(batch | {"media": media.unflatten(0, (2, 4))}, [])
+    assert {name: loss.item() for name, loss in seen.items()} == {name: loss.item() for name, loss in brought.items()}
+
+
 def learning(found: Trainee) -> set[str]:
     """Which top parts got a gradient."""
     sum(found(*batch_of()).values()).backward()
@@ -121,6 +142,7 @@ def learning(found: Trainee) -> set[str]:
             {"state_weight": 0.1},
             {"policy.vision", "policy.embed", "policy.stages", "policy.head", "auxiliary", "readout"},
         ),
+        ("language", {"state_weight": 0.1}, {"policy.embed", "policy.stages", "policy.head", "auxiliary"}),
         ("head", {"state_weight": 0.1}, {"policy.head", "auxiliary"}),
         ("head", {"auxiliary": False}, {"policy.head"}),
     ],

@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deer_lab.config import CONFIGS, Camera, ClipConfig
+from deer_lab.config import CONFIGS, Camera, ClipConfig, ConvConfig
 from deer_lab.model import (
     ClipEncoder,
     Head,
+    Keypoints,
     Policy,
     Resampler,
     Stage,
@@ -149,6 +150,32 @@ def test_cameras_share_encoder_and_resampler_only_where_told_to():
         vision = Vision(replace(TOY, cameras=cameras, share_encoder=shared, share_resampler=shared))
         first, second = vision(picture, picture).chunk(2, dim=1)
         assert torch.equal(first, second) is shared
+
+
+def test_a_cameras_keypoints_are_media_behind_its_latents():
+    config = replace(TOY, encoder=replace(TOY.encoder, keypoints=5))
+    vision = Vision(config)
+    static, gripper = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 48, 48)
+    media = vision(static, gripper)
+    assert media.shape == (1, config.media_tokens, 32) and config.media_tokens == 2 * (8 + 5)
+    _, keypoints, heat = vision.encoders[1].look(gripper)
+    assert torch.equal(media[:, -5:], keypoints)
+    assert heat.shape == (1, 5, 6 * 6)
+
+
+def test_a_keypoint_lies_between_the_cells_that_show_its_thing():
+    config = ConvConfig(width=2, channels=(4, 1, 2), patch=1, keypoints=1)
+    keypoints = Keypoints(config, size=10).requires_grad_(False)  # five cells a side, at -0.9, -0.5 … 0.7
+    for parameter in keypoints.parameters():
+        parameter.zero_()
+    keypoints.fine.weight.fill_(1.0)
+    keypoints.heat.weight[0, 0, 1, 1] = 50.0
+    keypoints.where.weight.copy_(torch.eye(2))  # the token is the place
+    shown, around = torch.zeros(1, 1, 5, 5), torch.zeros(1, 2, 3, 3)
+    shown[0, 0, 3, 0] = 1.0
+    torch.testing.assert_close(keypoints(shown, around)[0][0, 0], torch.tensor([-0.9, 0.3]))  # x right, y down
+    shown[0, 0, 3, 1] = 1.0
+    torch.testing.assert_close(keypoints(shown, around)[0][0, 0], torch.tensor([-0.7, 0.3]))
 
 
 def test_clip_gives_its_patch_tokens_before_the_last_norm():

@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 
 from deer_lab import train
 from deer_lab.config import CONFIGS
-from deer_lab.data import DataError, Segment, write_shard
+from deer_lab.data import DataError, Segment, Windows, write_shard
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
+from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import preprocess
-from deer_lab.train import Run, Settings, normalised, parameter_groups, rate, shifted
+from deer_lab.train import Run, Settings, parameter_groups, rate
 
 SETTINGS = Settings("toy", "joint", steps=4, batch=2, window=3, warmup=2, lr=1e-3, head_lr=1e-3)
 
@@ -86,6 +87,31 @@ def test_the_head_stage_leaves_the_backbone_as_it_was(shards, tmp_path):
     assert changed == {"head"}
 
 
+def test_what_an_earlier_run_lacks_starts_anew_and_a_run_of_another_configuration_is_refused(
+    shards, tmp_path, monkeypatch, capsys
+):
+    run(shards, tmp_path / "plain")
+    pointed = dataclasses.replace(CONFIGS["toy"], encoder=dataclasses.replace(CONFIGS["toy"].encoder, keypoints=2))
+    monkeypatch.setitem(CONFIGS, "pointed", pointed)
+    run(shards, tmp_path / "pointed", init=tmp_path / "plain", config="pointed")
+    assert "lacks vision.encoders.0.keypoints.which and 17 more tensors" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="is of another configuration: it has vision.encoders.0.keypoints"):
+        run(shards, tmp_path / "back", init=tmp_path / "pointed")
+
+
+def test_a_vision_that_does_not_learn_runs_once_over_the_demonstrations(shards, tmp_path):
+    run(shards, tmp_path / "joint")
+    made = run(shards, tmp_path / "language", init=tmp_path / "joint", stage="language")
+    before, after = weights(tmp_path / "joint"), weights(tmp_path / "language")
+    changed = {".".join(name.split(".")[:1]) for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"embed", "stages", "head"}
+    policy = Policy(CONFIGS["toy"])
+    policy.load_state_dict(before)
+    shown = Windows(shards[1:], ["static", "gripper"], 3)[2]
+    images = [normalised(shown[camera.role][None], camera) for camera in CONFIGS["toy"].cameras]
+    torch.testing.assert_close(made.windows[2]["media"].float(), policy.vision(*images), atol=2e-3, rtol=2e-3)
+
+
 def test_training_lowers_the_loss(shards, tmp_path):
     made = Run(dataclasses.replace(SETTINGS, steps=40, lr=3e-3, head_lr=3e-3), Objective(), shards, tmp_path)
     batch = torch.utils.data.default_collate([made.windows[i] for i in (0, 3)])
@@ -133,10 +159,20 @@ def test_the_rate_warms_up_and_then_stays_or_falls():
 def test_a_window_is_shifted_as_one_and_its_border_repeated():
     torch.manual_seed(0)
     pictures = torch.arange(8, dtype=torch.uint8)[None, None, :, None, None].expand(50, 2, 8, 8, 3)
-    moved = shifted(pictures, 2)
+    moved, _ = shifted(pictures, 2)
     assert torch.equal(moved[:, 0], moved[:, 1])
     seen = {tuple(rows.tolist()) for rows in moved[:, 0, :, 0, 0]}
     assert seen == {tuple(min(7, max(0, row + by)) for row in range(8)) for by in range(-2, 3)}
+
+
+def test_what_is_on_a_shifted_picture_is_said_to_be_where_it_went():
+    torch.manual_seed(0)
+    pictures = torch.zeros(50, 1, 8, 8, 3)
+    pictures[:, :, 3, 4] = 1  # its middle is an eighth right of the picture's and an eighth above it
+    moved, went = shifted(pictures, 2)
+    window, _, row, column = moved[..., 0].nonzero().T
+    place = torch.stack((column, row), dim=-1) / 4 - 7 / 8
+    assert torch.allclose(torch.tensor([1 / 8, -1 / 8]) + went[window, 0, 0], place)
 
 
 def test_pictures_are_normalised_as_on_the_robot():

@@ -7,17 +7,29 @@ import numpy as np
 from deer_lab.tabletop.rotation import yaw_of
 
 FIXTURES = ("drawer", "slider", "button", "switch", "led", "lightbulb", "opening")
+REACH = 0.12  # [m]: what is further from the fingertips counts as so far, so that the near is asked for finely
 
 
 def truth(state: dict) -> np.ndarray:
-    """State.as_dict() -> float32 (31): per block position [m], doubled yaw as (cos, sin) and whether it is held;
-    the hand's position [m] and yaw as (cos, sin); drawer, slider, button, switch, lights and fingers; whether open.
+    """State.as_dict() -> float32 (46): per block position [m], doubled yaw as (cos, sin) and whether it is held;
+    the hand's position [m] and yaw as (cos, sin); drawer, slider, button, switch, lights and fingers; whether open;
+    per block, as the hand's own camera sees it, position from the fingertips [m] and doubled yaw as (cos, sin).
     """
+    hand, hand_yaw = np.array(state["tcp_position"]), state["tcp_euler"][2]
     numbers: list[float] = []
+    beside: list[float] = []
     for _, block in sorted(state["blocks"].items()):
-        yaw = 2 * yaw_of(block["quaternion"])  # a block turned by half a turn looks the same
-        numbers += [*block["position"], math.cos(yaw), math.sin(yaw), float(block["held"])]
-    yaw = state["tcp_euler"][2]
-    numbers += [*state["tcp_position"], math.cos(yaw), math.sin(yaw)]
+        yaw = yaw_of(block["quaternion"])
+        numbers += [*block["position"], *doubled(yaw), float(block["held"])]
+        x, y, z = block["position"] - hand
+        cos, sin = math.cos(hand_yaw), math.sin(hand_yaw)
+        offset = np.array([cos * x + sin * y, cos * y - sin * x, z])
+        beside += [*np.clip(offset, -REACH, REACH), *doubled(yaw - hand_yaw)]
+    numbers += [*hand, math.cos(hand_yaw), math.sin(hand_yaw)]
     numbers += [float(state[name]) for name in FIXTURES]
-    return np.array([*numbers, float(state["gripper_open"])], np.float32)
+    return np.array([*numbers, float(state["gripper_open"]), *beside], np.float32)
+
+
+def doubled(yaw: float) -> tuple[float, float]:
+    """A block turned by half a turn looks the same."""
+    return math.cos(2 * yaw), math.sin(2 * yaw)
