@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -181,11 +182,17 @@ class Run:
     def _load(self, init: Path) -> None:
         """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
 
+        Of a run that taught the vision alone, the vision: so networks that differ in the rest can share it.
         What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
         """
-        lacks, foreign = self.trainee.policy.load_state_dict(load_file(init / "policy.safetensors"), strict=False)
+        path = init / "policy.safetensors"
+        with safe_open(path, "pt") as file:
+            part = "vision." if (file.metadata() or {}).get("stage") == "vision" else ""
+        found = {name: value for name, value in load_file(path).items() if name.startswith(part)}
+        lacks, foreign = self.trainee.policy.load_state_dict(found, strict=False)
         if foreign:
             raise ValueError(f"{init} is of another configuration: it has {foreign[0]}, {self.settings.config} has not")
+        lacks = [name for name in lacks if name.startswith(part)]
         if lacks and self.accelerator.is_main_process:
             print(f"train: {init} lacks {lacks[0]} and {len(lacks) - 1} more tensors; they start anew", file=sys.stderr)
         for head in self.trainee.auxiliary:

@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from deer_lab import train
 from deer_lab.config import CONFIGS
@@ -95,8 +96,22 @@ def test_what_an_earlier_run_lacks_starts_anew_and_a_run_of_another_configuratio
     monkeypatch.setitem(CONFIGS, "pointed", pointed)
     run(shards, tmp_path / "pointed", init=tmp_path / "plain", config="pointed")
     assert "lacks vision.encoders.0.keypoints.which and 17 more tensors" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="is of another configuration: it has vision.encoders.0.keypoints"):
+    with pytest.raises(ValueError, match="another configuration: it has vision"):
         run(shards, tmp_path / "back", init=tmp_path / "pointed")
+
+
+def test_networks_of_other_depths_share_a_vision(shards, tmp_path, monkeypatch):
+    for shard in shards:
+        with safe_open(shard, "pt") as file:
+            tensors, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        save_file(tensors | {"state": torch.rand(len(tensors["actions"]), 5)}, tmp_path / shard.name, about)
+    shards = sorted(tmp_path.iterdir())
+    run(shards, tmp_path / "vision", stage="vision")
+    shallow = dataclasses.replace(CONFIGS["toy"], decoder=dataclasses.replace(CONFIGS["toy"].decoder, exits=(3,)))
+    monkeypatch.setitem(CONFIGS, "shallow", shallow)
+    run(shards, tmp_path / "shallow", init=tmp_path / "vision", config="shallow", stage="language")
+    before, after = weights(tmp_path / "vision"), weights(tmp_path / "shallow")
+    assert all(torch.equal(value, before[name]) for name, value in after.items() if name.startswith("vision."))
 
 
 def test_a_vision_that_does_not_learn_runs_once_over_the_demonstrations(shards, tmp_path):
