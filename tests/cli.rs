@@ -333,6 +333,11 @@ fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there
     }
     fs::write(folder.path().join("head.data"), "changed").unwrap();
     assert_says(&refused(1, &["check", text(folder.path())]), &["head.data has sha256"]);
+    fs::copy(Path::new(TOY).join("head.data"), folder.path().join("head.data")).unwrap();
+    let mut deepest = fs::read(folder.path().join("stage_05.data")).unwrap();
+    deepest[0] ^= 1;
+    fs::write(folder.path().join("stage_05.data"), deepest).unwrap();
+    assert_says(&refused(1, &["check", text(folder.path())]), &["stage_05.data has sha256", "copy the bundle again"]);
     let error = refused(1, &["check", TOY, "--onnxruntime", "/nowhere/libonnxruntime.so"]);
     assert_says(&error, &["/nowhere/libonnxruntime.so", "does not exist", "ORT_DYLIB_PATH"]);
     assert_eq!(error.matches("does not exist").count(), 1, "a cause is told once: {error}");

@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_is_compared_by_its_size_when_the_bundle_is_opened_and_by_its_hash_when_it_is_loaded() {
+        let mut manifest = valid();
+        manifest["files"]["stage_01.onnx"]["sha256"] = json!("0".repeat(64));
+        let folder = folder(&manifest);
+        let bundle = Bundle::open(folder.path()).unwrap();
+        bundle.verify_stage(0).unwrap();
+        let error = bundle.verify_stage(1).unwrap_err();
+        assert!(matches!(&error, BundleError::Hash { file, .. } if file == "stage_01.onnx"), "{error}");
+        fs::write(folder.path().join("stage_01.onnx"), "short").unwrap();
+        let error = Bundle::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("stage_01.onnx has 5 bytes") && error.contains("copy the bundle again"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_field_and_a_missing_manifest_are_refused() {
         let mut manifest = valid();
         manifest["surprise"] = json!(1);

@@ -1,8 +1,8 @@
 //! The model bundle: a folder that describes itself and is checked before a weight of it is used.
 //!
 //! [`Bundle::open`] reads the manifest, refuses whatever the rest of the program could not honour, and compares every
-//! file with its hash. What only the graphs know (the shapes of their inputs) is compared by the engine when it loads
-//! them.
+//! file with its hash, but for the stages: those may be gigabytes that a budget never lets run, so each is compared when
+//! it is loaded. What only the graphs know (the shapes of their inputs) is compared by the engine then, too.
 
 mod check;
 mod manifest;
@@ -67,6 +67,16 @@ pub enum BundleError {
         /// The manifest's.
         expected: String,
     },
+    /// A file is not as long as the one that was exported.
+    #[error("{file} has {found} bytes, the manifest says {expected}; the file was cut short, copy the bundle again")]
+    Size {
+        /// The file.
+        file: String,
+        /// Its length.
+        found: u64,
+        /// The manifest's.
+        expected: u64,
+    },
     /// A value that cannot be honoured.
     #[error("manifest: {field} is {found}, expected {expected}")]
     Value {
@@ -80,7 +90,7 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Opens the bundle in `folder` and checks it, every file's hash included.
+    /// Opens the bundle in `folder` and checks it: of stages the files' sizes, of all else the hashes, too.
     ///
     /// # Errors
     /// [`BundleError`]: each says what was found next to what was expected.
@@ -94,13 +104,35 @@ impl Bundle {
         })?;
         let manifest = parse(&bytes, &path)?;
         check::manifest(&manifest)?;
-        for (name, file) in &manifest.files {
-            let found = hash_file(&folder.join(name), name)?;
-            if found != file.sha256 {
-                return Err(BundleError::Hash { file: name.clone(), found, expected: file.sha256.clone() });
-            }
+        let bundle = Self { folder, manifest, hash: format!("{:x}", Sha256::digest(&bytes)) };
+        let stages: Vec<&str> = bundle.manifest.parts.stages.iter().map(|part| stem(&part.file)).collect();
+        for name in bundle.manifest.files.keys() {
+            if stages.contains(&stem(name)) { bundle.compare_size(name)? } else { bundle.compare_hash(name)? }
         }
-        Ok(Self { folder, manifest, hash: format!("{:x}", Sha256::digest(&bytes)) })
+        Ok(bundle)
+    }
+
+    /// Compares the files of stage `k` with their hashes: its graph, and what else has the graph's name.
+    ///
+    /// # Errors
+    /// [`BundleError::Hash`], [`BundleError::Unreadable`].
+    pub fn verify_stage(&self, k: usize) -> Result<(), BundleError> {
+        let Some(part) = self.manifest.parts.stages.get(k) else { return Ok(()) };
+        self.manifest.files.keys().filter(|name| stem(name) == stem(&part.file)).try_for_each(|n| self.compare_hash(n))
+    }
+
+    fn compare_size(&self, name: &str) -> Result<(), BundleError> {
+        let path = self.path(name);
+        let found = fs::metadata(&path).map_err(|source| unreadable(name, &path, source))?.len();
+        let expected = self.manifest.files[name].bytes;
+        if found == expected { Ok(()) } else { Err(BundleError::Size { file: name.into(), found, expected }) }
+    }
+
+    fn compare_hash(&self, name: &str) -> Result<(), BundleError> {
+        let path = self.path(name);
+        let found = hash_file(&path).map_err(|source| unreadable(name, &path, source))?;
+        let expected = self.manifest.files[name].sha256.clone();
+        if found == expected { Ok(()) } else { Err(BundleError::Hash { file: name.into(), found, expected }) }
     }
 
     /// Where a file of the bundle lies.
@@ -121,17 +153,21 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Manifest, BundleError> {
     serde_json::from_slice(bytes).map_err(syntax)
 }
 
-fn hash_file(path: &Path, name: &str) -> Result<String, BundleError> {
-    let unreadable = |source| BundleError::Unreadable {
-        what: format!("{name} is named in the manifest"),
-        source,
-        path: path.into(),
-    };
-    let mut file = fs::File::open(path).map_err(unreadable)?;
+/// A graph and its weights have one name but for the ending.
+fn stem(file: &str) -> &str {
+    file.split_once('.').map_or(file, |(stem, _)| stem)
+}
+
+fn unreadable(name: &str, path: &Path, source: io::Error) -> BundleError {
+    BundleError::Unreadable { what: format!("{name} is named in the manifest"), source, path: path.into() }
+}
+
+fn hash_file(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; 1 << 20];
     loop {
-        match file.read(&mut chunk).map_err(unreadable)? {
+        match file.read(&mut chunk)? {
             0 => return Ok(format!("{:x}", hasher.finalize())),
             read => hasher.update(&chunk[..read]),
         }

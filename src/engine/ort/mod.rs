@@ -224,6 +224,11 @@ impl Engine for OrtEngine {
             let Some(part) = manifest.parts.stages.get(k) else {
                 return Err(EngineError::Order(format!("cap {cap} was asked for, the bundle has {} exits", k)));
             };
+            self.bundle.verify_stage(k).map_err(|error| EngineError::Load {
+                part: format!("stages[{k}]"),
+                reason: error.to_string(),
+                file: self.bundle.path(&part.file).display().to_string(),
+            })?;
             let spec = Spec::stage(manifest, k);
             let part =
                 Part::load(&self.library, &self.options, &self.bundle, &format!("stages[{k}]"), &part.file, &spec)?;
