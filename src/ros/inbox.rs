@@ -35,6 +35,8 @@ pub(super) struct Arrival {
     pub(super) camera: usize,
     pub(super) picture: Picture,
     pub(super) received: Instant,
+    /// Messages since the one that was looked at last, this one included.
+    pub(super) messages: u64,
 }
 
 pub(super) struct Inbox {
@@ -56,9 +58,10 @@ impl Inbox {
 
     /// Replaces the camera's picture that nobody has looked at yet.
     pub(super) fn picture(&self, camera: usize, picture: Picture) {
-        let arrival = Arrival { camera, picture, received: Instant::now() };
+        let received = Instant::now();
         if let Some(slot) = self.lock().pictures.get_mut(camera) {
-            *slot = Some(arrival);
+            let messages = 1 + slot.as_ref().map_or(0, |before| before.messages);
+            *slot = Some(Arrival { camera, picture, received, messages });
         }
         self.wake.notify_one();
     }
@@ -109,7 +112,8 @@ mod tests {
             inbox.push(Event::Estop(width == 30));
         }
         let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
-        assert_eq!((events.len(), pictures.len(), pictures[0].camera), (30, 1, 1));
+        assert_eq!((events.len(), pictures.len()), (30, 1));
+        assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
         assert!(matches!(&pictures[0].picture, Picture::Raw(image) if image.width == 30));
         let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
         assert!(events.is_empty() && pictures.is_empty());
