@@ -45,8 +45,7 @@ pub struct Answer {
     pub grip: Option<Grip>,
     /// Dimensions that were cut to the network's range; `speed` and `turn` where a limit cut the motion.
     pub clips: Vec<String>,
-    /// Of the displacement that the network asked for, the arm is spared so much (m, rad): the speed limits', and what
-    /// was left of earlier actions that came too fast.
+    /// How far the speed limits keep the arm from where the network wanted it in this period (m, rad).
     pub cut: [f64; 2],
     /// From the start of the step to here, in milliseconds.
     pub total_ms: f64,

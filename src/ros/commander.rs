@@ -34,16 +34,17 @@ impl Commander {
             Some(stream) => self.stream(stream),
             None => self.obey(),
         }));
-        // Nobody will say it again, and the last message of a process may be lost.
-        for _ in 0..self.zeros {
+        // An arm that was left alone may be someone else's to move. Any other must hear it now or never.
+        let zeros = if matches!(ended, Ok(false)) { 0 } else { self.zeros };
+        for _ in 0..zeros {
             self.tell(self.clock.now(), &Twist::default());
             thread::sleep(self.tick);
         }
         ended.is_ok()
     }
 
-    /// Lock-step: every order to the letter, stamped as the answer is.
-    fn obey(&mut self) {
+    /// Lock-step: every order to the letter, stamped as the answer is. Gives whether the arm must be told to stand.
+    fn obey(&mut self) -> bool {
         loop {
             for order in self.commands.wait(None) {
                 match order {
@@ -52,13 +53,14 @@ impl Commander {
                         self.tell(stamp, &twist);
                     }
                     Order::Halt => (),
-                    Order::Finish => return,
+                    Order::Finish => return true,
                 }
             }
         }
     }
 
-    fn stream(&mut self, mut stream: Stream) {
+    /// Many commands an order, on an own clock. Gives whether the arm must still be told to stand.
+    fn stream(&mut self, mut stream: Stream) -> bool {
         let mut next = Instant::now();
         // Commands to come before it falls silent; a motion starts the count anew.
         let mut left = 0;
@@ -76,7 +78,7 @@ impl Commander {
                         self.commands.drop_motion(stream.stop());
                         (next, left) = (Instant::now(), self.zeros);
                     }
-                    Order::Finish => return,
+                    Order::Finish => return left > 0,
                 }
             }
             let late = Instant::now().checked_duration_since(next);

@@ -63,6 +63,7 @@ pub fn run() -> Result<()> {
     runtime.spawn(changes.for_each(|_| async {}));
 
     let (inbox, commands, logger) = (Arc::clone(&worker.inbox), Arc::clone(&worker.commands), worker.logger.clone());
+    halt_on_panic(Arc::clone(&commands));
     let watch = Watch { vitals, commands: Arc::clone(&commands), outputs: worker.outputs.clone() };
     let (clock, stopped) = (worker.clock.clone(), Arc::clone(&stop));
     let commander = thread::Builder::new().name("command".into()).spawn(|| commander.run())?;
@@ -91,6 +92,15 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
+/// The arm stands before the panic is reported: to name the places on a stack takes many control periods.
+fn halt_on_panic(commands: Arc<Commands>) {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        commands.halt();
+        report(panic);
+    }));
+}
+
 /// What the watchdog's thread needs.
 struct Watch {
     vitals: Arc<Vitals>,
@@ -105,7 +115,7 @@ impl Watch {
             let Some((hold, answer)) = self.vitals.check(clock.now()) else { continue };
             self.commands.halt();
             r2r::log_error!(logger, "holding: {}", hold.message);
-            let said = answer.map_or(Ok(()), |answer| self.outputs.decision(&answer, None));
+            let said = answer.map_or(Ok(()), |answer| self.outputs.decision(&answer, None, self.commands.dropped()));
             let values = [("verdict".to_owned(), hold.verdict.as_str().to_owned())];
             let status = self.outputs.status("Watchdog", ERROR, &hold.message, values);
             if let Err(error) = said.and(self.outputs.diagnostics(clock.now(), vec![status])) {

@@ -41,9 +41,8 @@ pub(super) struct Worker<E> {
 }
 
 impl<E: Engine> Worker<E> {
-    /// Runs until the inbox is closed. However it ends, the arm stands.
+    /// Runs until the inbox is closed.
     pub(super) fn run(mut self) {
-        let _halt = HaltWhenDropped(Arc::clone(&self.commands));
         self.rehearse();
         let tick = Duration::from_secs_f64(0.125 / self.bundle.manifest.action.control_hz);
         while let Some((events, pictures)) = self.inbox.wait(tick) {
@@ -168,9 +167,7 @@ impl<E: Engine> Worker<E> {
             let network_ms = step.timing.vision_ms + step.timing.stage_ms.iter().sum::<f64>() + step.timing.head_ms;
             received.elapsed().as_secs_f64() * 1e3 - network_ms
         });
-        let dropped = self.commands.dropped();
-        let answer = &Answer { cut: [answer.cut[0] + dropped[0], answer.cut[1] + dropped[1]], ..answer.clone() };
-        let sent = self.outputs.decision(answer, overhead_ms);
+        let sent = self.outputs.decision(answer, overhead_ms, self.commands.dropped());
         self.log_failure("~/decision", sent);
         if let Some(step) = &answer.decision
             && let Some(thresholds) = self.live.as_mut().and_then(|live| live.step(step.exit))
@@ -233,15 +230,6 @@ impl<E: Engine> Worker<E> {
         if let Err(error) = sent {
             r2r::log_error!(&self.logger, "{what} could not be published: {error}");
         }
-    }
-}
-
-/// Stops the arm when the control thread ends, be it in a panic.
-struct HaltWhenDropped(Arc<Commands>);
-
-impl Drop for HaltWhenDropped {
-    fn drop(&mut self) {
-        self.0.halt();
     }
 }
 

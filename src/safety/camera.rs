@@ -10,8 +10,8 @@ use super::{Guard, Hold, Verdict};
 use crate::frame::Frame;
 use crate::units::Stamp;
 
-/// Motion that every camera on or around an arm shows: 5 mm or 0.02 rad.
-const VISIBLE: [f64; 2] = [0.005, 0.02];
+/// Motion (m, rad) after which no camera with noise shows the same picture, and an arm has not gone far.
+const VISIBLE: [f64; 2] = [0.001, 0.005];
 /// Gaps between pictures from which a rate is told, the median of the newest: one lost picture is no slow camera.
 const GAPS: usize = 9;
 
@@ -240,8 +240,8 @@ mod tests {
             verdict(&camera, 1.0)
         };
         assert_eq!([see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1)], [None; 4], "it stands");
-        assert_eq!([see([0.004, 0.0], 2), see([0.004, 0.0], 2), see([0.0; 2], 2)], [None; 3], "4 mm may not show");
-        assert_eq!(see([0.004, 0.0], 2), Some(Verdict::HoldFrozenFrame));
+        assert_eq!([see([9e-4, 0.0], 2), see([9e-4, 0.0], 2), see([0.0; 2], 2)], [None; 3], "so little may not show");
+        assert_eq!(see([9e-4, 0.0], 2), Some(Verdict::HoldFrozenFrame));
         assert_eq!(see([0.0; 2], 2), Some(Verdict::HoldFrozenFrame));
         assert_eq!(see([0.0; 2], 3), None, "a picture that changes is alive");
         assert_eq!([see([0.0, 0.1], 3), see([0.0, 0.1], 3)], [None, Some(Verdict::HoldFrozenFrame)]);

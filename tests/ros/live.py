@@ -59,7 +59,7 @@ class Live:
             self.until_answered("clear_fault")
         self.until(self.enabled, "the node to be ready")
         self.peer.twists.clear()
-        self.until(lambda: len(self.peer.twists) > 30 and not any(map(is_zero, self.peer.twists[-20:])), "a motion")
+        self.until(lambda: len(self.peer.twists) > 20 and not any(map(is_zero, self.peer.twists[-15:])), "a motion")
 
     def enabled(self) -> bool:
         return self.peer.enable().success
@@ -72,7 +72,7 @@ class Live:
 
     def until_zero(self, fault: int) -> tuple[int, int]:
         """Goes on for a while; nanoseconds from the fault to the first zero of the halt, and how many zeros it had."""
-        end = time.time_ns() + SECOND // 4
+        end = time.time_ns() + SECOND // 5
         while time.time_ns() < end:
             if self.node.process.poll() is None:
                 self.show()
@@ -94,8 +94,9 @@ def estop(live: Live) -> int:
 def disable(live: Live) -> int:
     client = live.peer.node.create_client(SetBool, "deer_vla/enable")
     live.until(client.service_is_ready, "the service enable")
+    began = time.time_ns()
     client.call_async(SetBool.Request(data=False))
-    return time.time_ns()
+    return began
 
 
 def terminate(live: Live) -> int:

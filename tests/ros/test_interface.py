@@ -9,7 +9,7 @@ from messages import is_zero, nanoseconds_of, numbers_of
 RECORD = {
     "verdict", "state", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm",
     "gripper", "stamp_static", "stamp_gripper", "vision_ms", "stage_ms", "head_ms", "total_ms", "overhead_ms", "clips",
-    "cut_m", "cut_rad", "bundle", "provider",
+    "cut_m", "cut_rad", "dropped_m", "dropped_rad", "bundle", "provider",
 }  # fmt: skip
 
 
