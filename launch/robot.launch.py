@@ -40,7 +40,7 @@ def generate_launch_description():
                 "dry_run", default_value="true", choices=TRUTH, description="publish decisions but no command"
             ),
             DeclareLaunchArgument(
-                "autostart", default_value="false", choices=TRUTH, description="start enabled, without ~/enable"
+                "autostart", default_value="false", choices=TRUTH, description="enabled once ready, without ~/enable"
             ),
             DeclareLaunchArgument(
                 "use_sim_time", default_value="false", choices=TRUTH, description="take the time from /clock"
@@ -50,6 +50,17 @@ def generate_launch_description():
                 default_value="raw",
                 choices=["raw", "compressed"],
                 description="what the cameras publish: Image (raw) or CompressedImage",
+            ),
+            DeclareLaunchArgument(
+                "mode",
+                default_value="auto",
+                choices=["auto", "stream", "lock_step"],
+                description="many limited commands a second, or one an action for a world that waits for it",
+            ),
+            DeclareLaunchArgument(
+                "frozen",
+                default_value="2",
+                description="equal pictures in a row that mean a frozen camera; 0 for simulated cameras without noise",
             ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of the policy"),
             DeclareLaunchArgument(
@@ -78,6 +89,8 @@ def generate_launch_description():
                         "dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool),
                         "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
                         "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
+                        "twist.mode": ParameterValue(LaunchConfiguration("mode"), value_type=str),
+                        "images.frozen": ParameterValue(LaunchConfiguration("frozen"), value_type=int),
                         "images.transport": ParameterValue(LaunchConfiguration("transport"), value_type=str),
                     },
                 ],

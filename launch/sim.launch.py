@@ -56,6 +56,7 @@ def generate_launch_description():
                     ("dry_run", "false"),
                     ("autostart", "true"),
                     ("use_sim_time", LaunchConfiguration("lock_step")),
+                    ("frozen", "0"),  # its cameras have no noise
                 ],
             ),
         ]

@@ -34,15 +34,15 @@ ruff check --config lab/pyproject.toml launch scripts tests
 step "Rust style, without and with ROS 2"
 cargo fmt --check
 cargo clippy --quiet --all-targets -- -D warnings
-cargo clippy --quiet --all-targets --features ros -- -D warnings
+cargo clippy --quiet --all-targets --features ros,faults -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features ros
 
 step "Rust tests without ROS 2"
 cargo test --quiet
 
 step "Rust tests of the ROS 2 layer, and the programs that the next steps start"
-cargo test --quiet --features ros --lib ros::
-cargo build --quiet --features ros --bins
+cargo test --quiet --features ros,faults --lib ros::
+cargo build --quiet --features ros,faults --bins
 
 step "The node against an rclpy peer; colcon; launch files"
 python3 -m pytest -q tests/ros

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::policy::Step;
-use crate::safety::Verdict;
+use crate::safety::{State, Verdict};
 use crate::shaper::{Grip, Twist};
 use crate::units::Stamp;
 
@@ -25,6 +25,8 @@ pub struct Answer {
     pub stamp: Stamp,
     /// What became of the step.
     pub verdict: Verdict,
+    /// Whether motion is allowed.
+    pub state: State,
     /// Why, for people; empty when it acts.
     pub message: String,
     /// Counts instructions; 0 before the first.
@@ -37,12 +39,14 @@ pub struct Answer {
     pub frames: Vec<(String, Option<Stamp>)>,
     /// What the network decided, where it was asked.
     pub decision: Option<Step>,
-    /// The velocity to command: zero on hold.
+    /// The mean velocity of this control period: zero on hold.
     pub twist: Twist,
     /// The gripper command, where it changes.
     pub grip: Option<Grip>,
-    /// Dimensions that were cut to the network's range.
+    /// Dimensions that were cut to the network's range; `speed` and `turn` where a limit cut the motion.
     pub clips: Vec<String>,
+    /// How far the speed limits keep the arm from where the network wanted it in this period (m, rad).
+    pub cut: [f64; 2],
     /// From the start of the step to here, in milliseconds.
     pub total_ms: f64,
     /// What decided.
@@ -58,6 +62,7 @@ impl Answer {
         let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
         put("stamp", self.stamp.to_string());
         put("verdict", self.verdict.as_str().to_owned());
+        put("state", self.state.as_str().to_owned());
         put("epoch", self.epoch.to_string());
         put("step", self.step.to_string());
         put("instruction", self.instruction.clone());
@@ -81,6 +86,8 @@ impl Answer {
             put("grip", grip.as_str().to_owned());
         }
         put("clips", self.clips.join(" "));
+        put("cut_m", self.cut[0].to_string());
+        put("cut_rad", self.cut[1].to_string());
         put("total_ms", format!("{:.3}", self.total_ms));
         put("bundle", self.identity.bundle.clone());
         put("bundle_sha256", self.identity.bundle_sha256.clone());

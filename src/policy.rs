@@ -85,7 +85,18 @@ pub enum PolicyError {
         /// The gripper's.
         gripper: f32,
     },
+    /// The network gave something that no action is.
+    #[error("the network's action at exit {exit} is out of all bounds (arm {arm:?}, each should be from -1 to 1)")]
+    OutOfBounds {
+        /// At which exit.
+        exit: usize,
+        /// The six arm outputs.
+        arm: [f32; 6],
+    },
 }
+
+/// An arm output beyond -1..1 is cut; one beyond this is a network gone mad.
+const MOST: f32 = 10.0;
 
 impl<E: Engine> Policy<E> {
     /// A policy at the start of an epoch that has no instruction yet.
@@ -137,6 +148,28 @@ impl<E: Engine> Policy<E> {
         &self.state
     }
 
+    /// Embeds a prompt for rehearsals, where no epoch has begun yet.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn embed(&mut self, ids: &[i64]) -> Result<(), EngineError> {
+        self.engine.embed(ids)
+    }
+
+    /// Runs every part down to the cap once and forgets what comes out: the first run of a network allocates, and no
+    /// step costs more than this one.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn rehearse(&mut self, images: Vec<Array4<f32>>) -> Result<(), EngineError> {
+        self.engine.vision(images)?;
+        for k in 0..=self.settings.cap {
+            let features = self.engine.stage(k)?;
+            self.head(&features)?;
+        }
+        Ok(())
+    }
+
     /// One control step. `elapsed` is the time since it began.
     ///
     /// # Errors
@@ -175,6 +208,9 @@ impl<E: Engine> Policy<E> {
             deltas.push(delta);
             if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
                 return Err(PolicyError::NotFinite { exit, arm, gripper });
+            }
+            if arm.iter().any(|v| v.abs() > MOST) {
+                return Err(PolicyError::OutOfBounds { exit, arm });
             }
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
                 self.state = actions.state(row);

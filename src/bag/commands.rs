@@ -24,10 +24,13 @@ impl Commands {
     /// `Exists` or `Unwritable`.
     pub fn create(folder: impl AsRef<Path>, config: &Config) -> Result<Self, BagError> {
         let joints = match &config.gripper.interface {
-            GripperInterface::JointTrajectory(joints) => joints.clone(),
+            GripperInterface::JointTrajectory(joints) | GripperInterface::ParallelGripperCommand(joints) => {
+                joints.clone()
+            }
             GripperInterface::Float64MultiArray(joints) => (1..=*joints).map(|i| format!("joint{i}")).collect(),
+            GripperInterface::GripperCommand => vec!["gripper".into()],
         };
-        let (frame_id, gripper) = (config.twist_frame_id.clone(), config.gripper.clone());
+        let (frame_id, gripper) = (config.twist.frame_id.clone(), config.gripper.clone());
         Ok(Self { bag: BagWriter::create(folder)?, frame_id, joints, gripper })
     }
 

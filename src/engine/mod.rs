@@ -4,11 +4,15 @@
 //! only features (one row of `W` numbers) and actions come back to the host. [`Engine`] is all that the policy knows
 //! of it, so the policy is tested against [`Scripted`] and runs on [`ort::OrtEngine`].
 
+#[cfg(feature = "faults")]
+mod faulty;
 pub mod ort;
 mod scripted;
 
 use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
 
+#[cfg(feature = "faults")]
+pub use faulty::Faulty;
 pub use scripted::Scripted;
 
 /// The parts of the network, in the order in which a control step calls them.

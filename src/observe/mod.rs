@@ -71,6 +71,17 @@ impl Observer {
         if ids.is_empty() { Err(ObserveError::NoTokens(instruction.to_owned())) } else { Ok(ids) }
     }
 
+    /// A prompt as long as prompts get, of tokens that every tokenizer has.
+    pub fn longest(&self) -> Vec<i64> {
+        vec![0; self.max_tokens]
+    }
+
+    /// Tensors of the right shapes that show nothing.
+    pub fn made_up(&self) -> Vec<Array4<f32>> {
+        let side = |camera: &Camera| camera.size as usize;
+        self.cameras.iter().map(|camera| Array4::zeros((1, 3, side(camera), side(camera)))).collect()
+    }
+
     /// The tensors of one set of frames, in the manifest's order of cameras: each `[1, 3, S, S]`, normalised.
     pub fn images<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Array4<f32>> {
         self.cameras.iter().zip(frames).map(|(camera, frame)| tensor(camera, frame)).collect()
@@ -166,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_larger_frame_of_one_colour_stays_that_colour() {
-        let frame = Frame { stamp: Stamp(1), width: 50, height: 40, rgb: [255, 0, 255].repeat(2000) };
+        let frame = Frame { stamp: Stamp(1), width: 50, height: 40, rgb: [255, 0, 255].repeat(2000), encoding: "rgb8" };
         let tensor = tensor(&camera(16), &frame);
         assert_eq!(tensor.shape(), &[1, 3, 16, 16]);
         for (channel, value) in [1.0, -0.25, 0.5].into_iter().enumerate() {

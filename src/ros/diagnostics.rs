@@ -9,7 +9,7 @@ use crate::answer::Answer;
 use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::FrameError;
-use crate::safety::Verdict;
+use crate::safety::{Hold, State, Verdict};
 use crate::thresholds::{Expected, Live, Seen};
 use crate::units::Stamp;
 
@@ -118,9 +118,17 @@ impl Health {
             None => (WARN, "waiting for pictures".to_owned()),
             Some((verdict, message)) => (level(*verdict), message.clone()),
         };
-        let cameras: Vec<_> = self.cameras.iter().map(|camera| camera.state(now)).collect();
+        let found = |i| control.camera(i, now).0;
+        let cameras: Vec<_> = self.cameras.iter().enumerate().map(|(i, camera)| camera.state(now, found(i))).collect();
+        let state = control.state(now);
+        let (safety_level, reason) = match state {
+            State::Fault => (ERROR, policy_message.clone()),
+            State::Active | State::Ready => (OK, String::new()),
+            State::Hold => (policy_level, policy_message.clone()),
+            State::Disarmed => (WARN, format!("not ready: {}", control.unready(now).unwrap_or_default())),
+        };
         let (compute_level, compute_message, compute) = live.map_or((OK, String::new(), Vec::new()), compute);
-        let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level, compute_level]).collect();
+        let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level, compute_level, safety_level]).collect();
         if self.published.elapsed() < PERIOD && levels == self.levels {
             return None;
         }
@@ -128,11 +136,13 @@ impl Health {
         self.levels = levels;
         self.published = Instant::now();
         let mut statuses = Vec::new();
-        for (camera, (level, message)) in self.cameras.iter_mut().zip(cameras) {
-            let values = camera.values(now, window_secs);
+        for (i, (camera, (level, message))) in self.cameras.iter_mut().zip(cameras).enumerate() {
+            let mut values = camera.values(now, window_secs);
+            values.extend(control.camera(i, now).1);
             statuses.push(outputs.status(&format!("Inputs/{}", camera.role), level, &message, values));
         }
         statuses.push(outputs.status("Policy", policy_level, &policy_message, self.policy(control)));
+        statuses.push(outputs.status("Safety", safety_level, &reason, safety(state, self.verdict.as_ref(), control)));
         statuses.push(outputs.status("Compute", compute_level, &compute_message, compute));
         statuses.push(outputs.status("Inference", OK, "", self.inference()));
         Some(statuses)
@@ -166,6 +176,15 @@ impl Health {
     }
 }
 
+fn safety<E: Engine>(state: State, verdict: Option<&(Verdict, String)>, control: &Control<E>) -> Vec<(String, String)> {
+    let step_ms = control.step_secs().map_or_else(String::new, |secs| format!("{:.3}", secs * 1e3));
+    vec![
+        ("state".into(), state.as_str().into()),
+        ("verdict".into(), verdict.map_or("", |(verdict, _)| verdict.as_str()).into()),
+        ("step at full depth (ms)".into(), step_ms),
+    ]
+}
+
 /// What the exits cost lately, beside what the calibration expects.
 fn compute(live: &Live) -> (u8, String, Vec<(String, String)>) {
     let list = |shares: &[f64]| shares.iter().map(|share| format!("{share:.3}")).collect::<Vec<_>>().join(" ");
@@ -184,14 +203,16 @@ fn compute(live: &Live) -> (u8, String, Vec<(String, String)>) {
 }
 
 impl Camera {
-    fn state(&self, now: Stamp) -> (u8, String) {
+    fn state(&self, now: Stamp, found: Option<Hold>) -> (u8, String) {
         match self.newest {
             None if self.refused > 0 => (ERROR, self.last_refusal.clone()),
             None => (WARN, "no picture yet".into()),
             Some(stamp) if now.secs_since(stamp) > SILENT_SECS => {
                 (ERROR, format!("silent for {:.1} s", now.secs_since(stamp)))
             }
-            Some(_) => (OK, String::new()),
+            Some(_) => {
+                found.map_or((OK, String::new()), |hold| (WARN, format!("{}: {}", hold.verdict.as_str(), hold.message)))
+            }
         }
     }
 

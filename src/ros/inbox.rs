@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use crate::config::Config;
+use crate::safety::Report;
 
 /// Tells whoever asked what came of it: a message, or why not.
 pub(super) type Reply = Box<dyn FnOnce(Result<String, String>) + Send>;
@@ -21,6 +22,7 @@ pub(super) enum Event {
     Enable(bool, Reply),
     Reset(Reply),
     ClearFault(Reply),
+    Servo(Report),
     Configure(Box<Config>, Reply),
 }
 
@@ -35,6 +37,8 @@ pub(super) struct Arrival {
     pub(super) camera: usize,
     pub(super) picture: Picture,
     pub(super) received: Instant,
+    /// Messages since the one that was looked at last, this one included.
+    pub(super) messages: u64,
 }
 
 pub(super) struct Inbox {
@@ -56,9 +60,10 @@ impl Inbox {
 
     /// Replaces the camera's picture that nobody has looked at yet.
     pub(super) fn picture(&self, camera: usize, picture: Picture) {
-        let arrival = Arrival { camera, picture, received: Instant::now() };
+        let received = Instant::now();
         if let Some(slot) = self.lock().pictures.get_mut(camera) {
-            *slot = Some(arrival);
+            let messages = 1 + slot.as_ref().map_or(0, |before| before.messages);
+            *slot = Some(Arrival { camera, picture, received, messages });
         }
         self.wake.notify_one();
     }
@@ -109,7 +114,8 @@ mod tests {
             inbox.push(Event::Estop(width == 30));
         }
         let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
-        assert_eq!((events.len(), pictures.len(), pictures[0].camera), (30, 1, 1));
+        assert_eq!((events.len(), pictures.len()), (30, 1));
+        assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
         assert!(matches!(&pictures[0].picture, Picture::Raw(image) if image.width == 30));
         let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
         assert!(events.is_empty() && pictures.is_empty());

@@ -1,7 +1,9 @@
-//! Subscriptions and services: everything that reaches the node goes to the inbox, nothing is decided here.
+//! Subscriptions and services: everything that reaches the node goes to the inbox, nothing is decided here. But what
+//! stops the arm stops it at once: the control loop may be busy with the network.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::StreamExt;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
@@ -11,37 +13,63 @@ use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::commands::Commands;
 use super::inbox::{Event, Inbox, Picture, Reply};
+use super::vitals::Vitals;
 use crate::config::{Images, Qos};
+
+/// Where what arrives goes.
+#[derive(Clone)]
+pub(super) struct Receivers {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) commands: Arc<Commands>,
+    pub(super) vitals: Arc<Vitals>,
+}
+
+impl Receivers {
+    fn picture(&self, camera: usize, picture: Picture) {
+        self.vitals.hear(camera, Instant::now());
+        self.inbox.picture(camera, picture);
+    }
+
+    fn stop(&self, event: Event) {
+        self.inbox.push(event);
+        self.commands.halt();
+    }
+}
 
 /// Subscribes to every camera's `ROLE/image`, to `instruction` and `estop`, and offers the three services.
 pub(super) fn connect(
     node: &mut Node,
     tasks: &Handle,
-    inbox: &Arc<Inbox>,
+    to: &Receivers,
     roles: &[String],
     images: &Images,
 ) -> r2r::Result<()> {
     for (camera, role) in roles.iter().enumerate() {
-        let (topic, inbox) = (format!("{role}/image"), Arc::clone(inbox));
+        let (topic, to) = (format!("{role}/image"), to.clone());
         if images.compressed {
             let stream = node.subscribe::<CompressedImage>(&topic, qos(images))?;
-            let take = move |image| inbox.picture(camera, Picture::Compressed(Box::new(image)));
+            let take = move |image| to.picture(camera, Picture::Compressed(Box::new(image)));
             tasks.spawn(drain(stream, take));
         } else {
             let stream = node.subscribe::<Image>(&topic, qos(images))?;
-            tasks.spawn(drain(stream, move |image| inbox.picture(camera, Picture::Raw(Box::new(image)))));
+            tasks.spawn(drain(stream, move |image| to.picture(camera, Picture::Raw(Box::new(image)))));
         }
     }
     // Volatile, so that publishers of either durability match; `ros2 topic pub` is volatile.
     let reliable = || QosProfile::default().keep_last(10).reliable().volatile();
     let stream = node.subscribe::<Text>("instruction", reliable())?;
-    let to = Arc::clone(inbox);
-    tasks.spawn(drain(stream, move |text| to.push(Event::Instruction(text.data))));
+    let inbox = Arc::clone(&to.inbox);
+    tasks.spawn(drain(stream, move |text| inbox.push(Event::Instruction(text.data))));
     let stream = node.subscribe::<Bool>("estop", reliable())?;
-    let to = Arc::clone(inbox);
-    tasks.spawn(drain(stream, move |pressed| to.push(Event::Estop(pressed.data))));
-    services(node, tasks, inbox)
+    let receivers = to.clone();
+    let hear = move |pressed: Bool| match pressed.data {
+        true => receivers.stop(Event::Estop(true)),
+        false => receivers.inbox.push(Event::Estop(false)),
+    };
+    tasks.spawn(drain(stream, hear));
+    services(node, tasks, to)
 }
 
 fn qos(images: &Images) -> QosProfile {
@@ -59,13 +87,16 @@ async fn drain<T>(mut stream: impl StreamExt<Item = T> + Unpin, mut take: impl F
     }
 }
 
-fn services(node: &mut Node, tasks: &Handle, inbox: &Arc<Inbox>) -> r2r::Result<()> {
+fn services(node: &mut Node, tasks: &Handle, to: &Receivers) -> r2r::Result<()> {
     let mut enable = node.create_service::<SetBool::Service>("~/enable", QosProfile::services_default())?;
-    let to = Arc::clone(inbox);
+    let (inbox, receivers) = (&to.inbox, to.clone());
     tasks.spawn(async move {
         while let Some(request) = enable.next().await {
             let on = request.message.data;
-            let (success, message) = ask(&to, |reply| Event::Enable(on, reply)).await;
+            if !on {
+                receivers.commands.halt();
+            }
+            let (success, message) = ask(&receivers.inbox, |reply| Event::Enable(on, reply)).await;
             // A caller that has gone away needs no answer.
             drop(request.respond(SetBool::Response { success, message }));
         }

@@ -1,43 +1,47 @@
 //! The ROS 2 node around the core: topics, parameters, services, diagnostics. The only module that knows of r2r.
 //!
-//! Three kinds of threads: the main thread spins the node, two tokio threads drain what arrives into the
-//! `inbox`, and one control thread owns the network and every publisher.
+//! The main thread spins the node, two tokio threads drain what arrives into the `inbox`, the control thread owns the
+//! network, the command thread owns what moves the arm, and a watchdog looks after both control loop and cameras.
 
+mod arm;
+mod assemble;
 mod clock;
+mod commander;
+mod commands;
 mod diagnostics;
+pub mod doctor;
 mod inbox;
 mod inputs;
 mod outputs;
 mod parameters;
+mod servo;
+mod vitals;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::bundle::Bundle;
-use crate::config::{Config, RawConfig};
-use crate::control::Control;
-use crate::engine::ort::OrtEngine;
-use crate::observe::Observer;
-use crate::policy::Policy;
-use crate::safety::Arming;
-use crate::thresholds::Live;
+use assemble::{Node, assemble, found};
 use clock::Clock;
-use diagnostics::Health;
-use inbox::Inbox;
-use outputs::Outputs;
+use commands::Commands;
+use outputs::{ERROR, Outputs};
 use parameters::Parameters;
-use worker::Worker;
+use servo::Servo;
+use vitals::Vitals;
 
 /// How long one spin waits for something to arrive; also how soon a signal is noticed.
-const SPIN: Duration = Duration::from_millis(20);
+const SPIN: Duration = Duration::from_millis(10);
+/// Between two looks of the watchdog.
+const LOOK: Duration = Duration::from_millis(4);
+/// A control loop that has not ended by then hangs, and is left behind.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the node until it is interrupted.
 ///
@@ -45,6 +49,8 @@ const SPIN: Duration = Duration::from_millis(20);
 /// Bad parameters, a bundle that is refused, a network that does not load.
 pub fn run() -> Result<()> {
     check_arguments(std::env::args())?;
+    let faulty = cfg!(feature = "faults") || std::env::var_os("DEER_VLA_FAULT").is_none();
+    ensure!(faulty, "DEER_VLA_FAULT is set, but this node was built without the feature `faults`");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = stop_on_signal(&runtime)?;
     let context = r2r::Context::create().context("ROS 2 could not be initialised")?;
@@ -53,29 +59,78 @@ pub fn run() -> Result<()> {
     let (serve, changes) = node.make_derived_parameter_handler(Arc::clone(&parameters) as _)?;
     let raw = locked(&parameters).raw().clone();
     let config = found(raw).check()?;
-    let worker = assemble(&mut node, &runtime, &config)?;
+    let Node { worker, commander, vitals } = assemble(&mut node, &runtime, &config)?;
     locked(&parameters).connect(Arc::clone(&worker.bundle), Arc::clone(&worker.inbox));
     // The stream must be read, or r2r complains of a full channel; the changes were followed when they were accepted.
     runtime.spawn(serve);
     runtime.spawn(changes.for_each(|_| async {}));
 
-    let (inbox, outputs, logger) = (Arc::clone(&worker.inbox), worker.outputs.clone(), worker.logger.clone());
-    let clock = worker.clock.clone();
+    let (inbox, commands, logger) = (Arc::clone(&worker.inbox), Arc::clone(&worker.commands), worker.logger.clone());
+    halt_on_panic(Arc::clone(&commands));
+    let watch = Watch { vitals, commands: Arc::clone(&commands), outputs: worker.outputs.clone() };
+    let (clock, stopped) = (worker.clock.clone(), Arc::clone(&stop));
+    let commander = thread::Builder::new().name("command".into()).spawn(|| commander.run())?;
+    let servo_logger = logger.clone();
+    let mut servo = config.servo.handshake.then(|| Servo::new(&config.servo, &inbox, runtime.handle()));
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
-    while !stop.load(Ordering::Relaxed) && !control.is_finished() {
+    if !commands.lock_step() {
+        thread::Builder::new().name("watchdog".into()).spawn(move || watch.run(&clock, &stopped, &logger))?;
+    }
+    while !stop.load(Ordering::Relaxed) && !control.is_finished() && !commander.is_finished() {
         node.spin_once(SPIN);
+        if let Some(Err(error)) = servo.as_mut().map(|servo| servo.look(&mut node)) {
+            r2r::log_error!(&servo_logger, "MoveIt Servo cannot be asked: {error}");
+        }
     }
+    stop.store(true, Ordering::Relaxed);
+    commands.finish();
+    let stood = commander.join().unwrap_or(false);
     inbox.close();
-    let ended = control.join();
-    if ended.is_err() {
-        outputs.stand(clock.now())?;
-        r2r::log_fatal!(&logger, "the control loop panicked; the arm was told to stand");
+    let asked = Instant::now();
+    while !control.is_finished() && asked.elapsed() < PATIENCE {
+        thread::sleep(SPIN);
     }
+    ensure!(control.is_finished(), "the arm was told to stand, but the network hangs");
+    let ended = control.join();
     // The node goes last: a thread that still spins it would abort the process.
     drop(node);
     runtime.shutdown_background();
-    ensure!(ended.is_ok(), "the control loop panicked");
+    ensure!(ended.is_ok(), "the control loop panicked; the arm was told to stand");
+    ensure!(stood, "the command thread panicked; the arm was told to stand");
     Ok(())
+}
+
+/// The arm stands before the panic is reported: to name the places on a stack takes many control periods.
+fn halt_on_panic(commands: Arc<Commands>) {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        commands.halt();
+        report(panic);
+    }));
+}
+
+/// What the watchdog's thread needs.
+struct Watch {
+    vitals: Arc<Vitals>,
+    commands: Arc<Commands>,
+    outputs: Outputs,
+}
+
+impl Watch {
+    fn run(self, clock: &Clock, stop: &AtomicBool, logger: &str) {
+        while !stop.load(Ordering::Relaxed) {
+            thread::sleep(LOOK);
+            let Some((hold, answer)) = self.vitals.check(clock.now()) else { continue };
+            self.commands.halt();
+            r2r::log_error!(logger, "holding: {}", hold.message);
+            let said = answer.map_or(Ok(()), |answer| self.outputs.decision(&answer, None, self.commands.dropped()));
+            let values = [("verdict".to_owned(), hold.verdict.as_str().to_owned())];
+            let status = self.outputs.status("Watchdog", ERROR, &hold.message, values);
+            if let Err(error) = said.and(self.outputs.diagnostics(clock.now(), vec![status])) {
+                r2r::log_error!(logger, "the watchdog's finding could not be published: {error}");
+            }
+        }
+    }
 }
 
 fn locked(parameters: &Mutex<Parameters>) -> std::sync::MutexGuard<'_, Parameters> {
@@ -104,63 +159,4 @@ fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<Arc<AtomicBool>> 
         });
     }
     Ok(stop)
-}
-
-/// A bundle that is no folder here may be one of those that came with the package.
-fn found(raw: RawConfig) -> RawConfig {
-    let installed = |prefix: PathBuf| prefix.join("share/deer_vla/models").join(&raw.bundle);
-    let prefixes = std::env::var_os("AMENT_PREFIX_PATH").unwrap_or_default();
-    let mut candidates = std::env::split_paths(&prefixes).map(installed);
-    if raw.bundle.is_empty() || Path::new(&raw.bundle).is_dir() {
-        return raw;
-    }
-    match candidates.find(|path| path.is_dir()) {
-        Some(path) => RawConfig { bundle: path.display().to_string(), ..raw },
-        None => raw,
-    }
-}
-
-fn assemble(node: &mut r2r::Node, runtime: &tokio::runtime::Runtime, config: &Config) -> Result<Worker<OrtEngine>> {
-    let logger = node.logger().to_owned();
-    let bundle = Bundle::open(&config.bundle).context("the bundle is refused")?;
-    let manifest = &bundle.manifest;
-    let settings = config.settings(&bundle)?;
-    let engine = OrtEngine::load(&bundle, settings.cap, &config.engine).context("the network does not load")?;
-    let library = engine.library();
-    let library = format!("{} {} ({})", library.version, library.path.display(), library.source);
-    r2r::log_info!(
-        &logger,
-        "bundle {} with {} of {} exits on {}, ONNX Runtime {library}",
-        manifest.name,
-        settings.cap + 1,
-        manifest.exits.len(),
-        config.engine.provider
-    );
-    if config.dry_run {
-        r2r::log_info!(&logger, "dry run: decisions are published, commands are not; set dry_run to false to move");
-    }
-    let facts = vec![
-        ("bundle".to_owned(), manifest.name.clone()),
-        ("bundle_sha256".to_owned(), bundle.hash.clone()),
-        ("provider".to_owned(), config.engine.provider.to_string()),
-        ("ONNX Runtime".to_owned(), library),
-    ];
-    let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
-    let health = Health::new(&roles, manifest.exits.len(), facts);
-    let inbox = Arc::new(Inbox::new(roles.len()));
-    let outputs = Outputs::new(node, config)?;
-    inputs::connect(node, runtime.handle(), &inbox, &roles, &config.images)?;
-    let simulated = match node.get_parameter::<Option<bool>>("use_sim_time") {
-        Ok(simulated) => simulated.unwrap_or(false),
-        Err(error) => bail!("use_sim_time: {error}"),
-    };
-    let clock = Clock::new(node, runtime.handle(), simulated)?;
-    let observer = Observer::new(&bundle)?;
-    let live = Live::new(&bundle, &settings, config.held_average());
-    let policy = Policy::new(engine, manifest, settings);
-    let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);
-    let provider = config.engine.provider.to_string();
-    let control = Control::new(&bundle, observer, policy, config.guard, arming, config.gripper.hysteresis, provider);
-    let bundle = Arc::new(bundle);
-    Ok(Worker { control, bundle, inbox, outputs, clock, health, logger, live, received: None, stood: false })
 }

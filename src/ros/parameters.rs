@@ -16,7 +16,17 @@ use crate::bundle::Bundle;
 use crate::config::{Config, RawConfig};
 
 /// Parameters, and whole groups of them, that may change while the node runs.
-const LIVE: [&str; 4] = ["max_frame_age", "max_frame_skew", "gate.", "budget."];
+const LIVE: [&str; 9] = [
+    "max_frame_age",
+    "max_frame_skew",
+    "max_silence",
+    "max_clock_jump",
+    "images.min_rate",
+    "images.min_contrast",
+    "images.frozen",
+    "gate.",
+    "budget.",
+];
 /// Loading stages for a raised cap may take this long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 

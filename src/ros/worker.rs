@@ -1,4 +1,4 @@
-//! The control thread: takes what has arrived, asks the core, publishes what it answers.
+//! The control thread: takes what has arrived, asks the core, orders and publishes what it answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use r2r::sensor_msgs::msg::Image;
 
 use super::clock::Clock;
+use super::commands::Commands;
 use super::diagnostics::Health;
 use super::inbox::{Arrival, Event, Inbox, Picture};
 use super::outputs::Outputs;
+use super::vitals::Vitals;
 use crate::answer::Answer;
 use crate::bundle::Bundle;
 use crate::config::Config;
 use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::{Frame, FrameError, RawImage};
-use crate::safety::Verdict;
+use crate::safety::{Hold, Verdict};
 use crate::thresholds::Live;
 use crate::units::Stamp;
 
@@ -24,6 +26,8 @@ pub(super) struct Worker<E> {
     pub(super) control: Control<E>,
     pub(super) bundle: Arc<Bundle>,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) commands: Arc<Commands>,
+    pub(super) vitals: Arc<Vitals>,
     pub(super) outputs: Outputs,
     pub(super) clock: Clock,
     pub(super) health: Health,
@@ -32,27 +36,47 @@ pub(super) struct Worker<E> {
     pub(super) live: Option<Live>,
     /// When the newest picture came that no step has used.
     pub(super) received: Option<Instant>,
-    /// Whether the last answer was that of a disarmed arm.
+    /// Lock-step: whether the last answer was that of a disarmed arm.
     pub(super) stood: bool,
 }
 
 impl<E: Engine> Worker<E> {
-    /// Runs until the inbox is closed, then tells the arm to stand.
+    /// Runs until the inbox is closed.
     pub(super) fn run(mut self) {
-        let tick = Duration::from_secs_f64(0.25 / self.bundle.manifest.action.control_hz);
+        self.rehearse();
+        let tick = Duration::from_secs_f64(0.125 / self.bundle.manifest.action.control_hz);
         while let Some((events, pictures)) = self.inbox.wait(tick) {
+            self.vitals.come_round(self.control.armed());
             self.handle(events);
             pictures.into_iter().for_each(|arrival| self.see(arrival));
+            if !self.commands.lock_step() {
+                self.control.beat(self.clock.now(), self.vitals.machine(Instant::now()));
+            }
             self.answer();
-            let now = self.now();
-            let statuses = self.health.due(now, &self.control, self.live.as_ref(), &self.outputs);
-            if let Some(statuses) = statuses {
-                let sent = self.outputs.diagnostics(now, statuses);
-                self.log_failure("/diagnostics", sent);
+            self.report();
+        }
+    }
+
+    fn rehearse(&mut self) {
+        let started = Instant::now();
+        match self.control.rehearse(&mut || started.elapsed()) {
+            Ok(()) => {
+                let step_ms = self.control.step_secs().unwrap_or_default() * 1e3;
+                r2r::log_info!(&self.logger, "the network is warm: a step at full depth takes {step_ms:.1} ms");
+            }
+            Err(error) => {
+                r2r::log_error!(&self.logger, "the network cannot be run: {error}");
+                self.control.arming().fault(format!("the network cannot be run: {error}"));
             }
         }
-        let sent = self.outputs.stand(self.clock.now());
-        self.log_failure("the last zero twist", sent);
+    }
+
+    fn report(&mut self) {
+        let now = self.now();
+        if let Some(statuses) = self.health.due(now, &self.control, self.live.as_ref(), &self.outputs) {
+            let sent = self.outputs.diagnostics(now, statuses);
+            self.log_failure("/diagnostics", sent);
+        }
     }
 
     /// Answers what is due, and keeps watch where nothing is.
@@ -76,6 +100,8 @@ impl<E: Engine> Worker<E> {
     fn see(&mut self, arrival: Arrival) {
         match read(&arrival.picture) {
             Ok(frame) => {
+                let machine = self.vitals.machine(arrival.received);
+                self.control.hear(arrival.camera, machine, arrival.messages);
                 self.health.picture(arrival.camera, frame.stamp);
                 self.control.frame(arrival.camera, frame);
                 self.received = self.received.max(Some(arrival.received));
@@ -96,7 +122,11 @@ impl<E: Engine> Worker<E> {
             let started = Instant::now();
             let asked = (self.control.epoch(), self.control.armed());
             let now = self.now();
-            let answer = self.control.step(now, &mut || started.elapsed());
+            self.vitals.begin_step();
+            let mut answer = self.control.step(now, &mut || started.elapsed());
+            if let Some(hold) = self.late().filter(|_| answer.verdict == Verdict::Act) {
+                answer = self.control.give_up(now, hold);
+            }
             let events = self.inbox.events();
             self.handle(events);
             let unchanged = (self.control.epoch(), self.control.armed()) == asked;
@@ -109,18 +139,35 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn publish(&mut self, answer: &Answer, received: Option<Instant>) {
-        // Once it stands, a disarmed arm may be someone else's to move.
-        if !(answer.verdict == Verdict::HoldDisarmed && self.stood) {
-            let sent = self.outputs.command(answer);
-            self.log_failure("a command", sent);
+    /// Ends the watch over a step; gives what was found wrong with it. In lock-step the world waits for however long.
+    fn late(&mut self) -> Option<Hold> {
+        let hold = self.vitals.end_step().filter(|_| !self.commands.lock_step())?;
+        if hold.verdict == Verdict::HoldFault {
+            self.control.arming().fault(hold.message.clone());
         }
-        self.stood = answer.verdict == Verdict::HoldDisarmed;
+        Some(hold)
+    }
+
+    /// What an answer means to the arm.
+    fn command(&mut self, answer: &Answer) {
+        // Once it stands, a disarmed arm may be someone else's to move.
+        let stands = std::mem::replace(&mut self.stood, answer.verdict == Verdict::HoldDisarmed) && self.stood;
+        match (answer.verdict, self.commands.lock_step()) {
+            (Verdict::Act, _) => self.commands.follow(answer),
+            (_, true) if !stands => self.commands.follow(answer),
+            (_, true) => (),
+            (_, false) => self.commands.halt(),
+        }
+    }
+
+    fn publish(&mut self, answer: &Answer, received: Option<Instant>) {
+        self.command(answer);
+        self.vitals.answered(answer);
         let overhead_ms = received.zip(answer.decision.as_ref()).map(|(received, step)| {
             let network_ms = step.timing.vision_ms + step.timing.stage_ms.iter().sum::<f64>() + step.timing.head_ms;
             received.elapsed().as_secs_f64() * 1e3 - network_ms
         });
-        let sent = self.outputs.decision(answer, overhead_ms);
+        let sent = self.outputs.decision(answer, overhead_ms, self.commands.dropped());
         self.log_failure("~/decision", sent);
         if let Some(step) = &answer.decision
             && let Some(thresholds) = self.live.as_mut().and_then(|live| live.step(step.exit))
@@ -157,8 +204,12 @@ impl<E: Engine> Worker<E> {
                 }
                 Event::ClearFault(reply) => {
                     let cleared = self.control.arming().clear_fault();
+                    if cleared.is_ok() && self.control.step_secs().is_none() {
+                        self.rehearse();
+                    }
                     reply(cleared.map(|()| "fault cleared; call ~/enable to go on".into()).map_err(|e| e.to_string()));
                 }
+                Event::Servo(report) => self.control.servo(report, now),
                 Event::Configure(config, reply) => reply(self.configure(&config).map(|()| String::new())),
             }
         }
@@ -167,7 +218,11 @@ impl<E: Engine> Worker<E> {
     fn configure(&mut self, config: &Config) -> Result<(), String> {
         let settings = config.settings(&self.bundle).map_err(|e| e.to_string())?;
         let live = Live::new(&self.bundle, &settings, config.held_average());
-        self.control.configure(settings, config.guard).map_err(|e| e.to_string())?;
+        let rules =
+            config.rules(self.bundle.manifest.action.control_hz, self.commands.lock_step(), self.clock.simulated());
+        let started = Instant::now();
+        self.vitals.allow_silence(rules.guard.max_silence_secs);
+        self.control.configure(settings, rules.guard, &mut || started.elapsed()).map_err(|e| e.to_string())?;
         self.live = live;
         Ok(())
     }
@@ -179,7 +234,7 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-fn read(picture: &Picture) -> Result<Frame, FrameError> {
+pub(super) fn read(picture: &Picture) -> Result<Frame, FrameError> {
     match picture {
         Picture::Raw(image) => Frame::from_raw(raw(image)),
         Picture::Compressed(image) => {

@@ -3,30 +3,40 @@
 use super::{Hold, Verdict};
 use crate::units::Stamp;
 
-/// Limits on the age of pictures and on the time between those of two cameras.
+/// Limits on what pictures may be like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guard {
     /// Older pictures mean hold. Seconds, positive.
     pub max_frame_age_secs: f64,
     /// Pictures taken further apart mean hold. Seconds, positive.
     pub max_frame_skew_secs: f64,
+    /// A camera that sends nothing for longer means hold. Seconds of the machine's clock, positive.
+    pub max_silence_secs: f64,
+    /// The robot's clock may run away from the machine's by so much between two looks. Seconds, positive.
+    pub max_clock_jump_secs: f64,
+    /// Fewer pictures a second mean hold; 0 allows any.
+    pub min_rate_hz: f64,
+    /// A smaller standard deviation of the green channel (0 to 127.5) means hold; 0 allows any.
+    pub min_contrast: f64,
+    /// So many pictures in a row that are the same while the arm moves mean hold.
+    pub frozen: Option<u32>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            max_frame_age_secs: 0.2,
+            max_frame_skew_secs: 0.05,
+            max_silence_secs: 0.1,
+            max_clock_jump_secs: 0.1,
+            min_rate_hz: 0.0,
+            min_contrast: 1.0,
+            frozen: None,
+        }
+    }
 }
 
 impl Guard {
-    /// Whether every camera's newest picture is there and fresh. `frames`: roles and capture times, `None` where nothing
-    /// readable came yet.
-    pub fn stale<'a>(&self, now: Stamp, frames: impl Iterator<Item = (&'a str, Option<Stamp>)>) -> Option<Hold> {
-        for (role, stamp) in frames {
-            let Some(stamp) = stamp else {
-                return Some(Hold::new(Verdict::HoldMissingFrame, format!("no picture from the {role} camera yet")));
-            };
-            if let Some(hold) = self.age(now, role, stamp) {
-                return Some(hold);
-            }
-        }
-        None
-    }
-
     /// Whether the pictures of a set were taken too far apart. A question about a set that is answered together: between
     /// two sets one camera's picture is always ahead.
     pub fn skewed<'a>(&self, frames: impl Iterator<Item = (&'a str, Stamp)> + Clone) -> Option<Hold> {
@@ -43,7 +53,8 @@ impl Guard {
         })
     }
 
-    fn age(&self, now: Stamp, role: &str, stamp: Stamp) -> Option<Hold> {
+    /// Whether a picture is old, or of a time that has not come.
+    pub(super) fn age(&self, now: Stamp, role: &str, stamp: Stamp) -> Option<Hold> {
         let limit = self.max_frame_age_secs;
         let age_secs = now.secs_since(stamp);
         if age_secs > limit {
@@ -65,30 +76,24 @@ impl Guard {
 mod tests {
     use super::*;
 
-    const GUARD: Guard = Guard { max_frame_age_secs: 0.2, max_frame_skew_secs: 0.05 };
-
-    const ROLES: [&str; 2] = ["static", "gripper"];
-
-    fn stale(now: f64, stamps: [Option<f64>; 2]) -> Option<Verdict> {
-        let frames = ROLES.into_iter().zip(stamps.map(|s| s.map(Stamp::from_secs)));
-        GUARD.stale(Stamp::from_secs(now), frames).map(|hold| hold.verdict)
+    fn age(now: f64, stamp: f64) -> Option<Hold> {
+        Guard::default().age(Stamp::from_secs(now), "static", Stamp::from_secs(stamp))
     }
 
     fn skewed(stamps: [f64; 2]) -> Option<Hold> {
-        GUARD.skewed(ROLES.into_iter().zip(stamps.map(Stamp::from_secs)))
+        Guard::default().skewed(["static", "gripper"].into_iter().zip(stamps.map(Stamp::from_secs)))
     }
 
     #[test]
     fn fresh_pictures_taken_together_pass() {
-        assert_eq!(stale(10.0, [Some(9.8), Some(9.85)]), None, "the limits themselves pass");
+        assert_eq!(age(10.0, 9.8), None, "the limits themselves pass");
         assert_eq!(skewed([9.8, 9.85]), None);
     }
 
     #[test]
-    fn missing_old_and_future_pictures_hold() {
-        assert_eq!(stale(10.0, [Some(9.9), None]), Some(Verdict::HoldMissingFrame));
-        assert_eq!(stale(10.0, [Some(9.9), Some(9.79)]), Some(Verdict::HoldStaleFrame));
-        assert_eq!(stale(10.0, [Some(10.3), Some(10.3)]), Some(Verdict::HoldFutureFrame));
+    fn old_and_future_pictures_hold() {
+        assert_eq!(age(10.0, 9.79).map(|hold| hold.verdict), Some(Verdict::HoldStaleFrame));
+        assert_eq!(age(10.0, 10.3).map(|hold| hold.verdict), Some(Verdict::HoldFutureFrame));
     }
 
     #[test]
@@ -108,8 +113,7 @@ mod tests {
 
     #[test]
     fn the_message_names_the_camera_and_both_numbers() {
-        let frames = [("static", Some(Stamp::from_secs(9.0)))];
-        let message = GUARD.stale(Stamp::from_secs(10.0), frames.into_iter()).unwrap().message;
+        let message = age(10.0, 9.0).unwrap().message;
         assert!(message.contains("static") && message.contains("1.000 s") && message.contains("0.2"), "{message}");
     }
 }

@@ -4,12 +4,20 @@
 //! whatever is missing, old or contradictory means hold: zero motion, never the last command and never a made-up one.
 
 mod arming;
+mod camera;
+mod clock;
 mod guard;
+mod servo;
+mod watchdog;
 
 use serde::Serialize;
 
 pub use arming::{Arming, Refused, State};
+pub use camera::Camera;
+pub use clock::Clock;
 pub use guard::Guard;
+pub use servo::{Halt, Interface, Report, Servo};
+pub use watchdog::{Pulse, Watchdog};
 
 /// What became of a control step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +43,32 @@ pub enum Verdict {
     HoldFutureFrame,
     /// The cameras' pictures were taken too far apart.
     HoldSkewedFrames,
+    /// A camera sends nothing.
+    HoldSilentCamera,
+    /// A camera sends too few pictures a second.
+    HoldSlowCamera,
+    /// A picture is older than the one that came before it.
+    HoldReorderedFrame,
+    /// A camera's size or encoding has changed.
+    HoldChangedFrame,
+    /// A picture shows nothing.
+    HoldBlankFrame,
+    /// A camera sends the same picture over and over.
+    HoldFrozenFrame,
+    /// The robot's clock was set back.
+    HoldClockBack,
+    /// The robot's clock was set forward.
+    HoldClockAhead,
+    /// The network or the control loop hangs.
+    HoldStuck,
+    /// MoveIt Servo stands at a singularity.
+    HoldSingularity,
+    /// MoveIt Servo stands before a collision.
+    HoldCollision,
+    /// MoveIt Servo stands at a joint's bound.
+    HoldJointBound,
+    /// MoveIt Servo is not there, not ready, silent, or cannot use the commands.
+    HoldServo,
     /// The last action's control period is over and no new pictures have come.
     HoldSpent,
 }
@@ -53,6 +87,19 @@ impl Verdict {
             Self::HoldStaleFrame => "hold_stale_frame",
             Self::HoldFutureFrame => "hold_future_frame",
             Self::HoldSkewedFrames => "hold_skewed_frames",
+            Self::HoldSilentCamera => "hold_silent_camera",
+            Self::HoldSlowCamera => "hold_slow_camera",
+            Self::HoldReorderedFrame => "hold_reordered_frame",
+            Self::HoldChangedFrame => "hold_changed_frame",
+            Self::HoldBlankFrame => "hold_blank_frame",
+            Self::HoldFrozenFrame => "hold_frozen_frame",
+            Self::HoldClockBack => "hold_clock_back",
+            Self::HoldClockAhead => "hold_clock_ahead",
+            Self::HoldStuck => "hold_stuck",
+            Self::HoldSingularity => "hold_singularity",
+            Self::HoldCollision => "hold_collision",
+            Self::HoldJointBound => "hold_joint_bound",
+            Self::HoldServo => "hold_servo",
             Self::HoldSpent => "hold_spent",
         }
     }

@@ -7,9 +7,9 @@ import pytest
 from messages import is_zero, nanoseconds_of, numbers_of
 
 RECORD = {
-    "verdict", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm", "gripper",
-    "stamp_static", "stamp_gripper", "vision_ms", "stage_ms", "head_ms", "total_ms", "overhead_ms", "clips", "bundle",
-    "provider",
+    "verdict", "state", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm",
+    "gripper", "stamp_static", "stamp_gripper", "vision_ms", "stage_ms", "head_ms", "total_ms", "overhead_ms", "clips",
+    "cut_m", "cut_rad", "dropped_m", "dropped_rad", "bundle", "provider",
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def rotation_vector(roll: float, pitch: float, yaw: float, hz: float = 30.0) -> 
 
 
 def test_in_real_time_a_command_is_stamped_when_it_is_published(pair, pictures):
-    _, peer = pair(use_sim_time=False)
+    _, peer = pair(use_sim_time=False, images__frozen=0)
     peer.begin("push the button", pictures)
     shown = peer.tick()
     _, twist = peer.step(pictures)
@@ -81,7 +81,7 @@ def test_diagnostics_keep_coming(pair, pictures):
     before = len(peer.diagnostics)
     peer.until(lambda: len(peer.diagnostics) >= before + 3, "three reports")
     statuses = {status.name: status for report in peer.diagnostics[before:] for status in report.status}
-    assert {"deer_vla: Inputs/static", "deer_vla: Inputs/gripper", "deer_vla: Policy"} <= statuses.keys()
+    assert {f"deer_vla: {task}" for task in ("Inputs/static", "Inputs/gripper", "Policy", "Safety")} <= statuses.keys()
     assert all(status.hardware_id for status in statuses.values())
 
 

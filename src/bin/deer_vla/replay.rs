@@ -112,8 +112,11 @@ fn control(bundle: &Bundle, config: &Config) -> anyhow::Result<Control<OrtEngine
     let engine = OrtEngine::load(bundle, settings.cap, &config.engine)?;
     let policy = Policy::new(engine, &bundle.manifest, settings);
     let (arming, provider) = (Arming::new(true, None), config.engine.provider.to_string());
-    let observer = Observer::new(bundle)?;
-    Ok(Control::new(bundle, observer, policy, config.guard, arming, config.gripper.hysteresis, provider))
+    let rules = config.rules(bundle.manifest.action.control_hz, true, true);
+    let mut control = Control::new(bundle, Observer::new(bundle)?, policy, rules, arming, provider);
+    let started = Instant::now();
+    control.rehearse(&mut || started.elapsed())?;
+    Ok(control)
 }
 
 /// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::unfinished::Job;
 
-/// Pictures are paired as the node pairs them (src/control.rs); in control periods.
+/// Pictures are paired as the node pairs them (src/control/cameras.rs); in control periods.
 const TOGETHER_PERIODS: f64 = 0.5;
 const SOONEST_PERIODS: f64 = 0.75;
 
@@ -80,7 +80,13 @@ impl<'a> Runner<'a> {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-        Ok(Self { bundle, guard: config.guard, engine, observer: Observer::new(bundle)?, stop })
+        Ok(Self {
+            bundle,
+            guard: config.guard(bundle.manifest.action.control_hz),
+            engine,
+            observer: Observer::new(bundle)?,
+            stop,
+        })
     }
 
     /// The samples of one recording. `sha256` is its hash: each recording draws exits of its own, whichever others
@@ -168,10 +174,11 @@ mod tests {
 
     /// How many sets two cameras give at 10 Hz of control: `(camera, milliseconds)` in the order of arrival.
     fn sets(max_frame_skew_secs: f64, pictures: &[(usize, i64)]) -> usize {
-        let guard = Guard { max_frame_age_secs: 0.2, max_frame_skew_secs };
+        let guard = Guard { max_frame_skew_secs, ..Guard::default() };
         let mut moments = Moments::new(2, guard, 0.1);
         let set = |&(camera, ms): &(usize, i64)| {
-            moments.frames[camera] = Some(Frame { stamp: Stamp(ms * 1_000_000), width: 1, height: 1, rgb: vec![0; 3] });
+            moments.frames[camera] =
+                Some(Frame { stamp: Stamp(ms * 1_000_000), width: 1, height: 1, rgb: vec![0; 3], encoding: "rgb8" });
             moments.take()
         };
         pictures.iter().filter_map(set).count()

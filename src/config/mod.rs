@@ -3,97 +3,22 @@
 //! [`RawConfig`] is what a user typed; [`Config`] is what it means. Only the latter reaches the rest of the program.
 //! `config/policy.yaml` documents every field with unit, range and effect.
 
+mod arm;
+mod raw;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::bundle::Bundle;
+use crate::control::Rules;
 use crate::engine::ort::{Options, Provider};
 use crate::gate::Metric;
 use crate::policy::Settings;
 use crate::safety::Guard;
 use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
-/// The node's parameters as they were typed: one field a parameter, a nested struct a dotted group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/policy.yaml documents each with unit, range and effect")]
-pub struct RawConfig {
-    pub bundle: String,
-    pub provider: String,
-    pub device_id: i64,
-    pub threads: i64,
-    pub onnxruntime: String,
-    pub dry_run: bool,
-    pub autostart: bool,
-    pub max_frame_age: f64,
-    pub max_frame_skew: f64,
-    pub images: RawImages,
-    pub twist: RawTwist,
-    pub gripper: RawGripper,
-    pub estop: RawEstop,
-    pub gate: RawGate,
-    pub budget: RawBudget,
-}
-
-macro_rules! raw_groups {
-    ($($(#[$meta:meta])* $name:ident { $($field:ident: $ty:ty = $default:expr),* $(,)? })*) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        #[allow(missing_docs, reason = "config/policy.yaml documents each with unit, range and effect")]
-        pub struct $name { $(pub $field: $ty),* }
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default),* }
-            }
-        }
-    )*};
-}
-
-raw_groups! {
-    /// `images.*`
-    RawImages { transport: String = "raw".into(), qos: String = "sensor_data".into(), qos_depth: i64 = 1 }
-    /// `twist.*`
-    RawTwist { frame_id: String = "base".into() }
-    /// `gripper.*`
-    RawGripper {
-        interface: String = "joint_trajectory".into(),
-        joints: Vec<String> = vec!["finger_joint1".into(), "finger_joint2".into()],
-        open: f64 = 0.04,
-        closed: f64 = 0.0,
-        hysteresis: f64 = 0.1,
-    }
-    /// `estop.*`
-    RawEstop { heartbeat: f64 = 0.0 }
-    /// `gate.*`
-    RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
-    /// `budget.*`
-    RawBudget { average: f64 = 0.0, hold: bool = false, peak: f64 = 0.0, memory: f64 = 0.0 }
-}
-
-impl Default for RawConfig {
-    fn default() -> Self {
-        Self {
-            bundle: String::new(),
-            provider: "cpu".into(),
-            device_id: 0,
-            threads: 0,
-            onnxruntime: String::new(),
-            dry_run: true,
-            autostart: false,
-            max_frame_age: 0.2,
-            max_frame_skew: 0.05,
-            images: RawImages::default(),
-            twist: RawTwist::default(),
-            gripper: RawGripper::default(),
-            estop: RawEstop::default(),
-            gate: RawGate::default(),
-            budget: RawBudget::default(),
-        }
-    }
-}
+pub use arm::{GripperConfig, GripperInterface, Mode, ServoConfig, TwistConfig};
+pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawServo, RawTwist};
 
 /// A configuration that holds together.
 #[derive(Debug, Clone)]
@@ -106,16 +31,20 @@ pub struct Config {
     pub dry_run: bool,
     /// Armed from the start.
     pub autostart: bool,
-    /// Limits on the pictures.
-    pub guard: Guard,
+    /// Limits on the pictures, but for their rate.
+    guard: Guard,
+    /// The least rate of pictures as a share of the bundle's control rate.
+    min_rate: f64,
     /// How pictures arrive.
     pub images: Images,
-    /// `header.frame_id` of the twists.
-    pub twist_frame_id: String,
+    /// How the arm is driven.
+    pub twist: TwistConfig,
     /// How the gripper is driven.
     pub gripper: GripperConfig,
     /// Seconds after which a silent emergency stop counts as pressed.
     pub estop_heartbeat_secs: Option<f64>,
+    /// The arm's controller, where it is MoveIt Servo.
+    pub servo: ServoConfig,
     /// When a step is deep enough.
     pub gate: Gate,
     /// What it may cost.
@@ -144,28 +73,6 @@ pub enum Qos {
     Default,
     /// The middleware's own.
     SystemDefault,
-}
-
-/// How the gripper is driven.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GripperConfig {
-    /// `JointTrajectory` (with these joint names) or `Float64MultiArray`.
-    pub interface: GripperInterface,
-    /// Position of an open gripper, metres or radians as its controller takes them.
-    pub open: f64,
-    /// Position of a closed one.
-    pub closed: f64,
-    /// Probability on either side of the threshold within which nothing changes.
-    pub hysteresis: f64,
-}
-
-/// Message types of gripper commands.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GripperInterface {
-    /// `trajectory_msgs/JointTrajectory`, one point.
-    JointTrajectory(Vec<String>),
-    /// `std_msgs/Float64MultiArray`, one number a joint.
-    Float64MultiArray(usize),
 }
 
 /// When a step is deep enough.
@@ -228,17 +135,13 @@ impl RawConfig {
             engine: self.engine()?,
             dry_run: self.dry_run,
             autostart: self.autostart,
-            guard: Guard {
-                max_frame_age_secs: number("max_frame_age", self.max_frame_age, 0.02, 10.0)?,
-                max_frame_skew_secs: number("max_frame_skew", self.max_frame_skew, 0.001, 10.0)?,
-            },
+            guard: self.guard()?,
+            min_rate: number("images.min_rate", self.images.min_rate, 0.0, 1.0)?,
             images: self.images.check()?,
-            twist_frame_id: match self.twist.frame_id.as_str() {
-                "" => return refuse("twist.frame_id", "", "a frame that the arm's controller knows"),
-                id => id.to_owned(),
-            },
+            twist: self.twist.check()?,
             gripper: self.gripper.check()?,
             estop_heartbeat_secs: limit("estop.heartbeat", self.estop.heartbeat, 60.0)?,
+            servo: self.servo.check()?,
             gate: self.gate.check()?,
             hold_average: self.budget.hold,
             budget: Budget {
@@ -246,6 +149,22 @@ impl RawConfig {
                 peak_gmac: limit("budget.peak", self.budget.peak, 1e9)?,
                 memory_gb: limit("budget.memory", self.budget.memory, 1e9)?,
             },
+        })
+    }
+
+    fn guard(&self) -> Result<Guard, ConfigError> {
+        let frozen = match u32::try_from(self.images.frozen) {
+            Ok(pictures) if pictures <= 1000 => Some(pictures).filter(|&pictures| pictures > 0),
+            _ => return refuse("images.frozen", self.images.frozen, "0 (not looked at) to 1000"),
+        };
+        Ok(Guard {
+            max_frame_age_secs: number("max_frame_age", self.max_frame_age, 0.02, 10.0)?,
+            max_frame_skew_secs: number("max_frame_skew", self.max_frame_skew, 0.001, 10.0)?,
+            max_silence_secs: number("max_silence", self.max_silence, 0.02, 10.0)?,
+            max_clock_jump_secs: number("max_clock_jump", self.max_clock_jump, 0.01, 10.0)?,
+            min_rate_hz: 0.0,
+            min_contrast: number("images.min_contrast", self.images.min_contrast, 0.0, 100.0)?,
+            frozen,
         })
     }
 
@@ -287,26 +206,6 @@ impl RawImages {
     }
 }
 
-impl RawGripper {
-    fn check(&self) -> Result<GripperConfig, ConfigError> {
-        if self.joints.is_empty() || self.joints.iter().any(String::is_empty) {
-            return refuse("gripper.joints", &self.joints, "at least one joint's name");
-        }
-        let interface = match self.interface.as_str() {
-            "joint_trajectory" => GripperInterface::JointTrajectory(self.joints.clone()),
-            "float64_multi_array" => GripperInterface::Float64MultiArray(self.joints.len()),
-            other => return refuse("gripper.interface", other, "joint_trajectory or float64_multi_array"),
-        };
-        let open = number("gripper.open", self.open, -10.0, 10.0)?;
-        let closed = number("gripper.closed", self.closed, -10.0, 10.0)?;
-        if open == closed {
-            return refuse("gripper.closed", closed, "another position than gripper.open");
-        }
-        let hysteresis = number("gripper.hysteresis", self.hysteresis, 0.0, 0.49)?;
-        Ok(GripperConfig { interface, open, closed, hysteresis })
-    }
-}
-
 impl RawGate {
     fn check(&self) -> Result<Gate, ConfigError> {
         let metric = Some(self.metric.as_str()).filter(|name| !name.is_empty()).map(|name| {
@@ -326,6 +225,24 @@ impl RawGate {
 }
 
 impl Config {
+    /// Limits on the pictures of cameras that serve a policy of `control_hz` steps a second.
+    pub fn guard(&self, control_hz: f64) -> Guard {
+        Guard { min_rate_hz: self.min_rate * control_hz, ..self.guard }
+    }
+
+    /// What the arm's side demands. In lock-step the world obeys to the letter, and its cameras have no noise: a still
+    /// arm shows the same picture, and a wall shows nothing.
+    pub fn rules(&self, control_hz: f64, lock_step: bool, simulated: bool) -> Rules {
+        let guard = self.guard(control_hz);
+        let GripperConfig { hysteresis, dwell_secs, .. } = self.gripper;
+        if lock_step {
+            let guard = Guard { frozen: None, min_contrast: 0.0, ..guard };
+            Rules { guard, limits: None, hysteresis, dwell_secs: 0.0, simulated }
+        } else {
+            Rules { guard, limits: Some(self.twist.limits), hysteresis, dwell_secs, simulated }
+        }
+    }
+
     /// The average that the thresholds are trimmed to in GFLOP: the budget, where it is to be held and rules at all.
     pub fn held_average(&self) -> Option<f64> {
         self.budget.average_gmac.filter(|_| self.hold_average && self.gate.thresholds.is_none())
@@ -372,16 +289,22 @@ mod tests {
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
-        let cases: [Case; 12] = [
+        let cases: [Case; 18] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),
             (|r| r.max_frame_skew = -0.1, "max_frame_skew", "from 0.001"),
             (|r| r.images.transport = "theora".into(), "images.transport", "raw or compressed"),
             (|r| r.images.qos = "best".into(), "images.qos", "sensor_data"),
+            (|r| r.max_silence = 0.0, "max_silence", "from 0.02"),
+            (|r| r.images.frozen = -1, "images.frozen", "0 (not looked at)"),
             (|r| r.twist.frame_id.clear(), "twist.frame_id", "a frame"),
+            (|r| r.twist.mode = "on".into(), "twist.mode", "lock_step"),
+            (|r| r.twist.jerk = 0.0, "twist.jerk", "from 0.1"),
+            (|r| r.gripper.dwell = -1.0, "gripper.dwell", "from 0"),
             (|r| r.gripper.joints.clear(), "gripper.joints", "at least one"),
             (|r| r.gripper.closed = r.gripper.open, "gripper.closed", "another position"),
+            (|r| r.servo.node = "servo_node".into(), "servo.node", "its full name"),
             (|r| r.gate.metric = "l2".into(), "gate.metric", "rms"),
             (|r| r.gate.thresholds = vec![0.1, f64::NAN], "gate.thresholds", "finite"),
             (|r| r.budget.peak = f64::INFINITY, "budget.peak", "from 0"),

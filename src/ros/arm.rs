@@ -1,0 +1,129 @@
+//! The arm's topics: what moves something is written here and nowhere else.
+
+use r2r::geometry_msgs::msg::{TwistStamped, Vector3};
+use r2r::std_msgs::msg::{Float64MultiArray, Header};
+use r2r::trajectory_msgs::msg::{JointTrajectory, JointTrajectoryPoint};
+use r2r::{ActionClientUntyped, Node, Publisher, QosProfile};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::outputs::time;
+use crate::config::{Config, GripperConfig, GripperInterface};
+use crate::shaper::{Grip, Twist};
+use crate::units::Stamp;
+
+/// In dry run the commands stay inside.
+pub(super) struct Arm {
+    frame_id: String,
+    dry_run: bool,
+    twist: Publisher<TwistStamped>,
+    gripper: Gripper,
+    config: GripperConfig,
+    tasks: Handle,
+    logger: String,
+}
+
+enum Gripper {
+    Trajectory(Publisher<JointTrajectory>, Vec<String>),
+    Positions(Publisher<Float64MultiArray>, usize),
+    Goal(ActionClientUntyped),
+}
+
+impl Arm {
+    pub(super) fn new(node: &mut Node, tasks: &Handle, config: &Config) -> anyhow::Result<Self> {
+        let command = || QosProfile::default().keep_last(1).reliable().volatile();
+        let gripper = match &config.gripper.interface {
+            GripperInterface::JointTrajectory(joints) => {
+                Gripper::Trajectory(node.create_publisher("~/gripper", command())?, joints.clone())
+            }
+            GripperInterface::Float64MultiArray(joints) => {
+                Gripper::Positions(node.create_publisher("~/gripper", command())?, *joints)
+            }
+            GripperInterface::GripperCommand => goal(node, "GripperCommand")?,
+            GripperInterface::ParallelGripperCommand(_) => goal(node, "ParallelGripperCommand")?,
+        };
+        Ok(Self {
+            frame_id: config.twist.frame_id.clone(),
+            dry_run: config.dry_run,
+            twist: node.create_publisher("~/twist", command())?,
+            gripper,
+            config: config.gripper.clone(),
+            tasks: tasks.clone(),
+            logger: node.logger().to_owned(),
+        })
+    }
+
+    pub(super) fn twist(&self, stamp: Stamp, twist: &Twist) -> r2r::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let vector = |[x, y, z]: [f64; 3]| Vector3 { x, y, z };
+        let mut message = TwistStamped { header: self.header(stamp), ..TwistStamped::default() };
+        message.twist.linear = vector(twist.linear);
+        message.twist.angular = vector(twist.angular);
+        self.twist.publish(&message)
+    }
+
+    /// The gripper goes before the twist, so that both belong to the same step of whoever waits for the twist.
+    pub(super) fn grip(&self, stamp: Stamp, grip: Grip) -> r2r::Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let position = match grip {
+            Grip::Open => self.config.open,
+            Grip::Closed => self.config.closed,
+        };
+        match &self.gripper {
+            Gripper::Trajectory(publisher, joints) => {
+                let point =
+                    JointTrajectoryPoint { positions: vec![position; joints.len()], ..JointTrajectoryPoint::default() };
+                // A stamp in the past would be refused by a trajectory controller: zero means now.
+                let header = Header { stamp: time(Stamp(0)), ..self.header(stamp) };
+                publisher.publish(&JointTrajectory { header, joint_names: joints.clone(), points: vec![point] })
+            }
+            Gripper::Positions(publisher, joints) => {
+                let data = vec![position; *joints];
+                publisher.publish(&Float64MultiArray { data, ..Float64MultiArray::default() })
+            }
+            Gripper::Goal(client) => self.send(client, command(&self.config, position)),
+        }
+    }
+
+    /// Sends a goal and waits elsewhere for its fate: a gripper that closes on something never gets where it was sent.
+    fn send(&self, client: &ActionClientUntyped, goal: Value) -> r2r::Result<()> {
+        let (accepted, logger) = (client.send_goal_request(goal)?, self.logger.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = accepted.await {
+                r2r::log_error!(&logger, "the gripper refused its goal: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    fn header(&self, stamp: Stamp) -> Header {
+        Header { stamp: time(stamp), frame_id: self.frame_id.clone() }
+    }
+}
+
+/// r2r makes code for the messages that it finds where it is built; an action that was not there then has no type.
+fn goal(node: &mut Node, action: &str) -> anyhow::Result<Gripper> {
+    let made = node.create_action_client_untyped("~/gripper", &format!("control_msgs/action/{action}"));
+    made.map(Gripper::Goal).map_err(|error| {
+        anyhow::anyhow!(
+            "gripper.interface needs the action control_msgs/{action}, which this node was built without ({error}). \
+             Mend: install ros-$ROS_DISTRO-control-msgs and build again, or choose joint_trajectory or \
+             float64_multi_array"
+        )
+    })
+}
+
+fn command(config: &GripperConfig, position: f64) -> Value {
+    let effort = config.max_effort;
+    match &config.interface {
+        GripperInterface::ParallelGripperCommand(joints) => {
+            let efforts = if effort > 0.0 { vec![effort; joints.len()] } else { Vec::new() };
+            json!({"command": {"name": joints, "position": vec![position; joints.len()], "effort": efforts}})
+        }
+        _ => json!({"command": {"position": position, "max_effort": effort}}),
+    }
+}

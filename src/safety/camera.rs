@@ -1,0 +1,312 @@
+//! One camera's pictures over time: are they what a living camera sends?
+//!
+//! Age is not enough: a driver that hangs may send its last picture over and over with fresh stamps. What is wrong is
+//! named, and holds until pictures come that are right.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Guard, Hold, Verdict};
+use crate::frame::Frame;
+use crate::units::Stamp;
+
+/// Motion (m, rad) after which no camera with noise shows the same picture, and an arm has not gone far.
+const VISIBLE: [f64; 2] = [0.001, 0.005];
+/// Gaps between pictures from which a rate is told, the median of the newest: one lost picture is no slow camera.
+const GAPS: usize = 9;
+
+/// What is known of one camera.
+#[derive(Debug, Clone)]
+pub struct Camera {
+    role: String,
+    newest: Option<Picture>,
+    /// What pictures looked like when the epoch began.
+    reference: Option<Format>,
+    /// By how many seconds the newest picture is older than the one before it.
+    behind_secs: Option<f64>,
+    /// Pictures in a row that were the same as the one before, and how far the arm was told to move meanwhile (m, rad).
+    same: u32,
+    path: [f64; 2],
+    frozen: bool,
+    /// When the newest message came, on the machine's clock, and the seconds between messages.
+    heard: Option<Duration>,
+    gaps: VecDeque<f64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Picture {
+    stamp: Stamp,
+    format: Format,
+    fingerprint: u64,
+    contrast: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Format {
+    width: u32,
+    height: u32,
+    encoding: &'static str,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{} {}", self.width, self.height, self.encoding)
+    }
+}
+
+impl Camera {
+    /// A camera that has not been heard yet.
+    pub fn new(role: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            newest: None,
+            reference: None,
+            behind_secs: None,
+            same: 0,
+            path: [0.0; 2],
+            frozen: false,
+            heard: None,
+            gaps: VecDeque::new(),
+        }
+    }
+
+    /// Its name in the bundle.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// Sees the next picture. `frozen` pictures in a row that are the same while the arm moves mean a frozen camera.
+    pub fn see(&mut self, frame: &Frame, frozen: Option<u32>) {
+        let Frame { stamp, width, height, encoding, .. } = *frame;
+        let format = Format { width, height, encoding };
+        let picture = Picture { stamp, format, fingerprint: frame.fingerprint(), contrast: frame.contrast() };
+        self.reference.get_or_insert(format);
+        if let Some(before) = self.newest.replace(picture) {
+            let behind_secs = before.stamp.secs_since(stamp);
+            self.behind_secs = (behind_secs > 0.0).then_some(behind_secs);
+            if before.fingerprint == picture.fingerprint {
+                self.same += 1;
+            } else {
+                self.trust();
+            }
+        }
+        let visible = self.path.iter().zip(VISIBLE).any(|(path, visible)| *path >= visible);
+        self.frozen |= visible && frozen.is_some_and(|most| self.same >= most);
+    }
+
+    /// Hears that `messages` more have come, the last of them at `machine`; not all of them are seen.
+    pub fn hear(&mut self, machine: Duration, messages: u64) {
+        if let Some(before) = self.heard.replace(machine) {
+            self.gaps.push_back(machine.saturating_sub(before).as_secs_f64() / messages.max(1) as f64);
+            self.gaps.drain(..self.gaps.len().saturating_sub(GAPS));
+        }
+    }
+
+    /// When the newest message came, on the machine's clock.
+    pub fn heard(&self) -> Option<Duration> {
+        self.heard
+    }
+
+    /// The arm was told to move so far (m, rad) since the newest picture.
+    pub fn moved(&mut self, path: [f64; 2]) {
+        self.path = [self.path[0] + path[0], self.path[1] + path[1]];
+    }
+
+    /// The arm stands: it may look the same for as long as it does.
+    pub fn stood(&mut self) {
+        (self.same, self.path) = (0, [0.0; 2]);
+    }
+
+    /// From here on pictures may look otherwise.
+    pub fn begin_epoch(&mut self) {
+        self.reference = None;
+    }
+
+    /// A person looked, or the picture changed: it is not frozen.
+    pub fn trust(&mut self) {
+        self.stood();
+        self.frozen = false;
+    }
+
+    /// What is wrong with it, if anything is. `machine`: the machine's clock, where it counts.
+    pub fn hold(&self, guard: &Guard, now: Stamp, machine: Option<Duration>) -> Option<Hold> {
+        let role = &self.role;
+        let Some(picture) = &self.newest else {
+            return Some(Hold::new(Verdict::HoldMissingFrame, format!("no picture from the {role} camera yet")));
+        };
+        let silent = || machine.and_then(|machine| self.silent(guard, machine));
+        (guard.age(now, role, picture.stamp))
+            .or_else(silent)
+            .or_else(|| self.content(picture, guard))
+            .or_else(|| machine.and_then(|_| self.slow(guard)))
+    }
+
+    fn silent(&self, guard: &Guard, machine: Duration) -> Option<Hold> {
+        let silent_secs = machine.saturating_sub(self.heard?).as_secs_f64();
+        let limit = guard.max_silence_secs;
+        (silent_secs > limit).then(|| {
+            let message =
+                format!("the {} camera has sent nothing for {silent_secs:.3} s (max_silence {limit} s)", self.role);
+            Hold::new(Verdict::HoldSilentCamera, message)
+        })
+    }
+
+    fn slow(&self, guard: &Guard) -> Option<Hold> {
+        let rate_hz = self.rate_hz().filter(|_| self.gaps.len() == GAPS)?;
+        (rate_hz < guard.min_rate_hz).then(|| {
+            let message = format!(
+                "the {} camera sends {rate_hz:.1} pictures a second, at least {:.1} are needed (images.min_rate)",
+                self.role, guard.min_rate_hz
+            );
+            Hold::new(Verdict::HoldSlowCamera, message)
+        })
+    }
+
+    fn content(&self, picture: &Picture, guard: &Guard) -> Option<Hold> {
+        let role = &self.role;
+        let Picture { format, contrast, .. } = picture;
+        if let Some(behind_secs) = self.behind_secs {
+            let message =
+                format!("the {role} camera's picture is {behind_secs:.3} s older than the one that came before it");
+            return Some(Hold::new(Verdict::HoldReorderedFrame, message));
+        }
+        if let Some(reference) = self.reference.filter(|reference| reference != format) {
+            let message = format!(
+                "the {role} camera's pictures were {reference} when the epoch began and are {format} now; call ~/reset \
+                 if that is right"
+            );
+            return Some(Hold::new(Verdict::HoldChangedFrame, message));
+        }
+        if *contrast < guard.min_contrast {
+            let message = format!(
+                "the {role} camera's picture shows nothing: its contrast is {contrast:.1}, at least {} is needed \
+                 (images.min_contrast); is the lens covered?",
+                guard.min_contrast
+            );
+            return Some(Hold::new(Verdict::HoldBlankFrame, message));
+        }
+        self.frozen.then(|| {
+            let message = format!(
+                "the {role} camera's picture does not change while the arm moves; restart its driver (images.frozen)"
+            );
+            Hold::new(Verdict::HoldFrozenFrame, message)
+        })
+    }
+
+    /// Pictures a second, once two have come.
+    pub fn rate_hz(&self) -> Option<f64> {
+        let mut gaps: Vec<_> = self.gaps.iter().copied().collect();
+        gaps.sort_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).filter(|gap| **gap > 0.0).map(|gap| 1.0 / gap)
+    }
+
+    /// Names and values for people: format, contrast, how many pictures in a row are the same.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let Some(Picture { format, contrast, .. }) = self.newest else { return Vec::new() };
+        vec![
+            ("format".into(), format.to_string()),
+            ("contrast".into(), format!("{contrast:.1}")),
+            ("same in a row".into(), self.same.to_string()),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: f64 = 1.0 / 30.0;
+
+    fn guard() -> Guard {
+        Guard { min_rate_hz: 15.0, ..Guard::default() }
+    }
+
+    /// A picture of stripes, brighter by `shade`.
+    fn frame(secs: f64, shade: u8) -> Frame {
+        let rgb = [[shade; 3], [shade + 100; 3]].concat().repeat(128);
+        Frame { stamp: Stamp::from_secs(secs), width: 16, height: 16, rgb, encoding: "rgb8" }
+    }
+
+    fn verdict(camera: &Camera, secs: f64) -> Option<Verdict> {
+        camera.hold(&guard(), Stamp::from_secs(secs), None).map(|hold| hold.verdict)
+    }
+
+    #[test]
+    fn the_same_picture_counts_as_frozen_only_while_the_arm_is_told_to_move() {
+        let mut camera = Camera::new("static");
+        let mut see = |path: [f64; 2], shade| {
+            camera.moved(path);
+            camera.see(&frame(1.0, shade), Some(2));
+            verdict(&camera, 1.0)
+        };
+        assert_eq!([see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1)], [None; 4], "it stands");
+        assert_eq!([see([9e-4, 0.0], 2), see([9e-4, 0.0], 2), see([0.0; 2], 2)], [None; 3], "so little may not show");
+        assert_eq!(see([9e-4, 0.0], 2), Some(Verdict::HoldFrozenFrame));
+        assert_eq!(see([0.0; 2], 2), Some(Verdict::HoldFrozenFrame));
+        assert_eq!(see([0.0; 2], 3), None, "a picture that changes is alive");
+        assert_eq!([see([0.0, 0.1], 3), see([0.0, 0.1], 3)], [None, Some(Verdict::HoldFrozenFrame)]);
+        camera.trust();
+        assert_eq!(verdict(&camera, 1.0), None);
+    }
+
+    #[test]
+    fn standing_still_begins_the_count_anew() {
+        let mut camera = Camera::new("static");
+        for _ in 0..10 {
+            camera.moved([0.01, 0.0]);
+            camera.see(&frame(1.0, 1), Some(2));
+            camera.stood();
+        }
+        assert_eq!(verdict(&camera, 1.0), None);
+    }
+
+    #[test]
+    fn another_size_or_encoding_holds_until_it_is_back_or_the_epoch_is_new() {
+        let mut camera = Camera::new("static");
+        let mut verdict_of = |other: fn(&mut Frame), epoch: bool| {
+            let mut picture = frame(1.0, 1);
+            other(&mut picture);
+            if epoch {
+                camera.begin_epoch();
+            }
+            camera.see(&picture, None);
+            verdict(&camera, 1.0)
+        };
+        assert_eq!(verdict_of(|_| (), false), None);
+        assert_eq!(verdict_of(|f| f.encoding = "bgr8", false), Some(Verdict::HoldChangedFrame));
+        assert_eq!(verdict_of(|_| (), false), None);
+        assert_eq!(verdict_of(|f| f.width = 8, false), Some(Verdict::HoldChangedFrame));
+        assert_eq!(verdict_of(|f| f.width = 8, true), None);
+    }
+
+    #[test]
+    fn a_picture_that_was_overtaken_and_one_that_shows_nothing_hold() {
+        let mut camera = Camera::new("static");
+        camera.see(&frame(1.0, 1), None);
+        camera.see(&frame(0.99, 2), None);
+        assert_eq!(verdict(&camera, 1.0), Some(Verdict::HoldReorderedFrame));
+        camera.see(&frame(1.02, 3), None);
+        assert_eq!(verdict(&camera, 1.02), None);
+        camera.see(&Frame { rgb: vec![3; 768], ..frame(1.03, 0) }, None);
+        assert_eq!(verdict(&camera, 1.03), Some(Verdict::HoldBlankFrame));
+    }
+
+    #[test]
+    fn silence_and_a_slow_camera_hold_on_the_machines_clock() {
+        let mut camera = Camera::new("static");
+        let at = Duration::from_secs_f64;
+        let holds = |camera: &Camera, secs: f64| {
+            camera.hold(&guard(), Stamp::from_secs(1.0), Some(at(secs))).map(|hold| hold.verdict)
+        };
+        camera.see(&frame(1.0, 1), None);
+        (0..20).for_each(|i| camera.hear(at(f64::from(i) * PERIOD), 1));
+        assert_eq!(holds(&camera, 20.0 * PERIOD), None);
+        assert_eq!(holds(&camera, 1.0), Some(Verdict::HoldSilentCamera));
+        (0..4).for_each(|i| camera.hear(at(1.0 + f64::from(i) * 0.1), 1));
+        assert_eq!(holds(&camera, 1.3), None, "most of the newest came in time");
+        (4..10).for_each(|i| camera.hear(at(1.0 + f64::from(i) * 0.09), 1));
+        assert_eq!(holds(&camera, 1.82), Some(Verdict::HoldSlowCamera));
+        (0..9).for_each(|i| camera.hear(at(2.0 + f64::from(i) * 0.09), 3));
+        assert_eq!(holds(&camera, 2.73), None, "messages that nobody looked at count");
+    }
+}
