@@ -85,6 +85,11 @@ impl Cameras {
     /// A new sentence is answered on the pictures at hand, however soon after the last step.
     pub(super) fn begin_epoch(&mut self) {
         self.last_step = None;
+        self.accept();
+    }
+
+    /// From here on pictures may look otherwise.
+    pub(super) fn accept(&mut self) {
         self.watches().for_each(Camera::begin_epoch);
     }
 

@@ -245,7 +245,9 @@ impl<E: Engine> Control<E> {
         if self.arming.starts_by_itself() {
             let unready = self.unready(now);
             // Refused is not ready yet; the answer says that it is not armed.
-            drop(self.arming.enable(now, unready));
+            if self.arming.enable(now, unready).is_ok() {
+                self.cameras.accept();
+            }
         }
         if let Some(mut hold) = self.arming.hold(now) {
             if let (Verdict::HoldDisarmed, Some(reason)) = (hold.verdict, self.unready(now)) {

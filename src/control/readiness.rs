@@ -61,9 +61,8 @@ impl<E: Engine> Control<E> {
         let Some(step_secs) = self.step_secs else {
             return Some("the network has not been run yet".into());
         };
-        let period_secs = self.period_secs();
-        let deadline = self.settings().deadline.map_or(f64::INFINITY, |deadline| deadline.as_secs_f64());
-        if self.rules.limits.is_some() && step_secs.min(deadline) > period_secs {
+        if self.too_slow() {
+            let period_secs = self.period_secs();
             return Some(format!(
                 "a step at full depth takes {:.1} ms, longer than the control period of {:.1} ms; lower budget.peak, set \
                  gate.deadline, or take a faster provider",
@@ -72,6 +71,13 @@ impl<E: Engine> Control<E> {
             ));
         }
         self.cameras.dead(&self.rules.guard, now, self.machine).map(|hold| hold.message)
+    }
+
+    /// Whether a step takes longer than the control period, by the last rehearsal.
+    pub fn too_slow(&self) -> bool {
+        let deadline_secs = self.settings().deadline.map_or(f64::INFINITY, |deadline| deadline.as_secs_f64());
+        let slow = |step_secs: f64| step_secs.min(deadline_secs) > self.period_secs();
+        self.rules.limits.is_some() && self.step_secs.is_some_and(slow)
     }
 
     /// From here on the arm holds unless MoveIt Servo at `node` is ready and moves it.

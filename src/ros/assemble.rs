@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::runtime::Runtime;
@@ -97,6 +97,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         logger,
         live,
         received: None,
+        rehearsed: Instant::now(),
         stood: false,
     };
     Ok(Node { worker, commander, vitals })

@@ -21,6 +21,9 @@ use crate::safety::{Hold, Verdict};
 use crate::thresholds::Live;
 use crate::units::Stamp;
 
+/// A network that was too slow is given another chance after so long.
+const REHEARSE_AGAIN: Duration = Duration::from_secs(2);
+
 /// The control loop's whole world.
 pub(super) struct Worker<E> {
     pub(super) control: Control<E>,
@@ -36,6 +39,8 @@ pub(super) struct Worker<E> {
     pub(super) live: Option<Live>,
     /// When the newest picture came that no step has used.
     pub(super) received: Option<Instant>,
+    /// When the network was rehearsed last.
+    pub(super) rehearsed: Instant,
     /// Lock-step: whether the last answer was that of a disarmed arm.
     pub(super) stood: bool,
 }
@@ -54,11 +59,16 @@ impl<E: Engine> Worker<E> {
             }
             self.answer();
             self.report();
+            // Whatever else this machine was busy with may be over.
+            if self.control.too_slow() && !self.control.armed() && self.rehearsed.elapsed() > REHEARSE_AGAIN {
+                self.rehearse();
+            }
         }
     }
 
     fn rehearse(&mut self) {
         let started = Instant::now();
+        self.rehearsed = started;
         match self.control.rehearse(&mut || started.elapsed()) {
             Ok(()) => {
                 let step_ms = self.control.step_secs().unwrap_or_default() * 1e3;

