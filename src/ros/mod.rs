@@ -26,6 +26,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::StreamExt;
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use assemble::{Node, assemble, found};
@@ -69,12 +73,24 @@ pub fn run() -> Result<()> {
     halt_on_panic(Arc::clone(&commands));
     let watch = Watch { vitals, commands: Arc::clone(&commands), outputs: worker.outputs.clone() };
     let (clock, stopped) = (worker.clock.clone(), Arc::clone(&stop));
-    let commander = thread::Builder::new().name("command".into()).spawn(|| commander.run())?;
-    let servo_logger = logger.clone();
+    let (urgent, servo_logger) = (!commands.lock_step(), logger.clone());
+    let commander = thread::Builder::new().name("command".into()).spawn(move || {
+        if urgent && let Err(error) = go_first() {
+            r2r::log_info!(
+                &commander.logger,
+                "commands and halts wait for their turn on a busy processor ({error}); allow real-time priority: ulimit -r 1"
+            );
+        }
+        commander.run()
+    })?;
     let mut servo = config.servo.handshake.then(|| Servo::new(&config.servo, &inbox, runtime.handle()));
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
     if !commands.lock_step() {
-        thread::Builder::new().name("watchdog".into()).spawn(move || watch.run(&clock, &stopped, &logger))?;
+        thread::Builder::new().name("watchdog".into()).spawn(move || {
+            // Where it may not, the command thread has said so.
+            let _ = go_first();
+            watch.run(&clock, &stopped, &logger);
+        })?;
     }
     while !stop.load(Ordering::Relaxed) && !control.is_finished() && !commander.is_finished() {
         node.spin_once(SPIN);
@@ -98,6 +114,13 @@ pub fn run() -> Result<()> {
     ensure!(ended.is_ok(), "the control loop panicked; the arm was told to stand");
     ensure!(stood, "the command thread panicked; the arm was told to stand");
     Ok(())
+}
+
+/// Puts this thread, which sleeps nearly always, before all that share the processor by turns: a halt must not wait for
+/// a busy network.
+fn go_first() -> Result<(), thread_priority::Error> {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy)
 }
 
 /// The arm stands before the panic is reported: to name the places on a stack takes many control periods.
