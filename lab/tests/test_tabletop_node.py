@@ -266,6 +266,25 @@ def test_reset_starts_the_scene_anew_while_time_goes_on(peer):
     assert np.array_equal(pixels(sim.received["static"][-1]), first)
 
 
+def test_faults_are_the_scheduled_ones_and_time_goes_on_without_an_answer(peer):
+    sim = peer(66, lock_step=True, faults="'drop static 0.1 0.1'", fault_wait=0.05)
+    sim.wait(lambda: len(sim.received["clock"]) > 9)
+
+    def periods(stamps):
+        return {round((seconds(stamp) - 10.0) / PERIOD) for stamp in stamps}
+
+    clock = periods(message.clock for message in sim.received["clock"])
+    missing = clock - periods(message.header.stamp for message in sim.received["static"])
+    assert {4, 5, 6} <= missing and not {7, 8} & missing
+    assert {4, 5, 6} <= periods(message.header.stamp for message in sim.received["gripper"])
+
+
+def test_a_scheduled_death_comes_without_a_word(peer):
+    sim = peer(67, lock_step=True, faults="'die 0.1'", fault_wait=0.05)
+    sim.process.wait(timeout=PATIENCE)
+    assert sim.process.returncode == -signal.SIGKILL
+
+
 def test_a_film_and_a_contact_sheet_are_left_behind(peer, tmp_path):
     sim = peer(63, lock_step=True, record=tmp_path / "run.gif")
     stamp = sim.frame()
@@ -295,6 +314,7 @@ def test_a_signal_ends_the_node_with_success_while_it_waits_for_peers(number):
         ("transport:=png", "must be one of raw, compressed"),
         ("jpeg_quality:=0", "out of range"),
         ("red_block:=floor", "red_block is 'floor', must be one of table"),
+        ("faults:=blind static 1 1", "'blind' is none, must be one of drop"),
         ("record:=run.mp4", "a film ends in .gif or .webp"),
     ],
 )

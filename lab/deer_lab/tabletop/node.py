@@ -6,11 +6,13 @@ Lock step: the node publishes /clock and both pictures with one stamp, waits for
 moves exactly one control period and goes on, so a run repeats to the bit however fast either side is. A gripper
 command belongs to the step of the twist published after it.
 Free running: pictures at 30 Hz of wall time; the newest twist is used until it is `command_timeout` old.
+With `faults` (see faults.py) the cameras, the clock or the node itself go wrong as scheduled.
 """
 
 import array
 import io
 import json
+import os
 import signal
 import sys
 import time
@@ -22,11 +24,12 @@ import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 from PIL import Image as Picture
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -37,6 +40,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from deer_lab.tabletop.action import action_from_twist
 from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.faults import Faults, parse
 from deer_lab.tabletop.film import Film
 from deer_lab.tabletop.messages import (
     CAMERAS,
@@ -46,42 +50,12 @@ from deer_lab.tabletop.messages import (
     time_of,
     velocity_of,
 )
+from deer_lab.tabletop.parameters import INITIAL, PARAMETERS, descriptor
 from deer_lab.tabletop.world import InitialState
 
 SPIN_SECS = 0.1  # longest wait between two looks at the stop flag
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)  # matches reliable and best-effort subscribers
 COMMANDS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-# name: (default, lowest, highest, description); lowest and highest are None where any value of the type will do.
-PARAMETERS = {
-    "lock_step": (False, None, None, "publish /clock and wait for a twist after every frame"),
-    "lock_step_timeout": (2.0, 0.1, 600.0, "[s] of wall time without a twist until the frame is sent again"),
-    "command_timeout": (0.1, 0.01, 10.0, "[s] age at which a twist counts as zero, free running only"),
-    "transport": ("raw", None, None, "raw: sensor_msgs/Image rgb8; compressed: sensor_msgs/CompressedImage"),
-    "jpeg_quality": (95, 1, 100, "quality of the compressed transport"),
-    "gripper_type": ("trajectory", None, None, "trajectory: JointTrajectory; array: Float64MultiArray"),
-    "gripper_midpoint": (0.02, 0.0, 0.1, "[m] finger positions above it mean open, others closed"),
-    "frame_id": ("base", None, None, "frame in which twists are taken and joints are published"),
-    "record": ("", None, None, "file .gif or .webp that receives the run when the node ends; empty: none"),
-    "seed": (0, 0, 2**31 - 1, "where exactly blocks and arm begin"),
-    "led": (False, None, None, "initial state of the LED"),
-    "lightbulb": (False, None, None, "initial state of the light bulb"),
-    "slider": ("left", None, None, "initial place of the sliding door: left or right"),
-    "drawer": ("closed", None, None, "initial state of the drawer: closed or open"),
-    "red_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
-    "blue_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
-    "pink_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
-}
-INITIAL = ("seed", "led", "lightbulb", "slider", "drawer", "red_block", "blue_block", "pink_block")
-
-
-def descriptor(lowest: float | None, highest: float | None, description: str) -> ParameterDescriptor:
-    """A parameter's description, with its range where it has one."""
-    message = ParameterDescriptor(description=description)
-    if isinstance(lowest, float):
-        message.floating_point_range = [FloatingPointRange(from_value=lowest, to_value=highest)]
-    elif isinstance(lowest, int):
-        message.integer_range = [IntegerRange(from_value=lowest, to_value=highest)]
-    return message
 
 
 class TabletopNode(Node):
@@ -103,11 +77,14 @@ class TabletopNode(Node):
         self._twist: TwistStamped | None = None
         self._twist_arrived = 0.0
         self._gripper_open = True
+        self._faults = Faults(parse(self._value("faults")), Desk.control_hz, begin=1)
+        self.add_on_set_parameters_callback(self._set)
 
         self._clock_out = self.create_publisher(ClockMessage, "/clock", NEWEST) if self._lock_step else None
         self._images_out = {camera: self.create_publisher(image_type, f"{camera}/image", NEWEST) for camera in CAMERAS}
         self._joints_out = self.create_publisher(JointState, "joint_states", COMMANDS)
         self._state_out = self.create_publisher(String, "state", COMMANDS)
+        self._faults_out = self.create_publisher(String, "faults", COMMANDS)
         # The gripper comes first: of two commands that arrive together its callback runs first.
         self.create_subscription(gripper_type, "gripper", self._take_gripper, COMMANDS)
         self.create_subscription(TwistStamped, "twist", self._take_twist, COMMANDS)
@@ -127,6 +104,16 @@ class TabletopNode(Node):
 
     def _initial(self) -> InitialState:
         return InitialState(**{name: self._value(name) for name in INITIAL})
+
+    def _set(self, parameters: list[Parameter]) -> SetParametersResult:
+        """A new schedule counts from the next period on."""
+        for parameter in parameters:
+            if parameter.name == "faults":
+                try:
+                    self._faults = Faults(parse(parameter.value), Desk.control_hz, begin=self._period + 1)
+                except ValueError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
     # Input
 
@@ -152,13 +139,15 @@ class TabletopNode(Node):
 
     # Output
 
-    def _frame(self, stamp: Time) -> list[tuple]:
+    def _frame(self, nanoseconds: int) -> list[tuple]:
         """Every message of this moment with its publisher, the clock first; renders both pictures."""
         pictures = self._world.pictures()
         if self._film:
             self._film.add(pictures)
+        stamp = time_of(nanoseconds)
         frame = [(self._clock_out, ClockMessage(clock=stamp))] if self._clock_out else []
-        frame += [(self._images_out[camera], self._image(stamp, camera, pictures[camera])) for camera in CAMERAS]
+        images = {camera: self._image(stamp, camera, pictures[camera]) for camera in CAMERAS}
+        frame += [(self._images_out[camera], image) for camera, image in self._faults.sent(self._period, images)]
         state = self._world.state()
         joints = JointState(name=list(Desk.joint_names), position=list(state.joints))
         joints.header.stamp, joints.header.frame_id = stamp, self._value("frame_id")
@@ -184,6 +173,19 @@ class TabletopNode(Node):
             velocity = np.zeros(6)
         self._world.step(action_from_twist(velocity, self._gripper_open, Desk.control_hz))
 
+    def _next_period(self, nanoseconds: int) -> int:
+        """Begins a control period at this time; gives the time that clocks show in it. Here the world may end."""
+        self._period += 1
+        offset = self._faults.clock_offset(self._period)
+        if self._faults:
+            active = [str(fault) for fault in self._faults.active(self._period)]
+            report = {"stamp": nanoseconds + offset, "offset": offset, "active": active}
+            self._faults_out.publish(String(data=json.dumps(report)))
+        if self._faults.dies(self._period):
+            self.get_logger().error("killed, as scheduled")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return nanoseconds + offset
+
     # Running
 
     def run(self) -> None:
@@ -207,26 +209,31 @@ class TabletopNode(Node):
     def _run_in_lock_step(self) -> None:
         self._wait_for_peers()
         while not self._stopping():
-            self._period += 1
-            nanoseconds = round(1e9 * (1.0 + self._period / Desk.control_hz))  # from 1 s: zero means "no time" to ROS
-            stamp = time_of(nanoseconds)
+            # From ten seconds on: zero means "no time" to ROS, and the clock may be told to jump back.
+            nanoseconds = self._next_period(round(1e9 * (10.0 + (self._period + 1) / Desk.control_hz)))
             self._new_scene = False
-            twist = self._ask(self._frame(stamp), nanoseconds)
-            if twist is not None:
+            twist = self._ask(self._frame(nanoseconds), nanoseconds)
+            if twist is not None or self._faults:
                 self._move(twist)
 
     def _ask(self, frame: list[tuple], nanoseconds: int) -> TwistStamped | None:
-        """Publishes `frame` until a twist stamped `nanoseconds` or later answers; None on reset and stop."""
+        """Publishes `frame` until a twist stamped `nanoseconds` or later answers; None on reset and stop.
+
+        With faults it is published once: no answer may be the right one, and time must go on.
+        """
+        timeout = self._value("fault_wait" if self._faults else "lock_step_timeout")
+        if self._faults:
+            self._twist = None  # the clock may have jumped back: one from before is no answer
         while not self._stopping():
             for publisher, message in frame:
                 publisher.publish(message)
-            deadline = time.monotonic() + self._value("lock_step_timeout")
+            deadline = time.monotonic() + timeout
             while not self._stopping() and not self._new_scene and time.monotonic() < deadline:
                 self._executor.spin_once(timeout_sec=SPIN_SECS)
                 if self._twist is not None and nanoseconds_of(self._twist.header.stamp) >= nanoseconds:
                     self._executor.spin_once(timeout_sec=0.0)  # a gripper command that came along
                     return self._twist
-            if self._new_scene:
+            if self._new_scene or self._faults:
                 return None
             if not self._stopping():
                 found = "none came"
@@ -247,7 +254,8 @@ class TabletopNode(Node):
     def _tick(self) -> None:
         fresh = self._twist is not None and self._twist_age() <= self._value("command_timeout")
         self._move(self._twist if fresh else None)
-        for publisher, message in self._frame(self.get_clock().now().to_msg()):
+        nanoseconds = self._next_period(self.get_clock().now().nanoseconds)
+        for publisher, message in self._frame(nanoseconds):
             publisher.publish(message)
 
     def _twist_age(self) -> float:
