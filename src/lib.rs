@@ -31,5 +31,7 @@ pub mod control;
 // Files: recordings in and out, and what they show.
 pub mod bag;
 pub mod report;
+// What would not work on this robot.
+pub mod doctor;
 #[cfg(feature = "ros")]
 pub mod ros;

@@ -138,6 +138,13 @@ fn replayed(folder: &TempDir, name: &str, bag: &Path, more: &[&str]) -> PathBuf 
     out
 }
 
+#[cfg(not(feature = "ros"))]
+#[test]
+fn doctor_says_how_to_get_it_where_it_was_built_without_ros() {
+    assert_says(&refused(2, &["doctor", "--ros-args", "-r", "a:=b"]), &["without ROS 2", "--features ros"]);
+    assert_says(&refused(2, &["doctor", "--seconds", "0"]), &["--seconds", "0.1 to 600"]);
+}
+
 #[test]
 fn a_replay_of_the_rollout_takes_pytorchs_exits_and_actions() {
     let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());

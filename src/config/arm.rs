@@ -1,6 +1,6 @@
 //! What drives the arm and its gripper.
 
-use super::raw::{RawGripper, RawTwist};
+use super::raw::{RawGripper, RawServo, RawTwist};
 use super::{ConfigError, number, refuse};
 use crate::shaper::{Limit, Limits};
 
@@ -65,6 +65,15 @@ pub enum GripperInterface {
     GripperCommand,
     /// The action `control_msgs/ParallelGripperCommand`, for these joints.
     ParallelGripperCommand(Vec<String>),
+}
+
+/// MoveIt Servo, where it moves the arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServoConfig {
+    /// Ask it to take twists, and hold when its status says that it stands.
+    pub handshake: bool,
+    /// Its node's full name.
+    pub node: String,
 }
 
 impl RawTwist {
@@ -139,6 +148,16 @@ impl RawGripper {
         let dwell_secs = number("gripper.dwell", self.dwell, 0.0, 10.0)?;
         let max_effort = number("gripper.max_effort", self.max_effort, 0.0, 1000.0)?;
         Ok(GripperConfig { interface, open, closed, hysteresis, dwell_secs, max_effort })
+    }
+}
+
+impl RawServo {
+    pub(super) fn check(&self) -> Result<ServoConfig, ConfigError> {
+        let node = self.node.trim_end_matches('/').to_owned();
+        if !node.starts_with('/') {
+            return refuse("servo.node", &self.node, "its full name, as /servo_node");
+        }
+        Ok(ServoConfig { handshake: self.handshake, node })
     }
 }
 

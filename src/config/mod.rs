@@ -17,8 +17,8 @@ use crate::policy::Settings;
 use crate::safety::Guard;
 use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
-pub use arm::{GripperConfig, GripperInterface, Mode, TwistConfig};
-pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawTwist};
+pub use arm::{GripperConfig, GripperInterface, Mode, ServoConfig, TwistConfig};
+pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawServo, RawTwist};
 
 /// A configuration that holds together.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct Config {
     pub gripper: GripperConfig,
     /// Seconds after which a silent emergency stop counts as pressed.
     pub estop_heartbeat_secs: Option<f64>,
+    /// The arm's controller, where it is MoveIt Servo.
+    pub servo: ServoConfig,
     /// When a step is deep enough.
     pub gate: Gate,
     /// What it may cost.
@@ -139,6 +141,7 @@ impl RawConfig {
             twist: self.twist.check()?,
             gripper: self.gripper.check()?,
             estop_heartbeat_secs: limit("estop.heartbeat", self.estop.heartbeat, 60.0)?,
+            servo: self.servo.check()?,
             gate: self.gate.check()?,
             hold_average: self.budget.hold,
             budget: Budget {
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
-        let cases: [Case; 17] = [
+        let cases: [Case; 18] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),
@@ -302,6 +305,7 @@ mod tests {
             (|r| r.gripper.dwell = -1.0, "gripper.dwell", "from 0"),
             (|r| r.gripper.joints.clear(), "gripper.joints", "at least one"),
             (|r| r.gripper.closed = r.gripper.open, "gripper.closed", "another position"),
+            (|r| r.servo.node = "servo_node".into(), "servo.node", "its full name"),
             (|r| r.gate.metric = "l2".into(), "gate.metric", "rms"),
             (|r| r.gate.thresholds = vec![0.1, f64::NAN], "gate.thresholds", "finite"),
             (|r| r.budget.peak = f64::INFINITY, "budget.peak", "from 0"),

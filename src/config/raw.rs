@@ -22,6 +22,7 @@ pub struct RawConfig {
     pub twist: RawTwist,
     pub gripper: RawGripper,
     pub estop: RawEstop,
+    pub servo: RawServo,
     pub gate: RawGate,
     pub budget: RawBudget,
 }
@@ -78,6 +79,8 @@ raw_groups! {
     }
     /// `estop.*`
     RawEstop { heartbeat: f64 = 0.0 }
+    /// `servo.*`
+    RawServo { handshake: bool = false, node: String = "/servo_node".into() }
     /// `gate.*`
     RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
     /// `budget.*`
@@ -102,6 +105,7 @@ impl Default for RawConfig {
             twist: RawTwist::default(),
             gripper: RawGripper::default(),
             estop: RawEstop::default(),
+            servo: RawServo::default(),
             gate: RawGate::default(),
             budget: RawBudget::default(),
         }

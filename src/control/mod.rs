@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineError};
 use crate::frame::Frame;
 use crate::observe::Observer;
 use crate::policy::{Policy, PolicyError, Settings, Step};
-use crate::safety::{Arming, Clock, Guard, Hold, Obstacle, Verdict};
+use crate::safety::{Arming, Clock, Guard, Hold, Servo, Verdict};
 use crate::shaper::{self, Gripper, Limits, Twist};
 use crate::thresholds::Thresholds;
 use crate::units::Stamp;
@@ -36,7 +36,8 @@ pub struct Control<E> {
     clock: Clock,
     /// The machine's clock at the last beat.
     machine: Option<Duration>,
-    obstacle: Option<Obstacle>,
+    /// MoveIt Servo, where the arm waits for it.
+    servo: Option<Servo>,
     gripper: Gripper,
     action: Action,
     cameras: Cameras,
@@ -84,7 +85,7 @@ impl<E: Engine> Control<E> {
             arming,
             clock: Clock::new(rules.simulated),
             machine: None,
-            obstacle: None,
+            servo: None,
             gripper: Gripper::new(action.gripper.open_above, rules.hysteresis, rules.dwell_secs),
             cameras: Cameras::new(roles, 1.0 / action.control_hz),
             rules,
@@ -258,7 +259,8 @@ impl<E: Engine> Control<E> {
             return Some(Hold::new(Verdict::HoldNoInstruction, "no instruction; publish a sentence on `instruction`"));
         }
         let cameras = || self.cameras.hold(&self.rules.guard, now, self.machine);
-        self.obstacle.map(Obstacle::hold).or_else(|| self.clock.hold()).or_else(cameras)
+        let servo = self.servo.as_ref().and_then(|servo| servo.hold(now));
+        servo.or_else(|| self.clock.hold()).or_else(cameras)
     }
 
     /// An answer without motion.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Control;
 use crate::engine::{Engine, EngineError};
 use crate::policy::Settings;
-use crate::safety::{Arming, Guard, Obstacle, Refused, State, Verdict};
+use crate::safety::{Arming, Guard, Refused, Report, Servo, State, Verdict};
 use crate::units::Stamp;
 
 /// Steps at full depth whose median is the step time.
@@ -80,13 +80,17 @@ impl<E: Engine> Control<E> {
         self.rules.limits.is_some() && self.step_secs.is_some_and(slow)
     }
 
-    /// Hears what the arm's controller has run into, `None` when it is free again. The arm holds meanwhile, and what
-    /// the network remembers is of a motion that did not happen: its state is cleared.
-    pub fn obstacle(&mut self, obstacle: Option<Obstacle>) {
-        if obstacle.is_some() && obstacle != self.obstacle {
+    /// From here on the arm holds unless MoveIt Servo at `node` is ready and moves it.
+    pub fn wait_for_servo(&mut self, node: &str) {
+        self.servo = Some(Servo::new(node));
+    }
+
+    /// Hears of MoveIt Servo. Where it has stopped the arm, what the network remembers is of a motion that did not
+    /// happen: its state is cleared.
+    pub fn servo(&mut self, report: Report, now: Stamp) {
+        if self.servo.as_mut().is_some_and(|servo| servo.hear(report, now)) {
             self.reset();
         }
-        self.obstacle = obstacle;
     }
 
     /// The arming state, for requests that concern nothing else.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::{LstmState, Scripted};
 use crate::gate::Metric;
-use crate::safety::State;
+use crate::safety::{Halt, Report, State};
 
 const PERIOD: f64 = 1.0 / 30.0;
 
@@ -252,16 +252,28 @@ fn a_camera_that_sends_the_same_picture_while_the_arm_moves_holds_it() {
 }
 
 #[test]
+fn an_arm_that_waits_for_servo_holds_until_it_is_ready() {
+    let mut control = control(&[0.5, 0.5], true);
+    control.instruction("push the button").unwrap();
+    control.wait_for_servo("/servo_node");
+    assert_eq!(step(&mut control, 1.0).verdict, Verdict::HoldServo);
+    control.servo(Report::Ready, Stamp::from_secs(1.0));
+    assert_eq!(step(&mut control, 1.05).verdict, Verdict::Act);
+}
+
+#[test]
 fn what_the_controller_ran_into_holds_and_clears_the_networks_state() {
     let mut control = control(&[0.5, 0.5], true);
     control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    control.obstacle(Some(Obstacle::Singularity));
+    control.wait_for_servo("/servo_node");
+    control.servo(Report::Ready, Stamp::from_secs(1.0));
+    assert_eq!(step(&mut control, 1.05).verdict, Verdict::Act);
+    control.servo(Report::Status(Some(Halt::Singularity)), Stamp::from_secs(1.1));
     assert_eq!(control.policy.state(), &LstmState::zeros(4, 32));
     let answer = step(&mut control, 1.1);
     assert_eq!((answer.verdict, answer.state), (Verdict::HoldSingularity, State::Hold));
-    control.obstacle(None);
-    assert_eq!(step(&mut control, 1.2).verdict, Verdict::Act);
+    control.servo(Report::Status(None), Stamp::from_secs(1.7));
+    assert_eq!(step(&mut control, 1.7).verdict, Verdict::Act);
 }
 
 #[test]

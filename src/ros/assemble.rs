@@ -79,7 +79,10 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
     let policy = Policy::new(engine, manifest, settings);
     let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);
     let provider = config.engine.provider.to_string();
-    let control = Control::new(&bundle, Observer::new(&bundle)?, policy, rules, arming, provider);
+    let mut control = Control::new(&bundle, Observer::new(&bundle)?, policy, rules, arming, provider);
+    if config.servo.handshake {
+        control.wait_for_servo(&config.servo.node);
+    }
     let health = Health::new(&roles, manifest.exits.len(), facts);
     let logger = node.logger().to_owned();
     let worker = Worker {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use crate::config::Config;
+use crate::safety::Report;
 
 /// Tells whoever asked what came of it: a message, or why not.
 pub(super) type Reply = Box<dyn FnOnce(Result<String, String>) + Send>;
@@ -21,6 +22,7 @@ pub(super) enum Event {
     Enable(bool, Reply),
     Reset(Reply),
     ClearFault(Reply),
+    Servo(Report),
     Configure(Box<Config>, Reply),
 }
 

@@ -9,10 +9,12 @@ mod clock;
 mod commander;
 mod commands;
 mod diagnostics;
+pub mod doctor;
 mod inbox;
 mod inputs;
 mod outputs;
 mod parameters;
+mod servo;
 mod vitals;
 mod worker;
 
@@ -31,6 +33,7 @@ use clock::Clock;
 use commands::Commands;
 use outputs::{ERROR, Outputs};
 use parameters::Parameters;
+use servo::Servo;
 use vitals::Vitals;
 
 /// How long one spin waits for something to arrive; also how soon a signal is noticed.
@@ -67,12 +70,17 @@ pub fn run() -> Result<()> {
     let watch = Watch { vitals, commands: Arc::clone(&commands), outputs: worker.outputs.clone() };
     let (clock, stopped) = (worker.clock.clone(), Arc::clone(&stop));
     let commander = thread::Builder::new().name("command".into()).spawn(|| commander.run())?;
+    let servo_logger = logger.clone();
+    let mut servo = config.servo.handshake.then(|| Servo::new(&config.servo, &inbox, runtime.handle()));
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
     if !commands.lock_step() {
         thread::Builder::new().name("watchdog".into()).spawn(move || watch.run(&clock, &stopped, &logger))?;
     }
     while !stop.load(Ordering::Relaxed) && !control.is_finished() && !commander.is_finished() {
         node.spin_once(SPIN);
+        if let Some(Err(error)) = servo.as_mut().map(|servo| servo.look(&mut node)) {
+            r2r::log_error!(&servo_logger, "MoveIt Servo cannot be asked: {error}");
+        }
     }
     stop.store(true, Ordering::Relaxed);
     commands.finish();

@@ -219,6 +219,7 @@ impl<E: Engine> Worker<E> {
                     }
                     reply(cleared.map(|()| "fault cleared; call ~/enable to go on".into()).map_err(|e| e.to_string()));
                 }
+                Event::Servo(report) => self.control.servo(report, now),
                 Event::Configure(config, reply) => reply(self.configure(&config).map(|()| String::new())),
             }
         }
@@ -243,7 +244,7 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-fn read(picture: &Picture) -> Result<Frame, FrameError> {
+pub(super) fn read(picture: &Picture) -> Result<Frame, FrameError> {
     match picture {
         Picture::Raw(image) => Frame::from_raw(raw(image)),
         Picture::Compressed(image) => {

@@ -7,6 +7,7 @@ mod arming;
 mod camera;
 mod clock;
 mod guard;
+mod servo;
 mod watchdog;
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ pub use arming::{Arming, Refused, State};
 pub use camera::Camera;
 pub use clock::Clock;
 pub use guard::Guard;
+pub use servo::{Halt, Interface, Report, Servo};
 pub use watchdog::{Pulse, Watchdog};
 
 /// What became of a control step.
@@ -59,37 +61,16 @@ pub enum Verdict {
     HoldClockAhead,
     /// The network or the control loop hangs.
     HoldStuck,
-    /// The arm's controller stopped at a singularity.
+    /// MoveIt Servo stands at a singularity.
     HoldSingularity,
-    /// The arm's controller stopped before a collision.
+    /// MoveIt Servo stands before a collision.
     HoldCollision,
-    /// The arm's controller stopped at a joint's bound.
+    /// MoveIt Servo stands at a joint's bound.
     HoldJointBound,
+    /// MoveIt Servo is not there, not ready, silent, or cannot use the commands.
+    HoldServo,
     /// The last action's control period is over and no new pictures have come.
     HoldSpent,
-}
-
-/// Why an arm's controller stopped by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The arm is at or near a singularity.
-    Singularity,
-    /// It would collide.
-    Collision,
-    /// A joint is at its bound.
-    JointBound,
-}
-
-impl Obstacle {
-    /// The hold that it means.
-    pub fn hold(self) -> Hold {
-        let (verdict, what) = match self {
-            Self::Singularity => (Verdict::HoldSingularity, "at a singularity"),
-            Self::Collision => (Verdict::HoldCollision, "before a collision"),
-            Self::JointBound => (Verdict::HoldJointBound, "at a joint's bound"),
-        };
-        Hold::new(verdict, format!("the arm's controller stopped {what}; move the arm away from there"))
-    }
 }
 
 impl Verdict {
@@ -118,6 +99,7 @@ impl Verdict {
             Self::HoldSingularity => "hold_singularity",
             Self::HoldCollision => "hold_collision",
             Self::HoldJointBound => "hold_joint_bound",
+            Self::HoldServo => "hold_servo",
             Self::HoldSpent => "hold_spent",
         }
     }

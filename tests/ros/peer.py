@@ -25,14 +25,16 @@ from messages import (
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+RETRY_SECS = 2.0
 RELIABLE = QoSProfile(depth=100)
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Peer:
@@ -51,6 +53,7 @@ class Peer:
         gripper_arrays: bool = False,
         namespace: str = "",
         remapped: dict[str, str] | None = None,
+        best_effort: bool = False,
     ):
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
@@ -64,11 +67,12 @@ class Peer:
 
         names = remapped or {}
         image_type = CompressedImage if compressed else Image
-        self.static = self._publisher(image_type, names.get("static/image", "static/image"))
-        self.gripper = self._publisher(image_type, names.get("gripper/image", "gripper/image"))
+        images = BEST_EFFORT if best_effort else RELIABLE
+        self.static = self._publisher(image_type, names.get("static/image", "static/image"), images)
+        self.gripper = self._publisher(image_type, names.get("gripper/image", "gripper/image"), images)
         self.instruction = self._publisher(String, "instruction")
         self.estop = self._publisher(Bool, "estop")
-        self.clock = self._publisher(Clock, "/clock")
+        self.clock = self._publisher(Clock, "/clock") if sim_time else None
 
         gripper_type = Float64MultiArray if gripper_arrays else JointTrajectory
         self.twists = self.hear(TwistStamped, names.get("~/twist", "deer_vla/twist"))
@@ -76,8 +80,19 @@ class Peer:
         self.decisions = self.hear(DiagnosticStatus, "deer_vla/decision", decision_from)
         self.diagnostics = self.hear(DiagnosticArray, "/diagnostics")
 
-    def _publisher(self, message_type: type, topic: str):
-        return self.node.create_publisher(message_type, topic, RELIABLE)
+    def _publisher(self, message_type: type, topic: str, quality: QoSProfile = RELIABLE):
+        return self.node.create_publisher(message_type, topic, quality)
+
+    def neighbour(self, name: str, **parameters):
+        """Another node of this process, with parameters (`__` for a dot in their names)."""
+        node = rclpy.create_node(name, context=self.context)
+        for parameter, value in parameters.items():
+            if not node.has_parameter(parameter.replace("__", ".")):
+                node.declare_parameter(parameter.replace("__", "."), value)
+            else:
+                node.set_parameters([Parameter(parameter, value=value)])
+        self.executor.add_node(node)
+        return node
 
     def hear(self, message_type: type, topic: str, read: Callable = lambda message: message) -> list:
         """A list that every message of a topic is appended to."""
@@ -202,13 +217,22 @@ class Peer:
     def stop(self, stopped: bool) -> None:
         self.estop.publish(Bool(data=stopped))
 
-    def call(self, service: str, request):
+    def call(self, service: str, request, of: str = "deer_vla", *, again: bool = False):
+        """The answer of a node's service; `again`: asks it again where the answer is long in coming."""
         kinds = {SetBool.Request: SetBool, Trigger.Request: Trigger}
         kinds |= {SetParameters.Request: SetParameters, GetParameters.Request: GetParameters}
-        client = self.node.create_client(kinds[type(request)], f"deer_vla/{service}")
+        client = self.node.create_client(kinds[type(request)], f"{of}/{service}")
         self.until(client.service_is_ready, f"the service {service}")
-        future = client.call_async(request)
-        self.until(future.done, f"the answer of {service}")
+        calls = []
+
+        def answered():
+            # What a node that has died since would have answered is lost.
+            waits = RETRY_SECS if again else float("inf")
+            if not calls or time.monotonic() > calls[-1][0] + waits:
+                calls.append((time.monotonic(), client.call_async(request)))
+            return next((future for _, future in calls if future.done()), None)
+
+        future = self.until(answered, f"the answer of {service}")
         self.node.destroy_client(client)
         return future.result()
 
@@ -218,10 +242,10 @@ class Peer:
     def trigger(self, service: str):
         return self.call(service, Trigger.Request())
 
-    def set_parameters(self, **values) -> list[str]:
-        """Sets parameters (`__` for a dot in their names); gives the reason of each refusal."""
+    def set_parameters(self, node: str = "deer_vla", **values) -> list[str]:
+        """Sets a node's parameters (`__` for a dot in their names); gives the reason of each refusal."""
         parameters = [Parameter(n.replace("__", "."), value=v).to_parameter_msg() for n, v in values.items()]
-        results = self.call("set_parameters", SetParameters.Request(parameters=parameters)).results
+        results = self.call("set_parameters", SetParameters.Request(parameters=parameters), node, again=True).results
         return [result.reason or "refused" for result in results if not result.successful]
 
     def parameter(self, name: str):

@@ -1,9 +1,10 @@
-//! `deer_vla`: looks at model bundles and recordings without ROS.
+//! `deer_vla`: looks at model bundles and recordings without ROS, and at a live graph with it.
 
 mod bench;
 mod budget;
 mod calibrate;
 mod check;
+mod doctor;
 mod replay;
 mod report;
 mod setup;
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     version,
-    about = "Looks at model bundles and recordings without ROS.",
+    about = "Looks at model bundles and recordings without ROS, and at a live graph with it.",
     after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments."
 )]
 struct Cli {
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Replay(replay::Replay),
     Bench(bench::Bench),
     Calibrate(calibrate::Calibrate),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let done = match Cli::parse().verb {
         Verb::Check(check) => check.run(),
+        Verb::Doctor(doctor) => return doctor.run(),
         Verb::Replay(replay) => replay.run(),
         Verb::Bench(bench) => bench.run(),
         Verb::Calibrate(calibrate) => calibrate.run(),
