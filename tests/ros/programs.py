@@ -20,12 +20,15 @@ def built(program: str) -> Path:
 class Running:
     """A process that talks on this machine and on one domain alone, and writes into its own folder."""
 
-    def __init__(self, command: list[str | Path], folder: Path, domain: int):
-        self.log = folder / "said.log"
+    def __init__(
+        self, command: list[str | Path], folder: Path, domain: int, *, log: str = "said.log", **variables: str
+    ):
+        self.log = folder / log
         environment = os.environ | {
             "ROS_DOMAIN_ID": str(domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_LOG_DIR": str(folder / "ros"),
+            **variables,
         }
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
@@ -45,14 +48,17 @@ class Running:
         return self.process.wait(timeout=30)
 
 
-def policy(folder: Path, domain: int, *, remappings: dict[str, str] | None = None, **parameters) -> Running:
-    """`deer_vla_node`, started with parameters (`__` for a dot in their names) and remappings."""
+def policy(
+    folder: Path, domain: int, *, remappings: dict[str, str] | None = None, network: Path | None = None, **parameters
+) -> Running:
+    """`deer_vla_node`, started with parameters (`__` for a dot in their names) and remappings; `network`: the file that
+    tells its network to go wrong."""
     command = [built("deer_vla_node"), "--ros-args", "--params-file", ROOT / "config" / "policy.yaml"]
     for name, value in ({"bundle": str(BUNDLE)} | parameters).items():
         command += ["-p", f"{name.replace('__', '.')}:={as_yaml(value)}"]
     for source, target in (remappings or {}).items():
         command += ["-r", f"{source}:={target}"]
-    return Running(command, folder, domain)
+    return Running(command, folder, domain, **({"DEER_VLA_FAULT": str(network)} if network else {}))
 
 
 def as_yaml(value) -> str:

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# nightly.sh [N]: what takes too long for every change: N (500) random schedules of faults, others every night.
+# DEER_VLA_SEED names the first seed. A schedule that fails prints its own, by which it can be run alone.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=setup.sh
+. "$(dirname "$0")/setup.sh"
+cd "$root"
+
+cargo build --quiet --features ros,faults --bins
+export DEER_VLA_SCHEDULES=${1:-500} DEER_VLA_SEED=${DEER_VLA_SEED:-$(($(date +%s) / 86400 * 1000))}
+echo "$DEER_VLA_SCHEDULES schedules from seed $DEER_VLA_SEED on"
+python3 -m pytest -q tests/ros/test_schedules.py
