@@ -234,26 +234,6 @@ def shard_bags(bags: list[Path], cameras: tuple[Camera, ...], cache: Path, worke
         return list(tqdm(shards, total=len(bags), desc="demonstrations", unit="bag", dynamic_ncols=True))
 
 
-CALVIN_SEGMENTS = 64  # sentences a shard
-
-
-def shard_calvin(split: Path, cameras: tuple[Camera, ...], cache: Path) -> list[Path]:
-    """The shards of a split in CALVIN's format, those that are missing made anew."""
-    from deer_lab.calvin import read_annotations, segments  # which is built on this module
-
-    cache.mkdir(parents=True, exist_ok=True)
-    annotations = read_annotations(split)
-    shown = [(camera.role, camera.size) for camera in cameras]
-    key = hashlib.sha256(f"{split.resolve()} {shown} {annotations}".encode()).hexdigest()[:12]
-    shards = []
-    for first in tqdm(range(0, len(annotations), CALVIN_SEGMENTS), desc=str(split), unit="shard", dynamic_ncols=True):
-        out = cache / f"calvin-{key}-{first:06d}.safetensors"
-        if not out.exists():
-            write_shard(segments(split, annotations[first : first + CALVIN_SEGMENTS]), cameras, out)
-        shards.append(out)
-    return shards
-
-
 # Windows
 
 

@@ -36,9 +36,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, default_collate
 from tqdm import tqdm
 
+from deer_lab.calvin import shard_calvin
 from deer_lab.config import CONFIGS, PolicyConfig
 from deer_lab.curves import Curves
-from deer_lab.data import DataError, Windows, find_bags, shard_bags, shard_calvin
+from deer_lab.data import DataError, Windows, find_bags, shard_bags
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.manifest import About

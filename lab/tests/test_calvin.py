@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from deer_lab.calvin import read_annotations, segments
+from deer_lab.calvin import read_annotations, segments, shard_calvin
 from deer_lab.config import CONFIGS
-from deer_lab.data import DataError, Windows, shard_calvin
+from deer_lab.data import DataError, Windows
 
 SPANS = {"open the drawer": (10, 22), "lift the red block": (18, 24)}  # both ends included; they may overlap
 
