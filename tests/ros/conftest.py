@@ -63,3 +63,8 @@ def picture(side: int, seed: int) -> np.ndarray:
     y, x = np.mgrid[0:side, 0:side] * (2 * np.pi / side)
     waves = [np.sin((1 + i) * x + a) + np.cos((3 - i) * y + b) + np.sin(x + y + c) for i, (a, b, c) in enumerate(phase)]
     return (127.5 + 42 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What colcon builds takes the place of the programs that can be told to go wrong: its tests come last."""
+    items.sort(key=lambda item: item.path.name == "test_install.py")
