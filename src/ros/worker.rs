@@ -130,10 +130,11 @@ impl<E: Engine> Worker<E> {
     fn step(&mut self) {
         loop {
             let started = Instant::now();
-            let asked = (self.control.epoch(), self.control.armed());
             let now = self.now();
             self.vitals.begin_step();
             let mut answer = self.control.step(now, &mut || started.elapsed());
+            // What a step does by itself, as to arm when it is the first that may, belongs to its answer.
+            let asked = (self.control.epoch(), self.control.armed());
             if let Some(hold) = self.late().filter(|_| answer.verdict == Verdict::Act) {
                 answer = self.control.give_up(now, hold);
             }
