@@ -204,16 +204,20 @@ impl<E: Engine> Control<E> {
     }
 
     /// Whether the last action is over. Where the machine's clock counts, the next pictures are overdue by it, however
-    /// long the step on the last ones took to begin; and a camera that is slow by nature is given its own time.
+    /// long the step on the last ones took to begin.
     fn spent(&self, acted_secs: f64) -> Option<Hold> {
         let since = |(machine, heard): (Duration, Duration)| machine.saturating_sub(heard).as_secs_f64();
         let waited_secs = self.machine.zip(self.cameras.heard()).map_or(acted_secs, since);
-        let most_secs = SPENT_PERIODS * self.period_secs();
-        let gap_secs =
-            self.machine.and_then(|_| self.cameras.slowest_gap_secs()).filter(|gap_secs| *gap_secs > most_secs);
-        let most_secs = gap_secs.map_or(most_secs, |gap_secs| SPENT_PERIODS * gap_secs);
         let message = format!("no new set of pictures for {waited_secs:.3} s; the last action is over");
-        (waited_secs > most_secs).then(|| Hold::new(Verdict::HoldSpent, message))
+        (waited_secs > self.patience_secs()).then(|| Hold::new(Verdict::HoldSpent, message))
+    }
+
+    /// How long after the last set of pictures the action on it is over, whether or not another came. Where the
+    /// machine's clock counts, a camera that is slow by nature is given its own time.
+    pub fn patience_secs(&self) -> f64 {
+        let most_secs = SPENT_PERIODS * self.period_secs();
+        let gap_secs = self.machine.and_then(|_| self.cameras.slowest_gap_secs());
+        gap_secs.filter(|gap_secs| *gap_secs > most_secs).map_or(most_secs, |gap_secs| SPENT_PERIODS * gap_secs)
     }
 
     fn act(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {

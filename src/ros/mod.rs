@@ -143,6 +143,9 @@ impl Watch {
     fn run(self, clock: &Clock, stop: &AtomicBool, logger: &str) {
         while !stop.load(Ordering::Relaxed) {
             thread::sleep(LOOK);
+            if self.vitals.overdue() {
+                self.commands.halt();
+            }
             let Some((hold, answer)) = self.vitals.check(clock.now()) else { continue };
             self.commands.halt();
             r2r::log_error!(logger, "holding: {}", hold.message);

@@ -28,7 +28,7 @@ struct Signs {
 impl Vitals {
     pub(super) fn new(roles: &[String], watchdog: Watchdog) -> Self {
         let cameras = roles.iter().map(|role| (role.clone(), None)).collect();
-        let pulse = Pulse { stepping: None, alive: Duration::ZERO, cameras };
+        let pulse = Pulse { stepping: None, alive: Duration::ZERO, cameras, patience_secs: f64::INFINITY };
         let signs = Signs { watchdog, pulse, armed: false, barked: None, last: None };
         Self { began: Instant::now(), signs: Mutex::new(signs) }
     }
@@ -49,11 +49,18 @@ impl Vitals {
         self.lock().watchdog.max_silence_secs = max_silence_secs;
     }
 
-    /// The control loop comes round.
-    pub(super) fn come_round(&self, armed: bool) {
+    /// The control loop comes round. So long after the last pictures the action on them is over.
+    pub(super) fn come_round(&self, armed: bool, patience_secs: f64) {
         let machine = self.machine(Instant::now());
         let mut signs = self.lock();
-        (signs.pulse.alive, signs.armed) = (machine, armed);
+        (signs.pulse.alive, signs.pulse.patience_secs, signs.armed) = (machine, patience_secs, armed);
+    }
+
+    /// Whether the next pictures are overdue, so that the arm must stand until they come.
+    pub(super) fn overdue(&self) -> bool {
+        let machine = self.machine(Instant::now());
+        let signs = self.lock();
+        signs.armed && signs.pulse.overdue(machine)
     }
 
     pub(super) fn begin_step(&self) {
@@ -109,7 +116,7 @@ mod tests {
     #[test]
     fn a_step_that_hangs_is_found_once_and_its_answer_is_not_followed() {
         let vitals = Vitals::new(&[], Watchdog { period_secs: 0.001, max_silence_secs: 1.0 });
-        vitals.come_round(true);
+        vitals.come_round(true, 1.0);
         vitals.begin_step();
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!(vitals.check(Stamp(1)).map(|(hold, _)| hold.verdict), Some(Verdict::HoldStuck));

@@ -51,7 +51,7 @@ impl<E: Engine> Worker<E> {
         self.rehearse();
         let tick = Duration::from_secs_f64(0.125 / self.bundle.manifest.action.control_hz);
         while let Some((events, pictures)) = self.inbox.wait(tick) {
-            self.vitals.come_round(self.control.armed());
+            self.vitals.come_round(self.control.armed(), self.control.patience_secs());
             self.handle(events);
             pictures.into_iter().for_each(|arrival| self.see(arrival));
             if !self.commands.lock_step() {

@@ -152,7 +152,7 @@ impl Camera {
     }
 
     fn slow(&self, guard: &Guard) -> Option<Hold> {
-        let rate_hz = self.rate_hz().filter(|_| self.gaps.len() == GAPS)?;
+        let rate_hz = self.rate_hz()?;
         (rate_hz < guard.min_rate_hz).then(|| {
             let message = format!(
                 "the {} camera sends {rate_hz:.1} pictures a second, at least {:.1} are needed (images.min_rate)",
@@ -193,11 +193,11 @@ impl Camera {
         })
     }
 
-    /// Pictures a second, once two have come.
+    /// Pictures a second, once enough have come to tell.
     pub fn rate_hz(&self) -> Option<f64> {
         let mut gaps: Vec<_> = self.gaps.iter().copied().collect();
         gaps.sort_by(f64::total_cmp);
-        gaps.get(gaps.len() / 2).filter(|gap| **gap > 0.0).map(|gap| 1.0 / gap)
+        gaps.get(GAPS / 2).filter(|gap| gaps.len() == GAPS && **gap > 0.0).map(|gap| 1.0 / gap)
     }
 
     /// Names and values for people: format, contrast, how many pictures in a row are the same.

@@ -27,6 +27,17 @@ pub struct Pulse {
     pub alive: Duration,
     /// Each camera's role and when it was heard last, if ever.
     pub cameras: Vec<(String, Option<Duration>)>,
+    /// So long after a camera was heard the action on its picture is over.
+    pub patience_secs: f64,
+}
+
+impl Pulse {
+    /// Whether the next set of pictures is overdue: the arm must stand, which is no fault. The control loop sees it too
+    /// and says so, but may be at work on the pictures before.
+    pub fn overdue(&self, machine: Duration) -> bool {
+        let over = |heard: Duration| machine.saturating_sub(heard).as_secs_f64() > self.patience_secs;
+        self.cameras.iter().any(|(_, heard)| heard.is_some_and(over))
+    }
 }
 
 impl Watchdog {
@@ -61,7 +72,8 @@ mod tests {
     fn a_network_a_loop_and_a_camera_that_give_no_sign_of_life_hold() {
         let at = Duration::from_secs_f64;
         let watchdog = Watchdog { period_secs: 0.1, max_silence_secs: 0.3 };
-        let pulse = Pulse { stepping: None, alive: at(1.0), cameras: vec![("static".into(), Some(at(1.0)))] };
+        let cameras = vec![("static".into(), Some(at(1.0)))];
+        let pulse = Pulse { stepping: None, alive: at(1.0), cameras, patience_secs: 0.15 };
         let verdict = |secs, pulse: &Pulse| watchdog.check(at(secs), pulse).map(|hold| hold.verdict);
         assert_eq!(verdict(1.1, &pulse), None);
         assert_eq!(verdict(1.2, &pulse), Some(Verdict::HoldStuck));
@@ -72,5 +84,14 @@ mod tests {
         assert_eq!(verdict(1.35, &blind), Some(Verdict::HoldSilentCamera));
         let unheard = Pulse { cameras: vec![("static".into(), None)], ..blind };
         assert_eq!(verdict(1.35, &unheard), None, "the control loop itself waits for it");
+    }
+
+    #[test]
+    fn the_set_of_pictures_is_overdue_when_one_camera_is() {
+        let at = Duration::from_secs_f64;
+        let heard = |secs| ("camera".to_owned(), Some(at(secs)));
+        let pulse =
+            Pulse { stepping: None, alive: at(1.0), cameras: vec![heard(1.0), heard(1.1)], patience_secs: 0.15 };
+        assert_eq!([1.14, 1.16].map(|secs| pulse.overdue(at(secs))), [false, true]);
     }
 }
