@@ -30,6 +30,7 @@ from tqdm import tqdm
 from deer_lab.config import Camera
 from deer_lab.reference import fit
 from deer_lab.tabletop.action import action_from_twist
+from deer_lab.tabletop.answers import SENTENCES, answers
 from deer_lab.tabletop.points import seen
 from deer_lab.tabletop.truth import truth
 
@@ -46,6 +47,7 @@ class Segment:
 
     `actions`: float32 (T, 7), arm in -1..1, gripper 1 open or 0 closed. `state`: float32 (T, K), the true state.
     `points`: by camera role where things are in its picture, float32 (T, n, 3): x, y in -1..1, 1 where it shows.
+    `answers`: float16 (T, tasks, 7), the expert's actions for every task (deer_lab.tabletop.answers).
     """
 
     instruction: str
@@ -53,6 +55,7 @@ class Segment:
     actions: np.ndarray
     state: np.ndarray | None
     points: dict[str, np.ndarray] | None = None
+    answers: np.ndarray | None = None
 
 
 # Rosbags
@@ -145,13 +148,17 @@ def action_of(twist: object, opened: bool, control_hz: float) -> np.ndarray:
     return np.r_[action_from_twist(velocity, opened, control_hz)[:6], float(opened)]
 
 
-def states_of(track: Track, times: np.ndarray) -> tuple[np.ndarray | None, dict[str, np.ndarray] | None]:
-    """The true state at each frame, (T, K), and by camera where things appear; None where none was recorded."""
+def states_of(
+    track: Track, times: np.ndarray
+) -> tuple[np.ndarray | None, dict[str, np.ndarray] | None, np.ndarray | None]:
+    """At each frame the true state, (T, K), by camera where things appear, and what the expert answers to every task,
+    (T, tasks, 7); None where no state was recorded."""
     if not track.messages:
-        return None, None
+        return None, None, None
     states = [json.loads(track.messages[i].data) for i in track.nearest(times)[0]]
     shown = [seen(state) for state in states]
-    return np.stack([truth(state) for state in states]), {c: np.stack([s[c] for s in shown]) for c in shown[0]}
+    points = {camera: np.stack([places[camera] for places in shown]) for camera in shown[0]}
+    return np.stack([truth(state) for state in states]), points, np.stack([answers(state) for state in states])
 
 
 def decoded(bag: Path, message: object) -> np.ndarray:
@@ -193,7 +200,7 @@ def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], out: P
     """Writes all `segments` as one shard; it appears whole or not at all."""
     pictures: dict[str, list[np.ndarray]] = {camera.role: [] for camera in cameras}
     lengths, instructions, actions, states = [], [], [], []
-    points: dict[str, list[np.ndarray]] = {}
+    further: dict[str, list[np.ndarray]] = {}
     for segment in segments:
         for camera in cameras:
             pictures[camera.role] += [fit(picture, camera) for picture in segment.pictures[camera.role]]
@@ -202,14 +209,16 @@ def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], out: P
         actions.append(segment.actions)
         states += [] if segment.state is None else [segment.state]
         for role, places in (segment.points or {}).items():
-            points.setdefault(f"{role}_points", []).append(places)
+            further.setdefault(f"{role}_points", []).append(places)
+        if segment.answers is not None:
+            further.setdefault("answers", []).append(segment.answers)
     if not lengths:
         raise DataError(f"{out.stem}: no frame that has pictures of every camera, an instruction and an action")
     tensors = {role: np.stack(shots) for role, shots in pictures.items()}
     tensors |= {"actions": np.concatenate(actions), "lengths": np.array(lengths)}
     if len(states) == len(lengths):
         tensors["state"] = np.concatenate(states)
-        tensors |= {name: np.concatenate(places) for name, places in points.items()}
+        tensors |= {name: np.concatenate(parts) for name, parts in further.items()}
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     save_file(tensors, beside, {"instructions": json.dumps(instructions)})
     beside.rename(out)
@@ -241,6 +250,8 @@ class Windows:
     """Windows of `length` consecutive frames that lie within one instruction, from any frame that leaves room.
 
     An instruction of fewer frames gives one window, its last frame repeated and `weight` 0 there.
+
+    Where the recordings have the expert's answers to every task, a window can be asked for as if another had been said.
     """
 
     def __init__(self, shards: list[Path], roles: list[str], length: int) -> None:
@@ -249,18 +260,24 @@ class Windows:
         self.instructions: list[str] = []
         starts, states = [], []
         self.pointed = [f"{role}_points" for role in roles]
+        self.has_answers = True
         for number, shard in enumerate(shards):
             with safe_open(shard, "np") as file:
                 ends = np.cumsum(file.get_tensor("lengths"))
                 texts = json.loads(file.metadata()["instructions"])
                 states += [file.get_tensor("state")] if "state" in file.keys() else []  # noqa: SIM118 (no mapping)
                 self.pointed = [name for name in self.pointed if name in file.keys()]  # noqa: SIM118
+                self.has_answers &= "answers" in file.keys()  # noqa: SIM118
             for begin, end, text in zip(np.r_[0, ends[:-1]], ends, texts):
                 first = np.arange(begin, max(begin + 1, end - length + 1))
                 entry = np.full((len(first), 4), (number, 0, end, len(self.instructions)))
                 entry[:, 1] = first
                 starts.append(entry)
                 self.instructions.append(text)
+        self._sentences = []  # per task the numbers of what may be said for it
+        for sentences in SENTENCES if self.has_answers else ():
+            self._sentences.append(range(len(self.instructions), len(self.instructions) + len(sentences)))
+            self.instructions += sentences
         self._starts = np.concatenate(starts)  # per window: shard, first frame, end of the instruction, its number
         self.has_state = len(states) == len(shards)
         if self.has_state:
@@ -271,11 +288,13 @@ class Windows:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor | int]:
+    def __getitem__(self, index: int | tuple[int, int | None]) -> dict[str, Tensor | int]:
         """By camera role uint8 (T, S, S, 3); actions (T, 7); weight (T); instruction: its number.
 
-        Where they were recorded, state (T, K) and by role ROLE_points (T, n, 3).
+        Where they were recorded, state (T, K) and by role ROLE_points (T, n, 3). A second number in `index` is the seed
+        by which another task is drawn of those that could begin in every frame, where there are any.
         """
+        index, seed = index if isinstance(index, tuple) else (index, None)
         shard, first, end, instruction = self._starts[index]
         if shard not in self._files:
             self._files[shard] = safe_open(self._shards[shard], "pt")
@@ -285,7 +304,21 @@ class Windows:
         if self.has_state:
             window["state"] = (window["state"] - torch.from_numpy(self._mean)) / torch.from_numpy(self._std)
         window["weight"] = (torch.arange(self.length) < last - first).float()
-        return window | {"instruction": int(instruction)}
+        window["instruction"] = int(instruction)
+        if seed is not None and self.has_answers:
+            window |= self._otherwise(file.get_slice("answers")[first:last].float(), np.random.default_rng(seed))
+        return window
+
+    def _otherwise(self, answers: Tensor, random: np.random.Generator) -> dict[str, Tensor | int]:
+        """Actions and instruction of a task drawn of those that have `answers` (T, tasks, 7) throughout."""
+        able = torch.isfinite(answers).all(2).all(0).nonzero()[:, 0].tolist()
+        if not able:
+            return {}
+        task = int(random.choice(able))
+        return {
+            "actions": padded(answers[:, task], self.length),
+            "instruction": int(random.choice(self._sentences[task])),
+        }
 
 
 def padded(frames: Tensor, length: int) -> Tensor:

@@ -31,8 +31,9 @@ def keep_latents(init: Path, config: PolicyConfig, shards: list[Path], accelerat
     vision = Vision(config)
     vision.load_state_dict({name.removeprefix("vision."): value for name, value in weights.items()})
     vision.eval().to(accelerator.device)
-    missing = [shard for shard in shards if not (folder / shard.name).exists()]
-    mine = missing[accelerator.process_index :: accelerator.num_processes]
+    # every process its share of all: those missing grow fewer while the others begin
+    mine = shards[accelerator.process_index :: accelerator.num_processes]
+    mine = [shard for shard in mine if not (folder / shard.name).exists()]
     for shard in tqdm(mine, desc="latents", unit="shard", disable=not accelerator.is_main_process, dynamic_ncols=True):
         write_latents(vision, config, shard, folder / shard.name, accelerator.device)
     accelerator.wait_for_everyone()

@@ -101,7 +101,8 @@ class Keypoints(nn.Module):
         self.heat = nn.Conv2d(width, config.keypoints, 3, padding=1)
         self.what = nn.Linear(width, config.width, bias=False)
         self.where = nn.Linear(2, config.width, bias=False)
-        self.which = nn.Parameter(0.02 * torch.randn(config.keypoints, config.width))
+        # as loud as the place, or attention cannot find a keypoint wherever it is
+        self.which = nn.Parameter(torch.randn(config.keypoints, config.width))
         # cell i of the map looks at first + i * pitch, where the picture goes from -1 to 1
         self.first, self.pitch = config.patch / size - 1, 4 * config.patch / size
         line = self.first + self.pitch * torch.arange(config.side(size, 1))

@@ -72,20 +72,26 @@ class Settings:
     static_shift: float = 10 / 224  # random shift of a window's pictures, up to this share of their side
     gripper_shift: float = 4 / 224
     precision: str = "no"  # mixed precision: "no", "fp16" or "bf16"
+    relabel: float = 0.0  # share of windows that are taught another task that could be done there (tabletop.answers)
     compile: bool = False  # let PyTorch compile vision and stages: minutes first, then faster
     seed: int = 0
 
 
-class StepSampler(Sampler[list[int]]):
-    """Each step's windows by seed, process and step alone, so that training goes on exactly where it stopped."""
+class StepSampler(Sampler[list[tuple[int, int | None]]]):
+    """Each step's windows by seed, process and step alone, so that training goes on exactly where it stopped; beside
+    those that are relabelled a seed."""
 
     def __init__(self, windows: int, settings: Settings, rank: int, first: int) -> None:
         self._windows, self._settings, self._rank, self._first = windows, settings, rank, first
 
     def __iter__(self):
-        for step in range(self._first, self._settings.steps):
-            random = np.random.default_rng([self._settings.seed, self._rank, step])
-            yield random.integers(self._windows, size=self._settings.batch).tolist()
+        settings = self._settings
+        for step in range(self._first, settings.steps):
+            random = np.random.default_rng([settings.seed, self._rank, step])
+            numbers = random.integers(self._windows, size=settings.batch).tolist()
+            seeds = random.integers(2**32, size=settings.batch).tolist()
+            other = random.random(settings.batch) < settings.relabel
+            yield [(number, seed if o else None) for number, seed, o in zip(numbers, seeds, other)]
 
     def __len__(self) -> int:
         return max(0, self._settings.steps - self._first)
@@ -153,6 +159,11 @@ class Run:
         asks = settings.stage == "vision" or objective.state_weight
         if asks and not self.windows.has_state:
             raise DataError("not every recording has the true state (/state), which this stage learns from")
+        if settings.relabel and not self.windows.has_answers:
+            raise DataError(
+                "--relabel needs the expert's answers to every task in every recording; those with /state have them, "
+                "in a --cache that was made anew"
+            )
         if self.accelerator.is_main_process:
             self._claim({"settings": asdict(settings), "objective": asdict(objective)}, init, config)
         self.accelerator.wait_for_everyone()

@@ -1,5 +1,6 @@
 """Demonstrations in rosbags become the windows that a network is trained on."""
 
+import dataclasses
 import json
 import math
 
@@ -24,8 +25,11 @@ from deer_lab.data import (
     write_shard,
 )
 from deer_lab.reference import fit
+from deer_lab.tabletop import expert
+from deer_lab.tabletop.answers import SENTENCES, answers
 from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
 from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.truth import truth
 
 CAMERAS = (Camera("static", 32), Camera("gripper", 24))
@@ -146,6 +150,31 @@ def test_the_true_state_is_standardised(tmp_path):
     windows = Windows([tmp_path / "x"], ROLES, 5)
     assert windows[0]["state"].mean() == pytest.approx(0, abs=1e-6)
     assert windows[0]["state"].std(correction=0) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_expert_answers_for_every_task_that_could_begin(world):
+    state = json.loads(json.dumps(world.state().as_dict()))
+    found = dict(zip(TASKS, answers(state), strict=True))
+    assert found["open_drawer"][:6] == pytest.approx(expert.act("open_drawer", world.state())[:6], abs=1e-3)
+    assert (found["open_drawer"][6], found["turn_on_led"][6]) == (1, 0), "the button is pressed with closed fingers"
+    assert np.isnan(found["place_in_drawer"]).all(), "nothing is in the hand"
+
+
+def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
+    able, never = list(TASKS).index("open_drawer"), list(TASKS).index("turn_on_led")
+    answered = np.full((9, len(TASKS), 7), np.nan, np.float16)
+    answered[:, able] = np.arange(9)[:, None] + 100
+    answered[:5, never] = 0  # not in every frame of a later window
+    shard = tmp_path / "a.safetensors"
+    write_shard(iter([dataclasses.replace(segment(9), answers=answered)]), CAMERAS, shard)
+    windows = Windows([shard], ROLES, 3)
+    as_said, otherwise = windows[4], windows[4, 7]
+    assert (as_said["actions"][:, 0] == torch.tensor([4.0, 5, 6])).all()
+    assert (otherwise["actions"] == torch.tensor([104.0, 105, 106])[:, None]).all()
+    assert windows.instructions[otherwise["instruction"]] in SENTENCES[able]
+    assert (otherwise["static"] == as_said["static"]).all()
+    drawn = {windows[0, seed]["actions"][0, 0].item() for seed in range(20)}
+    assert drawn == {0.0, 100.0}, "both could begin there"
 
 
 def test_a_recording_without_true_state_has_none(tmp_path):

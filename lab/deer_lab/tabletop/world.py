@@ -60,6 +60,11 @@ class State:
         """Plain numbers, strings and containers, ready for JSON."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> "State":
+        """What as_dict gave, JSON or not in between."""
+        return cls(**{**state, "blocks": {name: Block(**block) for name, block in state["blocks"].items()}})
+
 
 @dataclass(frozen=True)
 class Phrasings:
