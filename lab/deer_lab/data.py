@@ -27,14 +27,15 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from deer_lab.config import Camera
+from deer_lab.config import ARM_DIMS, Camera
 from deer_lab.reference import fit
 from deer_lab.tabletop.action import action_from_twist
-from deer_lab.tabletop.answers import SENTENCES, answers
+from deer_lab.tabletop.answers import GOAL_DIMS, SENTENCES, answers
 from deer_lab.tabletop.points import seen
 from deer_lab.tabletop.truth import truth
 
 OPEN_ABOVE = 0.02  # [m] of a finger; farther apart they are open
+APART = 2.5  # control periods: frames further apart do not follow one another (a camera may have half the rate)
 
 
 class DataError(Exception):
@@ -47,7 +48,7 @@ class Segment:
 
     `actions`: float32 (T, 7), arm in -1..1, gripper 1 open or 0 closed. `state`: float32 (T, K), the true state.
     `points`: by camera role where things are in its picture, float32 (T, n, 3): x, y in -1..1, 1 where it shows.
-    `answers`: float16 (T, tasks, 7), the expert's actions for every task (deer_lab.tabletop.answers).
+    `answers`: float16 (T, tasks, 11), the expert's actions and goals for every task (deer_lab.tabletop.answers).
     """
 
     instruction: str
@@ -106,7 +107,8 @@ def bag_segments(bag: Path, roles: list[str], control_hz: float = 30.0) -> Itera
     """The segments of one rosbag: a frame is a picture of the first camera with what is nearest to it in time.
 
     The other cameras and the twist must lie within half a control period of it, else the frame is left out; gripper
-    commands and instructions hold until the next. Raises DataError where a topic is missing.
+    commands and instructions hold until the next. Where frames are missing, a new segment begins. Raises DataError
+    where a topic is missing.
     """
     cameras = [f"/{role}/image" for role in roles]
     tracks = read_tracks(bag, [*cameras, "/instruction", "/twist", "/gripper", "/state"])
@@ -119,21 +121,22 @@ def bag_segments(bag: Path, roles: list[str], control_hz: float = 30.0) -> Itera
     spoken, grip = tracks["/instruction"].last(times), tracks["/gripper"].last(times)
     usable &= (spoken >= 0) & (grip >= 0)
     for number in np.unique(spoken[usable]):
-        frames = np.flatnonzero(usable & (spoken == number))
         instruction = tracks["/instruction"].messages[number].data.strip()
         if not instruction:
             continue  # an empty text means: hold
-        twists = [tracks["/twist"].messages[i].twist for i in near["/twist"][0][frames]]
-        opened = [is_open(tracks["/gripper"].messages[i]) for i in grip[frames]]
-        yield Segment(
-            instruction,
-            {
-                role: [decoded(bag, tracks[topic].messages[i]) for i in near[topic][0][frames]]
-                for role, topic in zip(roles, cameras)
-            },
-            np.stack([action_of(twist, o, control_hz) for twist, o in zip(twists, opened)]).astype(np.float32),
-            *states_of(tracks["/state"], times[frames]),
-        )
+        under_it = np.flatnonzero(usable & (spoken == number))
+        for frames in np.split(under_it, np.flatnonzero(np.diff(times[under_it]) > APART * 1e9 / control_hz) + 1):
+            twists = [tracks["/twist"].messages[i].twist for i in near["/twist"][0][frames]]
+            opened = [is_open(tracks["/gripper"].messages[i]) for i in grip[frames]]
+            yield Segment(
+                instruction,
+                {
+                    role: [decoded(bag, tracks[topic].messages[i]) for i in near[topic][0][frames]]
+                    for role, topic in zip(roles, cameras)
+                },
+                np.stack([action_of(twist, o, control_hz) for twist, o in zip(twists, opened)]).astype(np.float32),
+                *states_of(tracks["/state"], times[frames]),
+            )
 
 
 def is_open(message: object) -> bool:
@@ -152,7 +155,7 @@ def states_of(
     track: Track, times: np.ndarray
 ) -> tuple[np.ndarray | None, dict[str, np.ndarray] | None, np.ndarray | None]:
     """At each frame the true state, (T, K), by camera where things appear, and what the expert answers to every task,
-    (T, tasks, 7); None where no state was recorded."""
+    (T, tasks, 11); None where no state was recorded."""
     if not track.messages:
         return None, None, None
     states = [json.loads(track.messages[i].data) for i in track.nearest(times)[0]]
@@ -257,8 +260,8 @@ class Windows:
     def __init__(self, shards: list[Path], roles: list[str], length: int) -> None:
         self.roles, self.length = roles, length
         self._shards, self._files = shards, {}
-        self.instructions: list[str] = []
         starts, states = [], []
+        numbers: dict[str, int] = {}  # of the instructions, each once
         self.pointed = [f"{role}_points" for role in roles]
         self.has_answers = True
         for number, shard in enumerate(shards):
@@ -270,14 +273,13 @@ class Windows:
                 self.has_answers &= "answers" in file.keys()  # noqa: SIM118
             for begin, end, text in zip(np.r_[0, ends[:-1]], ends, texts):
                 first = np.arange(begin, max(begin + 1, end - length + 1))
-                entry = np.full((len(first), 4), (number, 0, end, len(self.instructions)))
+                entry = np.full((len(first), 4), (number, 0, end, numbers.setdefault(text, len(numbers))))
                 entry[:, 1] = first
                 starts.append(entry)
-                self.instructions.append(text)
-        self._sentences = []  # per task the numbers of what may be said for it
-        for sentences in SENTENCES if self.has_answers else ():
-            self._sentences.append(range(len(self.instructions), len(self.instructions) + len(sentences)))
-            self.instructions += sentences
+        said = SENTENCES if self.has_answers else ()
+        # per task the numbers of what may be said for it
+        self._sentences = [[numbers.setdefault(text, len(numbers)) for text in sentences] for sentences in said]
+        self.instructions = list(numbers)
         self._starts = np.concatenate(starts)  # per window: shard, first frame, end of the instruction, its number
         self.has_state = len(states) == len(shards)
         if self.has_state:
@@ -291,8 +293,9 @@ class Windows:
     def __getitem__(self, index: int | tuple[int, int | None]) -> dict[str, Tensor | int]:
         """By camera role uint8 (T, S, S, 3); actions (T, 7); weight (T); instruction: its number.
 
-        Where they were recorded, state (T, K) and by role ROLE_points (T, n, 3). A second number in `index` is the seed
-        by which another task is drawn of those that could begin in every frame, where there are any.
+        Where they were recorded, state (T, K) and by role ROLE_points (T, n, 3); goals (T, 4) where the recordings have
+        answers, NaN where no other task is drawn. A second number in `index` is the seed by which another task is drawn
+        of those that could begin in every frame, where there are any.
         """
         index, seed = index if isinstance(index, tuple) else (index, None)
         shard, first, end, instruction = self._starts[index]
@@ -305,18 +308,22 @@ class Windows:
             window["state"] = (window["state"] - torch.from_numpy(self._mean)) / torch.from_numpy(self._std)
         window["weight"] = (torch.arange(self.length) < last - first).float()
         window["instruction"] = int(instruction)
+        if self.has_answers:
+            window["goals"] = torch.full((self.length, GOAL_DIMS), torch.nan)
         if seed is not None and self.has_answers:
             window |= self._otherwise(file.get_slice("answers")[first:last].float(), np.random.default_rng(seed))
         return window
 
     def _otherwise(self, answers: Tensor, random: np.random.Generator) -> dict[str, Tensor | int]:
-        """Actions and instruction of a task drawn of those that have `answers` (T, tasks, 7) throughout."""
+        """Actions, goals and instruction of a task drawn of those that have `answers` (T, tasks, 11) throughout."""
         able = torch.isfinite(answers).all(2).all(0).nonzero()[:, 0].tolist()
         if not able:
             return {}
         task = int(random.choice(able))
+        actions, goals = padded(answers[:, task], self.length).split((ARM_DIMS + 1, GOAL_DIMS), dim=1)
         return {
-            "actions": padded(answers[:, task], self.length),
+            "actions": actions,
+            "goals": goals,
             "instruction": int(random.choice(self._sentences[task])),
         }
 

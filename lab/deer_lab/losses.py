@@ -6,6 +6,7 @@ Letters in shape comments: E exits, B windows, T steps of a window, W decoder wi
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,7 @@ class Objective:
     gripper_weight: float = 0.01
     state_weight: float = 0.0  # of the true state read from the media; needs recordings of it
     point_weight: float = 0.02  # of the keypoints on the things they are taught, beside the state's
+    goal_weight: float = 0.0  # of where the expert is heading, read from every exit's feature; needs relabelled windows
 
 
 def action_loss(arm: Tensor, logits: Tensor, actions: Tensor, weight: Tensor, objective: Objective) -> Tensor:
@@ -75,9 +77,9 @@ def pick(features: Tensor, exits: Tensor) -> Tensor:
 
 
 class Trainee(nn.Module):
-    """The policy with what only training needs: a head at every exit, and a readout of the true state."""
+    """The policy with what only training needs: a head at every exit, readouts of the true state and of the goal."""
 
-    def __init__(self, policy: Policy, objective: Objective, state_width: int = 0) -> None:
+    def __init__(self, policy: Policy, objective: Objective, state_width: int = 0, goal_width: int = 0) -> None:
         super().__init__()
         config = policy.config
         self.policy, self.objective = policy, objective
@@ -85,13 +87,15 @@ class Trainee(nn.Module):
         many = objective.auxiliary and self.exits > 1  # one exit has the shared head to itself
         self.auxiliary = nn.ModuleList(fresh(policy.head) for _ in range(self.exits if many else 0))
         self.readout = nn.Linear(config.media_tokens * config.encoder.width, state_width) if state_width else None
+        asked = self.exits if goal_width and objective.goal_weight else 0
+        self.goals = nn.ModuleList(nn.Linear(config.decoder.width, goal_width) for _ in range(asked))
 
     def part(self, stage: str) -> list[nn.Module]:
         """The modules that learn in a stage of training: "vision", "language", "joint" or "head"."""
         policy, heads = self.policy, [self.policy.head, *self.auxiliary]
         if stage == "vision":
             return [policy.vision, self.readout]
-        language = [policy.embed, *policy.stages, *heads]
+        language = [policy.embed, *policy.stages, *heads, self.goals]
         asked = [self.readout] if self.readout and self.objective.state_weight else []
         return {"language": language, "joint": [policy.vision, *language, *asked], "head": heads}[stage]
 
@@ -103,7 +107,20 @@ class Trainee(nn.Module):
             module.requires_grad_(True)
 
     def features(self, media: Tensor, ids: Tensor, mask: Tensor, steps: int) -> Tensor:
-        """(B*T, M, D), prompts (B, P) and which of their tokens are real (B, P) -> (E, B, T, W)."""
+        """(B*T, M, D), prompts (B, P) and which of their tokens are real (B, P) -> (E, B, T, W).
+
+        Short prompts and long ones go by themselves, so that less is computed on what only fills up.
+        """
+        order = mask.sum(1).argsort()
+        windows = media.unflatten(0, (-1, steps))
+        halves = [self._features(windows[rows], ids[rows], mask[rows]) for rows in order.chunk(2)]
+        return torch.cat(halves, dim=1)[:, order.argsort()]
+
+    def _features(self, media: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, M, D), (B, P), (B, P) -> (E, B, T, W)."""
+        steps = media.shape[1]
+        longest = 2 * math.ceil(int(mask.sum(1).max()) / 2)  # few shapes: each is compiled by itself
+        media, ids, mask = media.flatten(0, 1), ids[:, :longest], mask[:, :longest]
         hidden = self.policy.embed(ids).repeat_interleave(steps, 0)
         mask = mask.repeat_interleave(steps, 0)
         found = []
@@ -122,6 +139,8 @@ class Trainee(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "head"):
             features = self.features(media, batch["ids"], batch["mask"], batch["weight"].shape[1])
         terms = self.action_terms(features, batch)
+        if self.goals and stage != "head":
+            terms["goal"] = self.objective.goal_weight * self.goal_loss(features, batch)
         if weight and self.readout and stage == "joint":
             found = self.state_terms(media, heats, batch)
             terms |= {name: weight * loss for name, loss in found.items()}
@@ -145,6 +164,14 @@ class Trainee(nn.Module):
             drawn = {"window": one_exit}
         terms = {name: loss(self.policy.head, pick(features, draw(*shape))) for name, draw in drawn.items()}
         return terms | {f"auxiliary_{k}": loss(head, features[k]) for k, head in enumerate(self.auxiliary)}
+
+    def goal_loss(self, features: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Huber between where the expert is heading and what a linear map reads from each exit's feature, their mean;
+        over the windows that know it."""
+        known = batch["goals"].isfinite().all(-1) & (batch["weight"] > 0)
+        wanted = batch["goals"][known]
+        errors = [F.huber_loss(goal(feature[known]), wanted, delta=0.1) for goal, feature in zip(self.goals, features)]
+        return torch.stack(errors).mean() if len(wanted) else features.sum() * 0.0
 
     def state_terms(self, media: Tensor, heats: list[Tensor | None], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Huber between the true state and what a linear map reads from the media; and how far the keypoints are from

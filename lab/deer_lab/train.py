@@ -46,6 +46,7 @@ from deer_lab.manifest import About
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import prompt_ids
+from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "head")
@@ -159,10 +160,10 @@ class Run:
         asks = settings.stage == "vision" or objective.state_weight
         if asks and not self.windows.has_state:
             raise DataError("not every recording has the true state (/state), which this stage learns from")
-        if settings.relabel and not self.windows.has_answers:
+        if (settings.relabel or objective.goal_weight) and not self.windows.has_answers:
             raise DataError(
-                "--relabel needs the expert's answers to every task in every recording; those with /state have them, "
-                "in a --cache that was made anew"
+                "--relabel and --goal-weight need the expert's answers to every task in every recording; those with "
+                "/state have them, in a --cache that was made anew"
             )
         if self.accelerator.is_main_process:
             self._claim({"settings": asdict(settings), "objective": asdict(objective)}, init, config)
@@ -172,7 +173,8 @@ class Run:
         prompts = Prompts(tokenizer, texts, config.max_tokens)
         self.prompts = [prompts, len(self.windows.instructions)]
         set_seed(settings.seed)
-        self.trainee = Trainee(Policy(config), objective, self.windows.state_width if self.windows.has_state else 0)
+        state_width = self.windows.state_width if self.windows.has_state else 0
+        self.trainee = Trainee(Policy(config), objective, state_width, GOAL_DIMS)
         if init:
             self._load(init)
         self.trainee.enter(settings.stage)
@@ -221,6 +223,7 @@ class Run:
         if isinstance(policy.vision, nn.Module) and self.accelerator.device.type == "cpu":
             policy.vision.to(memory_format=torch.channels_last)
         if settings.compile:
+            torch.compiler.config.recompile_limit = 64  # every stage, and every length of prompts
             for module in (*policy.vision.resamplers, *policy.stages):
                 module.compile(dynamic=False)
             for encoder in policy.vision.encoders:

@@ -26,9 +26,10 @@ from deer_lab.data import (
 )
 from deer_lab.reference import fit
 from deer_lab.tabletop import expert
-from deer_lab.tabletop.answers import SENTENCES, answers
+from deer_lab.tabletop.answers import SENTENCES, ahead, answers
 from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
 from deer_lab.tabletop.desk import Desk
+from deer_lab.tabletop.motion import Goal
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.truth import truth
 
@@ -45,9 +46,9 @@ def world():
 
 def frames_of(world: Desk, actions: np.ndarray) -> list[Frame]:
     frames = []
-    for action in actions:
+    for period, action in enumerate(actions):
         jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
-        frames.append(Frame(jpegs, world.state(), action, action))
+        frames.append(Frame(period, jpegs, world.state(), action, action))
         world.step(action)
     return frames
 
@@ -84,6 +85,16 @@ def test_a_bag_gives_back_what_was_recorded(bag):
     assert first.pictures["static"][0].shape == (200, 200, 3)
     assert first.state.shape == (7, 46)
     assert first.points["static"].shape == (7, 7, 3)
+
+
+def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world, tmp_path):
+    demonstration = Demonstration(world.control_hz, world.joint_names)
+    frames = frames_of(world, actions_of(9))
+    demonstration.add_task("open_drawer", "open the drawer", [*frames[:2], *frames[3:5], frames[8]])
+    demonstration.write(tmp_path / "gaps")
+    found = list(bag_segments(tmp_path / "gaps", ROLES))
+    assert [len(segment.actions) for segment in found] == [4, 1], "one lost frame is no gap: a camera may be slower"
+    assert {segment.instruction for segment in found} == {"open the drawer"}
 
 
 def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
@@ -155,14 +166,22 @@ def test_the_true_state_is_standardised(tmp_path):
 def test_the_expert_answers_for_every_task_that_could_begin(world):
     state = json.loads(json.dumps(world.state().as_dict()))
     found = dict(zip(TASKS, answers(state), strict=True))
+    assert found["open_drawer"].shape == (11,)
     assert found["open_drawer"][:6] == pytest.approx(expert.act("open_drawer", world.state())[:6], abs=1e-3)
     assert (found["open_drawer"][6], found["turn_on_led"][6]) == (1, 0), "the button is pressed with closed fingers"
     assert np.isnan(found["place_in_drawer"]).all(), "nothing is in the hand"
 
 
+def test_a_goal_is_said_as_the_hand_has_it_before_it(world):
+    state = world.state()
+    beside = np.array([0.03 * math.sinh(3), 0, -0.003])  # 0.3 m: far enough to be 1; near enough to be linear
+    found = ahead(state, Goal(state.tcp_position + beside, 1.0, yaw=state.tcp_euler[2] + 0.5))
+    assert found == pytest.approx([1, 0, -0.1 / 3, 0.5], abs=1e-3)
+
+
 def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
     able, never = list(TASKS).index("open_drawer"), list(TASKS).index("turn_on_led")
-    answered = np.full((9, len(TASKS), 7), np.nan, np.float16)
+    answered = np.full((9, len(TASKS), 11), np.nan, np.float16)
     answered[:, able] = np.arange(9)[:, None] + 100
     answered[:5, never] = 0  # not in every frame of a later window
     shard = tmp_path / "a.safetensors"
@@ -171,6 +190,7 @@ def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
     as_said, otherwise = windows[4], windows[4, 7]
     assert (as_said["actions"][:, 0] == torch.tensor([4.0, 5, 6])).all()
     assert (otherwise["actions"] == torch.tensor([104.0, 105, 106])[:, None]).all()
+    assert (otherwise["goals"] == otherwise["actions"][:, :4]).all() and as_said["goals"].isnan().all()
     assert windows.instructions[otherwise["instruction"]] in SENTENCES[able]
     assert (otherwise["static"] == as_said["static"]).all()
     drawn = {windows[0, seed]["actions"][0, 0].item() for seed in range(20)}

@@ -169,6 +169,31 @@ def test_tokens_that_fill_up_a_batch_change_nothing():
     assert torch.allclose(found.features(media, filled, mask, 4), bare, atol=1e-5)
 
 
+def test_the_goal_is_read_from_every_exit_where_it_is_known():
+    found, (batch, _) = Trainee(Policy(CONFIGS["toy"]), Objective(goal_weight=1.0), goal_width=4), batch_of()
+    features = torch.randn(6, 2, 4, CONFIGS["toy"].decoder.width)
+    batch["goals"] = torch.stack([found.goals[2](features[2, 0]).detach(), torch.full((4, 4), torch.nan)])
+    for goal in found.goals:
+        goal.load_state_dict(found.goals[2].state_dict())
+    features = features[2].expand(6, -1, -1, -1)
+    assert float(found.goal_loss(features, batch)) == pytest.approx(0, abs=1e-7), "the second window knows no goal"
+    batch["goals"][0] += 1  # Huber with 0.1: 0.1 * (1 - 0.05)
+    assert float(found.goal_loss(features, batch)) == pytest.approx(0.095, rel=1e-4)
+    found.enter("language")
+    assert any(parameter.requires_grad for parameter in found.goals.parameters())
+
+
+def test_prompts_of_any_length_have_the_features_they_have_alone():
+    found, (batch, images) = trainee(), batch_of(windows=5, tokens=9)
+    with torch.no_grad():
+        media, _ = found.see(batch, images)
+        mask = torch.arange(9) < torch.tensor([3, 9, 5, 1, 8])[:, None]
+        together = found.features(media, batch["ids"], mask, 4)
+        for window, real in enumerate(mask.sum(1)):
+            alone = media[4 * window : 4 * window + 4], batch["ids"][window, None, :real], mask[window, None, :real]
+            assert torch.allclose(together[:, window], found.features(*alone, 4)[:, 0], atol=1e-5)
+
+
 def test_a_window_in_training_acts_as_the_gated_step_does():
     policy = Policy(CONFIGS["toy"]).eval()
     features = torch.randn(1, 5, CONFIGS["toy"].decoder.width)

@@ -141,6 +141,18 @@ def test_the_same_seed_gives_the_same_bytes_with_more_workers_and_after_a_stop(b
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_one_period_in_so_many_can_be_recorded_and_shows_the_same(bags, tmp_path):
+    record(episodes=1, seed=0, workers=1, out=tmp_path, every=5)
+    whole, sparse = (read(folder / "episode_000000") for folder in (bags[0], tmp_path))
+    stamps = [stamp for stamp, _ in whole["/twist"]]
+    begun = [stamps.index(stamp) for stamp, _ in whole["/instruction"]]
+    ends = [*begun[1:], len(stamps)]
+    kept = [number for begin, end in zip(begun, ends) for number in range(begin, end, 5)]
+    for topic in ("/static/image", "/twist", "/state"):
+        assert len(sparse[topic]) == len(kept), topic
+    assert [m.data for _, m in sparse["/state"]] == [whole["/state"][number][1].data for number in kept]
+
+
 def test_a_folder_of_another_seed_is_refused(bags):
     with pytest.raises(ValueError, match="name another folder"):
         record(episodes=1, seed=1, workers=1, out=bags[0])

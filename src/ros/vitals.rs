@@ -68,12 +68,15 @@ impl Vitals {
         self.lock().pulse.stepping = Some(machine);
     }
 
-    /// Ends a step; gives what was found wrong meanwhile: its answer must not be followed then.
+    /// Ends a step; gives what was found wrong meanwhile: its answer must not be followed then. An action on pictures
+    /// whose successors are overdue is over before it begins, and the arm was told to stand.
     pub(super) fn end_step(&self) -> Option<Hold> {
         let machine = self.machine(Instant::now());
         let mut signs = self.lock();
         (signs.pulse.stepping, signs.pulse.alive) = (None, machine);
-        signs.barked.take_if(|hold| matches!(hold.verdict, Verdict::HoldStuck | Verdict::HoldFault))
+        let barked = signs.barked.take_if(|hold| matches!(hold.verdict, Verdict::HoldStuck | Verdict::HoldFault));
+        let spent = || Hold::new(Verdict::HoldSpent, "the network answered when the next pictures were overdue");
+        barked.or_else(|| (signs.armed && signs.pulse.overdue(machine)).then(spent))
     }
 
     pub(super) fn answered(&self, answer: &Answer) {
@@ -124,5 +127,18 @@ mod tests {
         assert_eq!(vitals.end_step().map(|hold| hold.verdict), Some(Verdict::HoldStuck));
         vitals.begin_step();
         assert!(vitals.end_step().is_none());
+    }
+
+    #[test]
+    fn an_answer_that_comes_when_the_next_pictures_are_overdue_is_not_followed() {
+        let vitals = Vitals::new(&["static".to_owned()], Watchdog { period_secs: 1.0, max_silence_secs: 1.0 });
+        vitals.hear(0, Instant::now());
+        let answer = |patience_secs| {
+            vitals.come_round(true, patience_secs);
+            vitals.begin_step();
+            std::thread::sleep(Duration::from_millis(5));
+            vitals.end_step().map(|hold| hold.verdict)
+        };
+        assert_eq!([answer(60.0), answer(0.001)], [None, Some(Verdict::HoldSpent)]);
     }
 }

@@ -11,7 +11,7 @@
 | `/state` | std_msgs/String | the scene's true state as JSON, for training aids |
 | `/task` | std_msgs/String | JSON: the task's name at its first and last frame, and whether it was done |
 
-Every message of a frame bears the frame's time; frames are one control period apart.
+Every message of a frame bears the frame's time; frames are one control period apart, or as many as `record --every`.
 """
 
 import io
@@ -46,8 +46,9 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 
 @dataclass(frozen=True)
 class Frame:
-    """One control period: what was seen, what the expert wanted [7] and what was done [7]."""
+    """One control period: its number in the task, what was seen, what the expert wanted [7] and what was done [7]."""
 
+    period: int
     jpegs: dict[str, bytes]
     state: State
     action: np.ndarray
@@ -107,13 +108,14 @@ class Demonstration:
     def __init__(self, control_hz: float, joint_names: tuple[str, ...]) -> None:
         self._control_hz, self._joint_names = control_hz, joint_names
         self._messages: list[tuple[str, int, object]] = []
-        self.frames = 0
+        self.frames = self._periods = 0
 
     def add_task(self, task: str, instruction: str, frames: list[Frame]) -> None:
-        """Appends a task that was done."""
+        """Appends a task that was done; `frames` need not be of every control period."""
+        began = self._periods
         for i, frame in enumerate(frames):
-            nanoseconds = round(1e9 * (1.0 + self.frames / self._control_hz))
-            self.frames += 1
+            nanoseconds = round(1e9 * (1.0 + (began + frame.period) / self._control_hz))
+            self.frames, self._periods = self.frames + 1, began + frame.period + 1
             if i == 0:
                 self._add("/instruction", nanoseconds, ros("std_msgs/String", data=instruction))
             if i in (0, len(frames) - 1):

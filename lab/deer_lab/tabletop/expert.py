@@ -46,8 +46,12 @@ LEFT, RIGHT, AWAY, TOWARDS = (-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0)  #
 
 def act(task: str, state: State) -> np.ndarray:
     """The expert's action [7] for `task` in `state`. Raises KeyError for an unknown task."""
-    goal = PLANS[task](state)
-    return steer(state, leave_first(state, goal, task))
+    return steer(state, goal_of(task, state))
+
+
+def goal_of(task: str, state: State) -> Goal:
+    """Where the expert would go next. Raises KeyError for an unknown task."""
+    return leave_first(state, PLANS[task](state), task)
 
 
 def leave_first(state: State, goal: Goal, task: str) -> Goal:

@@ -11,6 +11,10 @@ recording goes on where it was stopped and does not depend on the number of work
 With a learner, a policy that is being trained leads for the first part of each task, and the expert says at every step
 what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
 one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected.
+
+To draw a picture costs ten times a control period of the world, and the next one shows nearly the same: with `--every`
+only one period in so many is recorded, and the same time shows so many times more scenes. Such recordings are for
+windows of one frame.
 """
 
 import argparse
@@ -49,9 +53,9 @@ class Learner(Policy, Protocol):
 
 
 def demonstrate(
-    world: World, task: str, *, noise: float, rng: np.random.Generator, learner: Learner | None = None
+    world: World, task: str, *, noise: float, rng: np.random.Generator, learner: Learner | None = None, every: int = 1
 ) -> list[Frame] | None:
-    """The frames of one task done by the expert with noise; None where it was not done.
+    """The frames of one task done by the expert with noise, one of `every` so many; None where it was not done.
 
     A `learner`, which knows its task, leads at first.
     """
@@ -67,8 +71,9 @@ def demonstrate(
             disturbance[:6] = rng.normal(0, noise, 6)
         action = checked(expert.act(task, state))
         executed = checked(learner.act(world) if step < lead else action + disturbance)
-        jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
-        frames.append(Frame(jpegs, state, action, executed))
+        if step % every == 0:
+            jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
+            frames.append(Frame(step, jpegs, state, action, executed))
         world.step(executed)
         state = world.state()
         if world.done(task, before, state):
@@ -96,7 +101,7 @@ def own_learner(run: Path) -> Learner:
     return TorchPolicy.from_run(run)
 
 
-def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path | None = None) -> dict:
+def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path | None = None, every: int = 1) -> dict:
     """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
     learner = own_learner(run) if run else None
     world = own_world()
@@ -111,7 +116,7 @@ def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path |
         instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
         if learner:
             learner.begin(task, instruction, [seed, number])
-        frames = demonstrate(world, task, noise=noise, rng=rng, learner=learner)
+        frames = demonstrate(world, task, noise=noise, rng=rng, learner=learner, every=every)
         if frames is None:
             break
         demonstration.add_task(task, instruction, frames)
@@ -122,7 +127,9 @@ def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path |
     return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
 
 
-def record(*, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5, run: Path | None = None) -> list[dict]:
+def record(
+    *, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5, run: Path | None = None, every: int = 1
+) -> list[dict]:
     """Records what is not there yet; returns an entry per episode. Raises ValueError where `out` has another seed."""
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
@@ -134,7 +141,7 @@ def record(*, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5,
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    job = functools.partial(record_episode, seed=seed, tasks=tasks, out=out, run=run)
+    job = functools.partial(record_episode, seed=seed, tasks=tasks, out=out, run=run, every=every)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
         for number, entry in run_jobs(job, todo, workers):
             entries[number] = entry
@@ -155,10 +162,19 @@ def main() -> int:
     )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--learner", type=Path, help="folder of a training run whose policy leads at first")
+    parser.add_argument("--every", type=int, default=1, help="record one control period in so many: 1, or 3 and more")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
     args = parser.parse_args()
     try:
-        entries = record(episodes=args.episodes, seed=args.seed, workers=args.workers, out=args.out, run=args.learner)
+        entries = record(
+            episodes=args.episodes,
+            seed=args.seed,
+            workers=args.workers,
+            out=args.out,
+            tasks=args.tasks,
+            run=args.learner,
+            every=args.every,
+        )
     except ValueError as error:
         print(f"record: {error}", file=sys.stderr)
         return 2
