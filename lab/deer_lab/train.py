@@ -26,26 +26,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler, default_collate
+from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
+from deer_lab.batches import Prompts, StepSampler
 from deer_lab.calvin import shard_calvin
 from deer_lab.config import CONFIGS, PolicyConfig
 from deer_lab.curves import Curves
 from deer_lab.data import DataError, Windows, find_bags, shard_bags
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
-from deer_lab.manifest import About
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
-from deer_lab.reference import prompt_ids
 from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
 
@@ -76,36 +74,6 @@ class Settings:
     relabel: float = 0.0  # share of windows that are taught another task that could be done there (tabletop.answers)
     compile: bool = False  # let PyTorch compile vision and stages: minutes first, then faster
     seed: int = 0
-
-
-class StepSampler(Sampler[list[tuple[int, int | None]]]):
-    """Each step's windows by seed, process and step alone, so that training goes on exactly where it stopped; beside
-    those that are relabelled a seed."""
-
-    def __init__(self, windows: int, settings: Settings, rank: int, first: int) -> None:
-        self._windows, self._settings, self._rank, self._first = windows, settings, rank, first
-
-    def __iter__(self):
-        settings = self._settings
-        for step in range(self._first, settings.steps):
-            random = np.random.default_rng([settings.seed, self._rank, step])
-            numbers = random.integers(self._windows, size=settings.batch).tolist()
-            seeds = random.integers(2**32, size=settings.batch).tolist()
-            other = random.random(settings.batch) < settings.relabel
-            yield [(number, seed if o else None) for number, seed, o in zip(numbers, seeds, other)]
-
-    def __len__(self) -> int:
-        return max(0, self._settings.steps - self._first)
-
-
-class Prompts:
-    """Instructions as token ids, all filled up to the longest."""
-
-    def __init__(self, tokenizer: Tokenizer, instructions: list[str], max_tokens: int) -> None:
-        rows = [prompt_ids(tokenizer, About.template, text, max_tokens)[0] for text in instructions]
-        longest = max(map(len, rows))
-        self.mask = torch.stack([torch.arange(longest) < len(row) for row in rows])
-        self.ids = torch.stack([F.pad(row, (0, longest - len(row))) for row in rows])
 
 
 def parameter_groups(trainee: Trainee, settings: Settings) -> list[dict]:
@@ -260,7 +228,8 @@ class Run:
     def train(self, save_every: int = 1000, validate_every: int = 500, loaders: int = 0) -> None:
         """Trains to the last step; Ctrl-C or SIGTERM saves first and raises KeyboardInterrupt."""
         settings, main = self.settings, self.accelerator.is_main_process
-        sampler = StepSampler(len(self.windows), settings, self.accelerator.process_index, self.step)
+        rank, steps = self.accelerator.process_index, range(self.step, settings.steps)
+        sampler = StepSampler(len(self.windows), settings.batch, settings.relabel, settings.seed, rank, steps)
         own = torch.Generator()  # else a loader draws from the chances of training, one more at each restart
         loader = DataLoader(self.windows, batch_sampler=sampler, num_workers=loaders, generator=own)
         stopping = Stopping()

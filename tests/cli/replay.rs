@@ -1,0 +1,174 @@
+//! `deer_vla replay`: what the policy would have done.
+
+use super::*;
+
+#[test]
+fn a_replay_of_the_rollout_takes_pytorchs_exits_and_actions() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let out = replayed(&folder, "out", &rollout.bag(folder.path()), &[]);
+    let decisions = decisions(&out);
+    let exits: Vec<_> = decisions.iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect();
+    assert_eq!(exits, rollout.exits());
+    for (step, (decision, expected)) in decisions.iter().zip(rollout.arm()).enumerate() {
+        let arm = decision["decision"]["arm"].as_array().unwrap();
+        for (found, expected) in arm.iter().zip(expected) {
+            assert!((found.as_f64().unwrap() - expected).abs() <= 1e-4, "step {step}: {found} {expected}");
+        }
+        assert_eq!(decision["stamp"], stamp(step).0, "the clock stands at the newest picture");
+        assert_eq!(decision["epoch"], if step < 20 { 1 } else { 2 });
+    }
+}
+
+#[test]
+fn the_commands_are_a_bag_with_a_twist_and_a_decision_a_step() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let out = replayed(&folder, "out", &rollout.bag(folder.path()), &[]);
+    let bag = Bag::open(out.join("commands")).unwrap();
+    let topic = |name: &str| (bag.topics()[name].message_type.as_str(), bag.topics()[name].messages);
+    assert_eq!(topic("/deer_vla/twist"), ("geometry_msgs/msg/TwistStamped", 40));
+    assert_eq!(topic("/deer_vla/decision"), ("diagnostic_msgs/msg/DiagnosticStatus", 40));
+    let (gripper_type, gripper_messages) = topic("/deer_vla/gripper");
+    assert_eq!(gripper_type, "trajectory_msgs/msg/JointTrajectory");
+    assert!((2..40).contains(&gripper_messages), "once an epoch and on change, not at every step");
+    let twists: Vec<Stored> = bag.messages(&["/deer_vla/twist"]).map(Result::unwrap).collect();
+    let first: deer_vla::bag::TwistStamped = cdr::deserialize(&twists[0].data).unwrap();
+    let expected: Vec<f64> = serde_json::from_value(decisions(&out)[0]["twist"]["linear"].clone()).unwrap();
+    assert_eq!((first.linear.to_vec(), first.header.frame_id.as_str()), (expected, "base"));
+}
+
+#[test]
+fn a_replay_repeats_to_the_bit() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let (first, second) = (replayed(&folder, "a", &bag, &[]), replayed(&folder, "b", &bag, &[]));
+    assert_eq!(untimed(&first), untimed(&second));
+}
+
+#[test]
+fn gate_and_budget_decide_how_deep_a_replay_goes() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let exits = |name: &str, more: &[&str]| -> Vec<i64> {
+        let out = replayed(&folder, name, &bag, more);
+        decisions(&out).iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(exits("never", &["--thresholds=-1,-1,-1,-1,-1"]), [5; 40]);
+    assert_eq!(exits("always", &["--thresholds", "9,9,9,9,9", "--metric", "max"]), [0; 40]);
+    assert_eq!(exits("peak", &["--thresholds=-1,-1,-1,-1,-1", "--peak", "0.0016"]), [1; 40]);
+}
+
+#[test]
+fn a_bag_of_another_writer_with_jpeg_padding_and_zstd_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = ["--topic", "static=/static/image/compressed"];
+    let out = replayed(&folder, "out", Path::new(FOREIGN), &topic);
+    let verdicts: Vec<_> = decisions(&out).iter().map(|d| d["verdict"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(verdicts[..2], ["hold_no_instruction"; 2]);
+    assert_eq!(verdicts[2..], ["act"; 10]);
+    let said = replayed(&folder, "said", Path::new(FOREIGN), &[&topic[..], &["--instruction", "push"]].concat());
+    assert!(decisions(&said).iter().all(|d| d["instruction"] == "push" && d["verdict"] == "act"));
+}
+
+#[test]
+fn pictures_that_cannot_be_read_are_counted_and_the_rest_is_replayed() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("spoiled");
+    let mut bag = BagWriter::create(&path).unwrap();
+    bag.write("/instruction", Stamp(1), &Text { data: "lift".into() }).unwrap();
+    for (step, scene) in rollout.pictures("static").into_iter().enumerate().take(4) {
+        let mut picture = image(stamp(step), scene);
+        bag.write("/gripper/image", stamp(step), &picture).unwrap();
+        if step == 2 {
+            picture.encoding = "yuv422".into();
+        }
+        bag.write("/static/image", stamp(step), &picture).unwrap();
+    }
+    bag.finish().unwrap();
+    let out = folder.path().join("out");
+    let output = deer_vla(&["replay", TOY, text(&path), "--out", text(&out)]);
+    let summary = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), decisions(&out).len()), (Some(0), 3), "{summary}");
+    assert_says(
+        &summary,
+        &["not read 1 times: /static/image", "yuv422", "3 answers: act 3", "GMAC a step", "ms a step"],
+    );
+}
+
+#[test]
+fn what_was_read_before_a_bag_breaks_off_is_replayed_and_the_end_is_an_error() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let whole = fs::read(rollout.bag(folder.path()).join("rollout_0.mcap")).unwrap();
+    let (cut, out) = (folder.path().join("cut.mcap"), folder.path().join("out"));
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let error = refused(1, &["replay", TOY, text(&cut), "--out", text(&out)]);
+    assert_says(&error, &["cut short or damaged after message", "cut.mcap"]);
+    let exits: Vec<_> = decisions(&out).iter().map(|d| d["decision"]["exit"].as_i64().unwrap()).collect();
+    assert!(!exits.is_empty() && rollout.exits().starts_with(&exits), "{exits:?}");
+    assert_eq!(Bag::open(out.join("commands")).unwrap().topics()["/deer_vla/twist"].messages, exits.len() as u64);
+}
+
+#[test]
+fn an_interrupted_replay_leaves_whole_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("long"), folder.path().join("out"));
+    let mut bag = BagWriter::create(&path).unwrap();
+    for step in 0..5000 {
+        let picture = image(stamp(step), (16, vec![step as u8; 16 * 16 * 3]));
+        bag.write("/static/image", stamp(step), &picture).unwrap();
+        bag.write("/gripper/image", stamp(step), &picture).unwrap();
+    }
+    bag.finish().unwrap();
+    let arguments = ["replay", TOY, text(&path), "--instruction", "lift", "--out", text(&out)];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deer_vla"));
+    let replay = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    while !out.join("commands").exists() {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &replay.id().to_string()]).status().unwrap().success());
+    let output = replay.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_says(&error, &["interrupted", "written"]);
+    let twists = Bag::open(out.join("commands")).unwrap().topics().get("/deer_vla/twist").map_or(0, |t| t.messages);
+    assert_eq!((decisions(&out).len() as u64, twists < 5000), (twists, true));
+}
+
+#[test]
+fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let refusal = |code: i32, bag: &str, more: &[&str]| {
+        let error = refused(code, &[&["replay", TOY, bag, "--out", text(&out)], more].concat());
+        assert!(!out.exists(), "{error}");
+        error
+    };
+    let there = ["no topic /static/image;", "/static/image/compressed (sensor_msgs/msg/CompressedImage)", "--topic"];
+    assert_says(&refusal(1, FOREIGN, &[]), &there);
+    let wrong = refusal(1, FOREIGN, &["--topic", "static=/joint_states"]);
+    assert_says(&wrong, &["/joint_states carries sensor_msgs/msg/JointState", "expected sensor_msgs/msg/Image"]);
+    assert_says(&refusal(1, FOREIGN, &["--topic", "wrist=/x"]), &["wrist", "static, gripper, instruction"]);
+    assert_says(&refusal(1, FOREIGN, &["--topic", "static=/gripper/image"]), &["/gripper/image", "two inputs"]);
+    assert_says(&refusal(2, FOREIGN, &["--topic", "static"]), &["INPUT=TOPIC"]);
+    assert_says(&refusal(2, FOREIGN, &["--metric", "l2"]), &["rms", "cosine"]);
+    assert_says(&refusal(1, "/nowhere", &[]), &["/nowhere", "cannot be read"]);
+    assert_says(&refusal(1, TOY, &[]), &["not a bag"]);
+    let sqlite = folder.path().join("old.db3");
+    fs::write(&sqlite, "SQLite format 3\0").unwrap();
+    assert_says(&refusal(1, text(&sqlite), &[]), &["sqlite3", "rosbags-convert --src", "--dst-storage mcap"]);
+    let few = ["--topic", "static=/static/image/compressed", "--thresholds", "0.1"];
+    assert_says(&refusal(1, FOREIGN, &few), &["1 thresholds for 6 exits"]);
+    let small = ["--topic", "static=/static/image/compressed", "--peak", "0.0001"];
+    assert_says(&refusal(1, FOREIGN, &small), &["budget.peak", "first exit"]);
+}
+
+#[test]
+fn earlier_results_are_replaced_only_by_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let topic = ["--topic", "static=/static/image/compressed"];
+    let out = replayed(&folder, "out", Path::new(FOREIGN), &topic);
+    fs::write(out.join("notes.txt"), "mine").unwrap();
+    let again = [&["replay", TOY, FOREIGN, "--out", text(&out)], &topic[..]].concat();
+    assert_says(&refused(1, &again), &["decisions.jsonl exists", "--force"]);
+    done(&[&again[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "mine", "only its own results are replaced");
+}
