@@ -14,33 +14,32 @@ train() {
 
 record() { python -m deer_lab.tabletop.record --workers 2 "$@"; }
 
-# 1000 episodes of up to three tasks: 220 k frames, two thirds of them with blocks
-record --episodes 1000 --tasks 3 --seed 0 --out "$out/demonstrations"
+# Scenes: one control period in five of 8000 tasks, two thirds of them with blocks. And whole episodes, for the memory.
+record --episodes 2800 --tasks 3 --every 5 --seed 0 --out "$out/scenes"
+record --episodes 100 --tasks 3 --seed 100 --out "$out/demonstrations"
 
 # The encoders learn to show the true state, and keypoints where things are.
-train --stage vision --data "$out/demonstrations" --window 1 --batch 64 --steps 2500 \
+train --stage vision --data "$out/scenes" --window 1 --batch 64 --steps 2500 \
     --lr 2e-3 --warmup 100 --seed 0 --out "$out/vision"
 
-# The rest learns on what they see, on short windows first: they show more scenes for the same compute. Most windows are
-# taught another task than was said: two thousand tasks in their own scenes alone are learned by heart.
-train --stage language --relabel 0.8 --init "$out/vision" --data "$out/demonstrations" --window 2 --batch 48 --steps 4000 \
-    --lr 1e-3 --head-lr 1e-3 --warmup 200 --seed 1 --out "$out/language"
+# The rest learns on what they see, frame by frame. Most are taught another task than was said, and where it leads.
+train --stage language --relabel 0.7 --goal-weight 2 --init "$out/vision" --data "$out/scenes" --window 1 --batch 96 \
+    --steps 4000 --lr 1.5e-3 --head-lr 1.5e-3 --warmup 150 --seed 1 --out "$out/language"
 
-# Twice the expert corrects what this policy does, one task an episode, and it learns on.
-corrections=()
-policy=$out/language
-for round in 1 2; do
-    record --episodes 500 --tasks 1 --seed "$round" --learner "$policy" --out "$out/corrections_$round"
-    corrections+=("$out/corrections_$round")
-    train --stage language --relabel 0.5 --init "$policy" --data "$out/demonstrations" "${corrections[@]}" \
-        --window 4 --batch 24 --steps 2000 --lr 8e-4 --head-lr 8e-4 --warmup 100 --seed $((1 + round)) \
-        --out "$out/language_$round"
-    policy=$out/language_$round
-done
+# The head's memory learns windows as long as it will live. $1: of which run, $2: where to, $3: steps; then recordings.
+remember() {
+    train --stage head --init "$1" --data "${@:4}" --window 24 --batch 8 --steps "$3" \
+        --head-lr 1e-3 --warmup 30 --no-auxiliary --seed 2 --out "$2"
+}
+remember "$out/language" "$out/head_0" 250 "$out/demonstrations"
 
-# The head's memory learns windows as long as it will live.
-train --stage head --init "$policy" --data "$out/demonstrations" "${corrections[@]}" --window 24 --batch 8 --steps 800 \
-    --head-lr 1e-3 --warmup 50 --no-auxiliary --seed 4 --out "$out/head"
+# The expert corrects what this policy does, and it learns on.
+record --episodes 700 --tasks 1 --every 3 --seed 1 --learner "$out/head_0" --out "$out/corrections"
+record --episodes 100 --tasks 1 --seed 2 --learner "$out/head_0" --out "$out/whole_corrections"
+train --stage language --relabel 0.5 --goal-weight 2 --init "$out/language" \
+    --data "$out/scenes" "$out/corrections" "$out/whole_corrections" --window 1 --batch 96 \
+    --steps 2000 --lr 1.2e-3 --head-lr 1.2e-3 --warmup 100 --seed 3 --out "$out/language_1"
+remember "$out/language_1" "$out/head" 400 "$out/demonstrations" "$out/whole_corrections"
 
 python -m deer_lab.bundle "$out/head" --out models/tabletop --license Apache-2.0 --made-by lab/train_tabletop.sh \
     --description "The simulated tabletop's 34 tasks from two cameras and a sentence: 12 layers of width 96, six exits."
