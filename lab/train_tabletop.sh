@@ -43,3 +43,8 @@ remember "$out/language_1" "$out/head" 400 "$out/demonstrations" "$out/whole_cor
 
 python -m deer_lab.bundle "$out/head" --out models/tabletop --license Apache-2.0 --made-by lab/train_tabletop.sh \
     --description "The simulated tabletop's 34 tasks from two cameras and a sentence: 12 layers of width 96, six exits."
+
+# Thresholds, from recordings that were not trained on
+record --episodes 33 --tasks 3 --seed 200 --out "$out/held_out"
+deer_vla calibrate models/tabletop "$out/held_out"
+deer_vla solve models/tabletop --average 12MFLOP

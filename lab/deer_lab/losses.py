@@ -168,10 +168,11 @@ class Trainee(nn.Module):
     def goal_loss(self, features: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Huber between where the expert is heading and what a linear map reads from each exit's feature, their mean;
         over the windows that know it."""
-        known = batch["goals"].isfinite().all(-1) & (batch["weight"] > 0)
-        wanted = batch["goals"][known]
-        errors = [F.huber_loss(goal(feature[known]), wanted, delta=0.1) for goal, feature in zip(self.goals, features)]
-        return torch.stack(errors).mean() if len(wanted) else features.sum() * 0.0
+        known = batch["goals"].isfinite().all(-1) * batch["weight"]
+        wanted = batch["goals"].nan_to_num()
+        read = torch.stack([goal(feature) for goal, feature in zip(self.goals, features)])
+        error = F.huber_loss(read, wanted.expand_as(read), reduction="none", delta=0.1).mean((0, -1))
+        return (error * known).sum() / known.sum().clamp(min=1)
 
     def state_terms(self, media: Tensor, heats: list[Tensor | None], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Huber between the true state and what a linear map reads from the media; and how far the keypoints are from

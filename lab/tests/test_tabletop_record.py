@@ -5,6 +5,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from rosbags.highlevel import AnyReader
 from deer_lab.tabletop import expert
 from deer_lab.tabletop.action import action_from_twist, checked
 from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.record import LEARNER_STEPS, demonstrate, record
+from deer_lab.tabletop.record import LEARNER_STEPS, demonstrate, main, record
 from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
 
@@ -153,9 +154,25 @@ def test_one_period_in_so_many_can_be_recorded_and_shows_the_same(bags, tmp_path
     assert [m.data for _, m in sparse["/state"]] == [whole["/state"][number][1].data for number in kept]
 
 
-def test_a_folder_of_another_seed_is_refused(bags):
+@pytest.mark.parametrize("other", [{"seed": 1}, {"tasks": 1}, {"every": 5}])
+def test_a_folder_that_was_made_otherwise_is_refused(bags, other):
     with pytest.raises(ValueError, match="name another folder"):
-        record(episodes=1, seed=1, workers=1, out=bags[0])
+        record(**{"episodes": 1, "seed": 0, "workers": 1, "out": bags[0]} | other)
+
+
+@pytest.mark.parametrize("every", [-1, 0, 2])
+def test_frames_that_would_look_consecutive_are_not_recorded(tmp_path, every):
+    with pytest.raises(ValueError, match="give 1, or 3 and more"):
+        record(episodes=1, seed=0, workers=1, out=tmp_path, every=every)
+
+
+def test_the_command_records_as_many_tasks_as_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["record", "--episodes", "1", "--tasks", "1", "--every", "9", "--out", str(tmp_path)]
+    )
+    assert main() == 0
+    (entry,) = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()[1:]]
+    assert len(entry["tasks"]) == 1
 
 
 def test_an_unfinished_bag_is_written_anew(bags, tmp_path):

@@ -130,14 +130,20 @@ def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path |
 def record(
     *, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5, run: Path | None = None, every: int = 1
 ) -> list[dict]:
-    """Records what is not there yet; returns an entry per episode. Raises ValueError where `out` has another seed."""
+    """Records what is not there yet; returns an entry per episode.
+
+    Raises ValueError where `out` holds episodes made otherwise, or where frames would look consecutive that are not.
+    """
+    if every != 1 and every < 3:
+        raise ValueError(f"--every {every}: give 1, or 3 and more (of two periods apart, frames count as consecutive)")
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    if lines and lines[0] != {"seed": seed}:
-        raise ValueError(f"{log} says {lines[0]}, not seed {seed}: name another folder")
+    made_with = {"seed": seed, "tasks": tasks, "every": every}
+    if lines and lines[0] != made_with:
+        raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
-        log.write_text(json.dumps({"seed": seed}) + "\n")
+        log.write_text(json.dumps(made_with) + "\n")
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
