@@ -12,7 +12,7 @@ With a learner, a policy that is being trained leads for the first part of each 
 what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
 one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected.
 
-To draw a picture costs ten times a control period of the world, and the next one shows nearly the same: with `--every`
+To draw the pictures costs three times a control period of the world, and the next show nearly the same: with `--every`
 only one period in so many is recorded, and the same time shows so many times more scenes. Such recordings are for
 windows of one frame.
 """
