@@ -83,7 +83,7 @@ pub fn skew(names: [&str; 2], seen: [&[Seen]; 2], max_skew_secs: f64) -> Option<
 fn rate(name: &str, read: &[&Seen], limits: CameraLimits) -> Option<Finding> {
     let (hz, wanted) = (hertz(read), limits.control_hz);
     let mend = format!("raise the camera's rate to {wanted} Hz, which the policy was trained with");
-    let message = format!("{hz:.1} Hz where the policy takes {wanted} steps a second");
+    let message = format!("{}, {hz:.1} Hz where the policy takes {wanted} steps a second", pixels(read[0]));
     if hz < limits.min_rate_hz {
         let least = limits.min_rate_hz;
         return Some(Finding::error(
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_slow_camera_makes_a_slow_arm_and_a_slower_one_none() {
-        assert_finds(&camera(25.0, 0.0, Ok((200, 200))), Level::Warning, "25.0 Hz");
+        assert_finds(&camera(25.0, 0.0, Ok((200, 200))), Level::Warning, "200x200, 25.0 Hz");
         assert_finds(&camera(10.0, 0.0, Ok((200, 200))), Level::Error, "at least 15 are needed");
     }
 

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# experiment_tabletop.sh [OUT]: what budgets and methods buy, as models/tabletop/README.md shows it: full depth beside
+# DeeR-B (12 layers) and DeeR-S (4 layers) at an average budget; thresholds offline by shares, directly, online; other
+# criteria than the actions'. Hours; the same call goes on where it stopped. Needs train_tabletop.sh's recordings.
+# HEADLINE and POINTS: chains for the first three rows and for the others.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-out/tabletop}
+headline=${HEADLINE:-500} points=${POINTS:-200}
+made=$out/experiment bundle=models/tabletop
+deer_b=(--average 12MFLOP)
+deer_s=(--average 10MFLOP --peak 14MFLOP)
+export OMP_NUM_THREADS=1
+mkdir -p "$made"
+
+evaluate() { python -m deer_lab.tabletop.evaluate --bundle "$bundle" --workers 2 "$@"; }
+
+# judge NAME CHAINS OPTION...: the result becomes a row of the README
+judge() {
+    local name=$1 chains=$2
+    shift 2
+    evaluate --chains "$chains" --out "$made/$name" "$@"
+    python -m deer_lab.tabletop.tables --keep "$name=$made/$name/results.json"
+}
+
+# solved NAME CHAINS OPTION...: thresholds for a budget, judged
+solved() {
+    local name=$1 chains=$2
+    shift 2
+    deer_vla solve "$bundle" "$@" --out "$made/$name.json"
+    judge "$name" "$chains" --thresholds "$made/$name.json"
+}
+
+# tuned NAME OPTION...: searched on chains from 600 on, which no row is judged on
+tuned() {
+    local name=$1
+    shift
+    deer_vla tune "$bundle" "$@" --evaluations 15 --folder "$made/tune_$name" --out "$made/$name.json" --evaluator \
+        "python -m deer_lab.tabletop.evaluate --bundle $bundle --first 600 --chains 40 --workers 2 --json \
+        --thresholds {thresholds} --out {folder}"
+    judge "$name" "$points" --thresholds "$made/$name.json"
+}
+
+solved deer_b "$headline" "${deer_b[@]}"
+judge full_depth "$headline" --exit 5
+solved deer_s "$headline" "${deer_s[@]}"
+
+for exit in 0 1 2 3 4; do judge "exit_$exit" "$points" --exit "$exit"; done
+solved deer_b_direct "$points" "${deer_b[@]}" --method direct
+solved deer_s_direct "$points" "${deer_s[@]}" --method direct
+for metric in feature time; do
+    deer_vla calibrate "$bundle" "$out/held_out" --metric "$metric" --out "$made/$metric.calibration.json"
+    solved "deer_b_$metric" "$points" "${deer_b[@]}" --calibration "$made/$metric.calibration.json"
+    solved "deer_s_$metric" "$points" "${deer_s[@]}" --calibration "$made/$metric.calibration.json"
+done
+for mflop in 8 10 16 24; do solved "deer_b_$mflop" "$points" --average "${mflop}MFLOP"; done
+tuned deer_b_online "${deer_b[@]}"
+tuned deer_s_online "${deer_s[@]}"
+
+# One curve per method; the plots lie beside the tables.
+named() { for name in "${@:2}"; do printf '%s=%s/%s/results.json\n' "$1" "$made" "$name"; done; }
+mapfile -t results < <(
+    named one_exit exit_{0,1,2,3,4} full_depth
+    named offline deer_b deer_b_{8,10,16,24}
+    named offline_4_layers deer_s
+    named direct deer_{b,s}_direct
+    named online deer_{b,s}_online
+    named feature deer_{b,s}_feature
+    named time deer_{b,s}_time
+)
+deer_vla report "${results[@]}" --out "$made/report"
