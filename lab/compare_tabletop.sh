@@ -26,7 +26,7 @@ judge() {
 compare() {
     local name=$1 config=$2 run=$out/compared/$1
     shift 2
-    train --config "$config" --stage language --relabel 0.7 --goal-weight 2 --init "$out/vision" --data "$out/scenes" \
+    train --config "$config" --stage language --relabel 0.7 --goal-weight 2 --init "$out/vision_0" --data "$out/scenes" \
         --window 1 --batch 96 --steps 1500 --lr 1.5e-3 --head-lr 1.5e-3 --warmup 150 --seed 10 --out "$run/language" "$@"
     train --config "$config" --stage head --init "$run/language" --data "$out/demonstrations" --window 24 --batch 8 \
         --steps 250 --head-lr 1e-3 --warmup 30 --seed 11 --out "$run/head" "$@"

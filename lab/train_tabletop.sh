@@ -19,29 +19,46 @@ record --episodes 2800 --tasks 3 --every 5 --seed 0 --out "$out/scenes"
 record --episodes 100 --tasks 3 --seed 100 --out "$out/demonstrations"
 
 # The encoders learn to show the true state, and keypoints where things are.
-train --stage vision --data "$out/scenes" --window 1 --batch 64 --steps 2500 \
-    --lr 2e-3 --warmup 100 --seed 0 --out "$out/vision"
+# $1: of which run, or none; $2: where to; then recordings
+see() {
+    train --stage vision ${1:+--init "$1"} --data "${@:3}" --window 1 --batch 64 --steps 2500 \
+        --lr 2e-3 --warmup 100 --seed 0 --out "$2"
+}
 
 # The rest learns on what they see, frame by frame. Most are taught another task than was said, and where it leads.
-train --stage language --relabel 0.7 --goal-weight 2 --init "$out/vision" --data "$out/scenes" --window 1 --batch 96 \
-    --steps 4000 --lr 1.5e-3 --head-lr 1.5e-3 --warmup 150 --seed 1 --out "$out/language"
+# $1: of which run; $2: where to; $3: steps; then recordings
+learn() {
+    train --stage language --relabel 0.6 --goal-weight 2 --init "$1" --data "${@:4}" --window 1 --batch 96 \
+        --steps "$3" --lr 1.2e-3 --head-lr 1.2e-3 --warmup 100 --seed 1 --out "$2"
+}
 
-# The head's memory learns windows as long as it will live. $1: of which run, $2: where to, $3: steps; then recordings.
+# The head's memory learns windows as long as it will live. Arguments as before
 remember() {
     train --stage head --init "$1" --data "${@:4}" --window 24 --batch 8 --steps "$3" \
         --head-lr 1e-3 --warmup 30 --no-auxiliary --seed 2 --out "$2"
 }
-remember "$out/language" "$out/head_0" 250 "$out/demonstrations"
 
-# The expert corrects what this policy does, and it learns on.
-record --episodes 700 --tasks 1 --every 3 --seed 1 --learner "$out/head_0" --out "$out/corrections"
-record --episodes 100 --tasks 1 --seed 2 --learner "$out/head_0" --out "$out/whole_corrections"
-train --stage language --relabel 0.5 --goal-weight 2 --init "$out/language" \
-    --data "$out/scenes" "$out/corrections" "$out/whole_corrections" --window 1 --batch 96 \
-    --steps 2000 --lr 1.2e-3 --head-lr 1.2e-3 --warmup 100 --seed 3 --out "$out/language_1"
-remember "$out/language_1" "$out/head" 400 "$out/demonstrations" "$out/whole_corrections"
+scenes=("$out/scenes") whole=("$out/demonstrations")
+see "" "$out/vision_0" "${scenes[@]}"
+learn "$out/vision_0" "$out/language_0" 4000 "${scenes[@]}"
+remember "$out/language_0" "$out/head_0" 250 "${whole[@]}"
 
-python -m deer_lab.bundle "$out/head" --out models/tabletop --license Apache-2.0 --made-by lab/train_tabletop.sh \
+# The expert corrects what this policy does, and it learns on, three times over.
+for round in 1 2 3; do
+    before=$((round - 1))
+    record --episodes 500 --tasks 3 --every 3 --seed "$round" --learner "$out/head_$before" --out "$out/corrections_$round"
+    record --episodes 60 --tasks 3 --seed "1$round" --learner "$out/head_$before" --out "$out/whole_corrections_$round"
+    scenes+=("$out/corrections_$round") whole+=("$out/whole_corrections_$round")
+    start=$out/language_$before
+    if [[ $round == 1 ]]; then # only corrections show a tilted hand
+        start=$out/vision_1
+        see "$out/language_0" "$start" "${scenes[@]}"
+    fi
+    learn "$start" "$out/language_$round" 2000 "${scenes[@]}" "${whole[@]:1}"
+    remember "$out/language_$round" "$out/head_$round" 400 "${whole[@]}"
+done
+
+python -m deer_lab.bundle "$out/head_3" --out models/tabletop --license Apache-2.0 --made-by lab/train_tabletop.sh \
     --description "The simulated tabletop's 34 tasks from two cameras and a sentence: 12 layers of width 96, six exits."
 
 # Thresholds, from recordings that were not trained on

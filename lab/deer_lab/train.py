@@ -164,12 +164,14 @@ class Run:
     def _load(self, init: Path) -> None:
         """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
 
-        Of a run that taught the vision alone, the vision: so networks that differ in the rest can share it.
+        Of another configuration's run that taught the vision, the vision: so networks that differ in the rest share it.
         What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
         """
         path = init / "policy.safetensors"
         with safe_open(path, "pt") as file:
-            part = "vision." if (file.metadata() or {}).get("stage") == "vision" else ""
+            about = file.metadata() or {}
+        shared = about.get("stage") == "vision" and about.get("config") != self.settings.config
+        part = "vision." if shared else ""
         found = {name: value for name, value in load_file(path).items() if name.startswith(part)}
         lacks, foreign = self.trainee.policy.load_state_dict(found, strict=False)
         if foreign:

@@ -130,6 +130,14 @@ def test_the_truth_says_where_a_block_is_from_the_turned_hand(world):
     assert truth(state)[31:36] == pytest.approx([0.05, 0, -0.12, -1, 0], abs=1e-6)
 
 
+def test_the_truth_says_how_far_the_hand_is_tilted(world):
+    state = json.loads(json.dumps(world.state().as_dict()))
+    state["tcp_euler"] = [math.pi, 0, 0.5]  # straight down, however it is turned
+    assert truth(state)[46:] == pytest.approx([0, 0], abs=1e-6)
+    state["tcp_euler"] = [0.1 - math.pi, 0, 0]  # turned about x: tilted towards y
+    assert truth(state)[46:] == pytest.approx([0, math.sin(0.1)], abs=1e-6)
+
+
 def test_frames_are_paired_with_the_nearest_message():
     track = Track(np.array([0, 10, 20, 30]), list("abcd"))
     index, distance = track.nearest(np.array([-3, 4, 6, 29, 99]))

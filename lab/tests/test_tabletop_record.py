@@ -22,7 +22,7 @@ from rosbags.highlevel import AnyReader
 from deer_lab.tabletop import expert
 from deer_lab.tabletop.action import action_from_twist, checked
 from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.record import LEARNER_STEPS, demonstrate, main, record
+from deer_lab.tabletop.record import LEARNER_STEPS, TILT_STEPS, demonstrate, main, record
 from deer_lab.tabletop.starts import begin
 from deer_lab.tabletop.tasks import TASKS
 
@@ -205,10 +205,15 @@ def test_a_learner_leads_and_the_expert_says_what_it_should_have_done_and_ends_t
     begin(world, "turn_on_led", rng)
     frames = demonstrate(world, "turn_on_led", noise=0.0, rng=rng, learner=learner)
     world.close()
-    led = [frame.executed == pytest.approx(learner.act(None)) for frame in frames]
+    led = [frame.executed[:3] == pytest.approx(learner.act(None)[:3]) for frame in frames]
     lead = led.index(False)
-    assert 0 < lead < LEARNER_STEPS
+    assert TILT_STEPS < lead < LEARNER_STEPS
     assert not any(led[lead:])
     for frame in frames[:lead]:
         assert frame.action == pytest.approx(checked(expert.act("turn_on_led", frame.state)))
     assert learner.stopped_at in range(3)
+    tilt = frames[0].executed[3:5]
+    for frame in frames[:lead]:  # the hand is tilted at first, and the expert, who would turn it back, is only asked
+        assert frame.executed[3:5] == pytest.approx(tilt if frame.period < TILT_STEPS else [0, 0])
+    asked = frames[lead - 1].action[3:5]
+    assert np.sign(asked).tolist() == np.sign(-tilt).tolist() and np.abs(asked).max() > 0.05

@@ -100,18 +100,34 @@ def test_what_an_earlier_run_lacks_starts_anew_and_a_run_of_another_configuratio
         run(shards, tmp_path / "back", init=tmp_path / "pointed")
 
 
-def test_networks_of_other_depths_share_a_vision(shards, tmp_path, monkeypatch):
+def with_state(shards, folder):
+    """Copies of `shards` in `folder` that know a true state."""
     for shard in shards:
         with safe_open(shard, "pt") as file:
             tensors, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-        save_file(tensors | {"state": torch.rand(len(tensors["actions"]), 5)}, tmp_path / shard.name, about)
-    shards = sorted(tmp_path.iterdir())
+        save_file(tensors | {"state": torch.rand(len(tensors["actions"]), 5)}, folder / shard.name, about)
+    return [folder / shard.name for shard in shards]
+
+
+def test_networks_of_other_depths_share_a_vision(shards, tmp_path, monkeypatch):
+    shards = with_state(shards, tmp_path)
     run(shards, tmp_path / "vision", stage="vision")
     shallow = dataclasses.replace(CONFIGS["toy"], decoder=dataclasses.replace(CONFIGS["toy"].decoder, exits=(3,)))
     monkeypatch.setitem(CONFIGS, "shallow", shallow)
     run(shards, tmp_path / "shallow", init=tmp_path / "vision", config="shallow", stage="language")
     before, after = weights(tmp_path / "vision"), weights(tmp_path / "shallow")
     assert all(torch.equal(value, before[name]) for name, value in after.items() if name.startswith("vision."))
+
+
+def test_a_vision_can_learn_on_under_a_policy_that_stays_as_it_was(shards, tmp_path):
+    shards = with_state(shards, tmp_path)
+    run(shards, tmp_path / "joint")
+    run(shards, tmp_path / "vision", init=tmp_path / "joint", stage="vision")
+    run(shards, tmp_path / "head", init=tmp_path / "vision", stage="head")
+    joint, vision, head = (weights(tmp_path / name) for name in ("joint", "vision", "head"))
+    changed = {name.split(".")[0] for name in joint if not torch.equal(joint[name], vision[name])}
+    assert changed == {"vision"}
+    assert {name.split(".")[0] for name in joint if not torch.equal(vision[name], head[name])} == {"head"}
 
 
 def test_a_vision_that_does_not_learn_runs_once_over_the_demonstrations(shards, tmp_path):

@@ -28,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 from deer_lab.tabletop import expert
-from deer_lab.tabletop.action import checked
+from deer_lab.tabletop.action import ROTATION_SCALE, checked
 from deer_lab.tabletop.chains import group_of
 from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
 from deer_lab.tabletop.policies import Policy
@@ -37,10 +37,13 @@ from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.workers import own_world, run_jobs
 from deer_lab.tabletop.world import World
 
-MAX_STEPS = 180  # of one task; beyond it the attempt is thrown away
+MAX_STEPS = 200  # of one task; beyond it the attempt is thrown away
 NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
 NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
-LEARNER_STEPS = 90  # a learner leads for fewer steps than these, drawn evenly
+LEARNER_STEPS = 120  # a learner leads for fewer steps than these, drawn evenly
+# A learner's small errors tilt the hand more and more over a chain, and nothing but the pictures tells. So each of its
+# tasks begins with a tilt: its standard deviation about x and about y [rad], and in how many control periods it comes.
+TILT, TILT_STEPS = 0.08, 6
 
 
 class Learner(Policy, Protocol):
@@ -57,20 +60,23 @@ def demonstrate(
 ) -> list[Frame] | None:
     """The frames of one task done by the expert with noise, one of `every` so many; None where it was not done.
 
-    A `learner`, which knows its task, leads at first.
+    A `learner`, which knows its task, leads at first, with a tilted hand.
     """
     frames = []
     lead = 0
+    tilt = np.zeros(7)
     if learner:
         learner.stop_at(int(rng.integers(learner.exits)))
         lead = int(rng.integers(LEARNER_STEPS))
+        tilt[3:5] = rng.normal(0, TILT, 2) / (TILT_STEPS * ROTATION_SCALE)
     before = state = world.state()
     disturbance = np.zeros(7)
     for step in range(MAX_STEPS):
         if step % NOISE_PERIOD == 0:
             disturbance[:6] = rng.normal(0, noise, 6)
         action = checked(expert.act(task, state))
-        executed = checked(learner.act(world) if step < lead else action + disturbance)
+        led = learner.act(world) if step < lead else action + disturbance
+        executed = checked(led + tilt if step < TILT_STEPS else led)
         if step % every == 0:
             jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
             frames.append(Frame(step, jpegs, state, action, executed))
