@@ -61,7 +61,9 @@ done
 python -m deer_lab.bundle "$out/head_3" --out models/tabletop --license Apache-2.0 --made-by lab/train_tabletop.sh \
     --description "The simulated tabletop's 34 tasks from two cameras and a sentence: 12 layers of width 96, six exits."
 
-# Thresholds, from recordings that were not trained on
-record --episodes 33 --tasks 3 --seed 200 --out "$out/held_out"
+# Thresholds, from recordings that were not trained on, and what they cost on others
+record --episodes 66 --tasks 3 --seed 200 --out "$out/held_out"
+record --episodes 66 --tasks 3 --seed 201 --out "$out/held_out_2"
 deer_vla calibrate models/tabletop "$out/held_out"
-deer_vla solve models/tabletop --average 12MFLOP
+deer_vla calibrate models/tabletop "$out/held_out_2" --out "$out/held_out_2.json"
+deer_vla solve models/tabletop --average 12MFLOP --held-out "$out/held_out_2.json"
