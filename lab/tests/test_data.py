@@ -83,7 +83,7 @@ def test_a_bag_gives_back_what_was_recorded(bag):
     assert (first.actions[:, 6] == (wanted[:, 6] > 0)).all()
     assert len(second.actions) == len(second.pictures["gripper"]) == 5
     assert first.pictures["static"][0].shape == (200, 200, 3)
-    assert first.state.shape == (7, 46)
+    assert first.state.shape == (7, 48)
     assert first.points["static"].shape == (7, 7, 3)
 
 
