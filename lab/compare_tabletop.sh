@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # compare_tabletop.sh [OUT]: the comparisons in models/tabletop/README.md: networks of 6, 12 and 24 layers with one exit
-# beside the one with six, and what the auxiliary heads and the random exits are worth. All see through one vision
-# (train_tabletop.sh's) and learn as many steps on the same demonstrations, without corrections, which would be of one
+# beside the one with six, and what the auxiliary heads and the random exits are worth. All see through one vision (the
+# shipped weights') and learn as many steps on the same demonstrations, without corrections, which would be of one
 # learner's mistakes. Hours; the same call goes on where it stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,8 +26,9 @@ judge() {
 compare() {
     local name=$1 config=$2 run=$out/compared/$1
     shift 2
-    train --config "$config" --stage language --relabel 0.7 --goal-weight 2 --init "$out/vision_0" --data "$out/scenes" \
-        --window 1 --batch 96 --steps 1500 --lr 1.5e-3 --head-lr 1.5e-3 --warmup 150 --seed 10 --out "$run/language" "$@"
+    train --config "$config" --stage language --relabel 0.7 --goal-weight 2 --init lab/weights/tabletop --init-part vision \
+        --data "$out/scenes" --window 1 --batch 96 --steps 1500 --lr 1.5e-3 --head-lr 1.5e-3 --warmup 150 --seed 10 \
+        --out "$run/language" "$@"
     train --config "$config" --stage head --init "$run/language" --data "$out/demonstrations" --window 24 --batch 8 \
         --steps 250 --head-lr 1e-3 --warmup 30 --seed 11 --out "$run/head" "$@"
     [[ -e $run/bundle/manifest.json ]] || python -m deer_lab.bundle "$run/head" --out "$run/bundle" --name "$name"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # experiment_tabletop.sh [OUT]: what budgets and methods buy, as models/tabletop/README.md shows it: full depth beside
 # DeeR-B (12 layers) and DeeR-S (4 layers) at an average budget; thresholds offline by shares, directly, online; other
-# criteria than the actions'. Hours; the same call goes on where it stopped. Needs train_tabletop.sh's recordings.
-# HEADLINE and POINTS: chains for the first three rows and for the others.
+# criteria than the actions'; thresholds from recordings of the policy itself. Hours; the same call goes on where it
+# stopped. Needs train_tabletop.sh's recordings. HEADLINE and POINTS: chains for the first three rows and for the others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-out/tabletop}
@@ -35,7 +35,7 @@ solved() {
 tuned() {
     local name=$1
     shift
-    deer_vla tune "$bundle" "$@" --evaluations 15 --folder "$made/tune_$name" --out "$made/$name.json" --evaluator \
+    deer_vla tune "$bundle" "$@" --evaluations 12 --folder "$made/tune_$name" --out "$made/$name.json" --evaluator \
         "python -m deer_lab.tabletop.evaluate --bundle $bundle --first 600 --chains 40 --workers 2 --json \
         --thresholds {thresholds} --out {folder}"
     judge "$name" "$points" --thresholds "$made/$name.json"
@@ -53,19 +53,27 @@ for metric in feature time; do
     solved "deer_b_$metric" "$points" "${deer_b[@]}" --calibration "$made/$metric.calibration.json"
     solved "deer_s_$metric" "$points" "${deer_s[@]}" --calibration "$made/$metric.calibration.json"
 done
+python -m deer_lab.tabletop.record --episodes 66 --tasks 3 --seed 202 --learner lab/weights/tabletop --workers 2 --out "$out/own"
+deer_vla calibrate "$bundle" "$out/own" --out "$made/own.calibration.json"
+solved deer_b_own "$points" "${deer_b[@]}" --calibration "$made/own.calibration.json"
+solved deer_s_own "$points" "${deer_s[@]}" --calibration "$made/own.calibration.json"
+judge deer_b_hold "$points" --parameter budget.average:=0.012 --parameter budget.hold:=true
 for mflop in 8 10 16 24; do solved "deer_b_$mflop" "$points" --average "${mflop}MFLOP"; done
 tuned deer_b_online "${deer_b[@]}"
 tuned deer_s_online "${deer_s[@]}"
 
-# One curve per method; the plots lie beside the tables.
-named() { for name in "${@:2}"; do printf '%s=%s/%s/results.json\n' "$1" "$made" "$name"; done; }
+# One curve per method, and where in each task the shipped thresholds stop
+named() { for name in "${@:2}"; do printf '%s=lab/results/tabletop/%s.json\n' "$1" "$name"; done; }
 mapfile -t results < <(
     named one_exit exit_{0,1,2,3,4} full_depth
     named offline deer_b deer_b_{8,10,16,24}
     named offline_4_layers deer_s
+    named own_recordings deer_{b,s}_own
+    named hold deer_b_hold
     named direct deer_{b,s}_direct
     named online deer_{b,s}_online
     named feature deer_{b,s}_feature
     named time deer_{b,s}_time
 )
 deer_vla report "${results[@]}" --out "$made/report"
+deer_vla report "deer_b=$made/deer_b/results.json" --out "$made/report_deer_b"

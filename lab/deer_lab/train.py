@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -48,6 +47,7 @@ from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "head")
+INIT_PARTS = ("all", "vision")
 HELD_OUT_EVERY = 50  # of so many recordings one is not trained on, but watched
 VALIDATION_BATCHES = 8
 ADAM_BETAS = (0.9, 0.999)
@@ -111,9 +111,17 @@ class Run:
     """One training run in its folder `out`."""
 
     def __init__(
-        self, settings: Settings, objective: Objective, shards: list[Path], out: Path, init: Path | None = None
+        self,
+        settings: Settings,
+        objective: Objective,
+        shards: list[Path],
+        out: Path,
+        init: Path | None = None,
+        init_part: str = "all",
     ) -> None:
-        """Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
+        """`init`: the folder of a run to begin with, `init_part`: one of INIT_PARTS, what is taken of it.
+
+        Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
         self.settings, self.out = settings, out
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
@@ -144,7 +152,7 @@ class Run:
         state_width = self.windows.state_width if self.windows.has_state else 0
         self.trainee = Trainee(Policy(config), objective, state_width, GOAL_DIMS)
         if init:
-            self._load(init)
+            self._load(init, init_part)
         self.trainee.enter(settings.stage)
         self._prepare(config)
 
@@ -161,24 +169,23 @@ class Run:
         else:
             make_tokenizer(config.vocabulary, sorted(self.windows.instructions)).save(str(self.out / "tokenizer.json"))
 
-    def _load(self, init: Path) -> None:
+    def _load(self, init: Path, part: str) -> None:
         """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
 
-        Of another configuration's run that taught the vision, the vision: so networks that differ in the rest share it.
-        What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
+        Of "vision" the vision alone: so networks that differ in the rest share it. What the run `init` has not
+        (keypoints, say, that were added since) stays as it is made, and is told.
         """
-        path = init / "policy.safetensors"
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-        shared = about.get("stage") == "vision" and about.get("config") != self.settings.config
-        part = "vision." if shared else ""
-        found = {name: value for name, value in load_file(path).items() if name.startswith(part)}
+        prefix = "vision." if part == "vision" else ""
+        found = load_file(init / "policy.safetensors")
+        found = {name: value for name, value in found.items() if name.startswith(prefix)}
         lacks, foreign = self.trainee.policy.load_state_dict(found, strict=False)
         if foreign:
             raise ValueError(f"{init} is of another configuration: it has {foreign[0]}, {self.settings.config} has not")
-        lacks = [name for name in lacks if name.startswith(part)]
+        lacks = [name for name in lacks if name.startswith(prefix)]
         if lacks and self.accelerator.is_main_process:
             print(f"train: {init} lacks {lacks[0]} and {len(lacks) - 1} more tensors; they start anew", file=sys.stderr)
+        if part == "vision":
+            return
         for head in self.trainee.auxiliary:
             head.load_state_dict(self.trainee.policy.head.state_dict())
         own = self.trainee.state_dict()
@@ -351,6 +358,7 @@ def main() -> int:
     data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
     parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
     parser.add_argument("--init", type=Path, help="folder of a run whose weights to begin with")
+    parser.add_argument("--init-part", choices=INIT_PARTS, default="all", help="what of them; the rest starts anew")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save-every", type=int, default=1000, help="steps")
     parser.add_argument("--loaders", type=int, default=0, help="processes that load windows")
@@ -364,7 +372,9 @@ def main() -> int:
     try:
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
             shards = find_shards(args)
-        run = Run(Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init)
+        run = Run(
+            Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init, args.init_part
+        )
         run.train(args.save_every, loaders=args.loaders)
     except (DataError, ValueError, FileNotFoundError) as error:
         print(f"train: {error}", file=sys.stderr)

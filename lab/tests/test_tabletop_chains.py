@@ -187,10 +187,11 @@ def test_a_bundle_can_be_stopped_at_one_exit_or_run_with_other_thresholds(tmp_pa
     assert evaluate.chosen_thresholds(args) == ((0.1, 0.2, 0.3, 0.4, 0.5), "time")
 
 
-def test_other_thresholds_are_another_evaluation():
+def test_other_thresholds_or_parameters_are_another_evaluation():
     toy = Path(__file__).parents[2] / "models" / "toy"
     plain, gated = evaluate.Judged(bundle=toy), evaluate.Judged(bundle=toy, thresholds=(0.1,) * 5)
-    assert plain.identity() != gated.identity()
+    held = evaluate.Judged(bundle=toy, assignments=("budget.hold:=true",))
+    assert len({judged.identity() for judged in (plain, gated, held)}) == 3
 
 
 def test_chains_can_begin_anywhere(tmp_path):

@@ -21,6 +21,7 @@ if HAS_TORCH:
     from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
 
 from deer_lab.tabletop import chains, evaluate, workers
+from deer_lab.tabletop.compute import Compute
 from deer_lab.tabletop.node_policy import NodePolicy
 
 
@@ -56,6 +57,14 @@ def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(n
         outcome = evaluate.attempt(world, node, chain.tasks[0], seed=[0], limit=15)
         exits.append([taken.exit for taken in outcome.taken])
     assert exits[0] == exits[1] and len(set(exits[0])) > 1
+
+
+def test_the_nodes_parameters_can_be_given(tmp_path):
+    peak = 1e-9 * Compute(TOY).llm_macs(1) + 1e-7  # [GFLOP]
+    judged = evaluate.Judged(bundle=TOY, node=NODE, assignments=(f"budget.peak:={peak:.7f}",))
+    results = evaluate.evaluate(judged=judged, mode="single", count=1, seed=0, workers=1, out=tmp_path)
+    first, second, *deeper = results["compute"]["all_steps"]["exits"]
+    assert first + second > 0 and not any(deeper)
 
 
 def test_a_node_that_does_not_come_up_says_why(tmp_path):

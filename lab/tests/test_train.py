@@ -41,8 +41,8 @@ def shards(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def run(shards, out, init=None, objective=None, **changes) -> Run:
-    made = Run(dataclasses.replace(SETTINGS, **changes), objective or Objective(), shards, out, init)
+def run(shards, out, init=None, objective=None, init_part="all", **changes) -> Run:
+    made = Run(dataclasses.replace(SETTINGS, **changes), objective or Objective(), shards, out, init, init_part)
     made.train(save_every=2, validate_every=2)
     return made
 
@@ -110,12 +110,11 @@ def with_state(shards, folder):
 
 
 def test_networks_of_other_depths_share_a_vision(shards, tmp_path, monkeypatch):
-    shards = with_state(shards, tmp_path)
-    run(shards, tmp_path / "vision", stage="vision")
+    run(shards, tmp_path / "joint")
     shallow = dataclasses.replace(CONFIGS["toy"], decoder=dataclasses.replace(CONFIGS["toy"].decoder, exits=(3,)))
     monkeypatch.setitem(CONFIGS, "shallow", shallow)
-    run(shards, tmp_path / "shallow", init=tmp_path / "vision", config="shallow", stage="language")
-    before, after = weights(tmp_path / "vision"), weights(tmp_path / "shallow")
+    run(shards, tmp_path / "shallow", init=tmp_path / "joint", init_part="vision", config="shallow", stage="language")
+    before, after = weights(tmp_path / "joint"), weights(tmp_path / "shallow")
     assert all(torch.equal(value, before[name]) for name, value in after.items() if name.startswith("vision."))
 
 

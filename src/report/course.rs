@@ -4,12 +4,26 @@ use std::collections::BTreeMap;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use serde::Deserialize;
 
 use super::canvas::{COLOURS, Drawn, Picture};
-use super::results::Outcome;
 
 /// Parts that the course of a task is cut into.
 const PARTS: usize = 10;
+
+/// One attempt at a task.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Outcome {
+    task: String,
+    /// What each step took.
+    #[serde(default)]
+    taken: Vec<Taken>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Taken {
+    exit: usize,
+}
 
 /// A row a task, a field a tenth of its course: the darker, the deeper.
 pub(super) struct Course<'a> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::ReportError;
 use super::canvas::{COLOURS, Drawn, Picture, save};
-use super::course::Course;
+use super::course::{Course, Outcome};
 
 /// The members of a results file that reports use; all others are skipped.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,20 +24,6 @@ struct Results {
 #[derive(Debug, Clone, Deserialize)]
 struct Chain {
     outcomes: Vec<Outcome>,
-}
-
-/// One attempt at a task.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Outcome {
-    pub(super) task: String,
-    /// What each step took.
-    #[serde(default)]
-    pub(super) taken: Vec<Taken>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Taken {
-    pub(super) exit: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]

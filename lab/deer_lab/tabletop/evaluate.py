@@ -88,7 +88,7 @@ class Judged:
     """What is judged: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
 
     `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
-    goes to full depth.
+    goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE.
     """
 
     policy: str | None = None
@@ -97,6 +97,7 @@ class Judged:
     run: Path | None = None
     thresholds: tuple[float, ...] | None = None
     metric: str = "rms"
+    assignments: tuple[str, ...] = ()
 
     def identity(self) -> str:
         """Names it in results.json; another bundle of the same name is another."""
@@ -104,6 +105,7 @@ class Judged:
             return self.policy
         weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
         limits = f" {self.metric} thresholds {self.thresholds}" if self.thresholds else ""
+        limits += "".join(f" {assignment}" for assignment in self.assignments)
         return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}"
 
 
@@ -118,7 +120,7 @@ def own_policy(judged: Judged) -> Policy:
         return TorchPolicy.from_run(judged.run, judged.thresholds)
     from deer_lab.tabletop.node_policy import NodePolicy  # only here: the others need no ROS
 
-    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric)
+    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric, judged.assignments)
     multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
     return policy
 
@@ -297,6 +299,13 @@ def main() -> int:
     who.add_argument("--run", type=Path, help="folder of a training run, judged in process")
     parser.add_argument("--thresholds", type=Path, help="a thresholds.json that takes the place of the bundle's")
     parser.add_argument("--exit", type=int, metavar="K", help="stop every step at exit K")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME:=VALUE",
+        help="of the node, such as budget.hold:=true, which makes a chain depend on those before it",
+    )
     parser.add_argument("--first", type=int, default=0, metavar="CHAIN", help="the chain to begin with")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--chains", type=int, metavar="N", help=f"the first N of the {protocol.COUNT} fixed chains")
@@ -312,11 +321,13 @@ def main() -> int:
         parser.error(f"chains are numbered 0 to {protocol.COUNT - 1}, and there must be a worker")
     if args.bundle and not (args.bundle / "manifest.json").is_file():
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
+    if args.parameter and not args.bundle:
+        parser.error("--parameter is the node's, which only a --bundle has")
     node = args.node or find_node()
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
-        judged = Judged(args.policy, args.bundle, node, args.run, *chosen_thresholds(args))
+        judged = Judged(args.policy, args.bundle, node, args.run, *chosen_thresholds(args), tuple(args.parameter))
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:

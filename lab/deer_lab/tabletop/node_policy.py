@@ -57,10 +57,15 @@ class NodePolicy:
     """A running deer_vla_node. `close` ends it."""
 
     def __init__(
-        self, node: Path, bundle: Path, thresholds: Sequence[float] | None = None, metric: str = "rms"
+        self,
+        node: Path,
+        bundle: Path,
+        thresholds: Sequence[float] | None = None,
+        metric: str = "rms",
+        assignments: Sequence[str] = (),
     ) -> None:
         """Starts the program `node` with `bundle`; `thresholds`, one an exit but the last, take the place of its own,
-        as limits on `metric`.
+        as limits on `metric`. `assignments`: more parameters of the node, each as NAME:=VALUE.
 
         Raises RuntimeError where it does not come up.
         """
@@ -73,7 +78,7 @@ class NodePolicy:
             parameters["gate.thresholds"] = [float(limit) for limit in thresholds]
             parameters["gate.metric"] = metric
         arguments = [f"{name}:={json.dumps(v) if isinstance(v, bool) else v}" for name, v in parameters.items()]
-        given = [word for argument in [*arguments, "images.qos:=default"] for word in ("-p", argument)]
+        given = [word for argument in [*arguments, "images.qos:=default", *assignments] for word in ("-p", argument)]
         environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         self._process = subprocess.Popen(
             [node, "--ros-args", *given],
