@@ -66,8 +66,7 @@ tuned deer_s_online "${deer_s[@]}"
 named() { for name in "${@:2}"; do printf '%s=lab/results/tabletop/%s.json\n' "$1" "$name"; done; }
 mapfile -t results < <(
     named one_exit exit_{0,1,2,3,4} full_depth
-    named offline deer_b deer_b_{8,10,16,24}
-    named offline_4_layers deer_s
+    named offline deer_{s,b} deer_b_{8,10,16,24}
     named own_recordings deer_{b,s}_own
     named hold deer_b_hold
     named direct deer_{b,s}_direct
@@ -77,3 +76,5 @@ mapfile -t results < <(
 )
 deer_vla report "${results[@]}" --out "$made/report"
 deer_vla report "deer_b=$made/deer_b/results.json" --out "$made/report_deer_b"
+cp "$made"/report/{success_by_gflop,success_by_ms,exits}.svg lab/results/tabletop
+cp "$made/report_deer_b/course_0.svg" lab/results/tabletop/course_deer_b.svg

@@ -9,13 +9,15 @@ use plotters::style::register_font;
 use super::ReportError;
 
 /// Okabe and Ito's colours, which stay apart for colour-blind readers.
-pub(super) const COLOURS: [RGBColor; 6] = [
+pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(240, 228, 66),
 ];
 
 pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
@@ -23,7 +25,7 @@ pub(super) type Drawn = Result<(), Box<dyn std::error::Error>>;
 /// What can be drawn on any kind of canvas.
 pub(super) trait Picture {
     /// Width and height in pixels.
-    const SIZE: (u32, u32);
+    fn size(&self) -> (u32, u32);
 
     /// Draws all of it.
     fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
@@ -41,14 +43,14 @@ pub(super) fn save<P: Picture>(picture: &P, folder: &Path, name: &str) -> Result
     let refuse = |path: &Path, reason: String| ReportError::Plot { reason, path: path.to_path_buf() };
     let (svg, png) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
     font.map_err(|_invalid| refuse(&png, "the built-in font does not load".into()))?;
-    picture.draw(SVGBackend::new(&svg, P::SIZE).into_drawing_area()).map_err(|e| refuse(&svg, e.to_string()))?;
+    picture.draw(SVGBackend::new(&svg, picture.size()).into_drawing_area()).map_err(|e| refuse(&svg, e.to_string()))?;
     draw_png(picture, &png).map_err(|e| refuse(&png, e.to_string()))
 }
 
 fn draw_png<P: Picture>(picture: &P, path: &Path) -> Drawn {
-    let (width, height) = P::SIZE;
+    let (width, height) = picture.size();
     let mut rgb = vec![0; (width * height * 3) as usize];
-    picture.draw(BitMapBackend::with_buffer(&mut rgb, P::SIZE).into_drawing_area())?;
+    picture.draw(BitMapBackend::with_buffer(&mut rgb, (width, height)).into_drawing_area())?;
     image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)?;
     Ok(())
 }

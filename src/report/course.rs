@@ -52,7 +52,9 @@ impl<'a> Course<'a> {
 }
 
 impl Picture for Course<'_> {
-    const SIZE: (u32, u32) = (1000, 860);
+    fn size(&self) -> (u32, u32) {
+        (1000, 860)
+    }
 
     fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
     where

@@ -27,7 +27,9 @@ pub fn plot(decisions: &[Decision], folder: &Path) -> Result<(), ReportError> {
 struct Exits<'a>(&'a [Decision]);
 
 impl Picture for Exits<'_> {
-    const SIZE: (u32, u32) = (1280, 520);
+    fn size(&self) -> (u32, u32) {
+        (1280, 520)
+    }
 
     fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
     where

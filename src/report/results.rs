@@ -204,7 +204,9 @@ struct Success<'a> {
 }
 
 impl Picture for Success<'_> {
-    const SIZE: (u32, u32) = (1000, 560);
+    fn size(&self) -> (u32, u32) {
+        (1000, 560)
+    }
 
     fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
     where
@@ -213,12 +215,15 @@ impl Picture for Success<'_> {
         area.fill(&WHITE)?;
         let cost = |row: &Evaluated| self.axis.of(&row.cost);
         let right = self.evaluated.iter().map(cost).fold(f64::MIN_POSITIVE, f64::max);
-        let top = self.evaluated.iter().map(|row| row.summary.interval.1).fold(0.5, f64::max);
+        let highest = self.evaluated.iter().map(|row| row.summary.interval.1).fold(0.5, f64::max);
+        let lowest = self.evaluated.iter().map(|row| row.summary.interval.0).fold(highest, f64::min);
+        // Where all do nearly as well, what they do alike is left out.
+        let bottom = (lowest - (highest - lowest)).max(0.0);
         let mut chart = ChartBuilder::on(&area)
             .margin(16)
             .x_label_area_size(48)
             .y_label_area_size(64)
-            .build_cartesian_2d(0.0..1.08 * right, 0.0..1.15 * top)?;
+            .build_cartesian_2d(0.0..1.08 * right, bottom..highest + 0.1 * (highest - bottom))?;
         chart
             .configure_mesh()
             .x_desc(self.axis.label())
@@ -241,7 +246,7 @@ impl Picture for Success<'_> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::LowerRight)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .label_font(("sans-serif", 16))
@@ -251,55 +256,54 @@ impl Picture for Success<'_> {
     }
 }
 
-/// The share of steps that ends at each exit: a row of bars a results file.
+/// The share of steps that ends at each exit: a bar a results file, the darker, the deeper.
 struct Exits<'a>(&'a [Evaluated]);
 
 impl Picture for Exits<'_> {
-    const SIZE: (u32, u32) = (1000, 460);
+    fn size(&self) -> (u32, u32) {
+        (1000, 120 + 26 * self.0.len() as u32)
+    }
 
     fn draw<DB: DrawingBackend>(&self, area: DrawingArea<DB, Shift>) -> Drawn
     where
         DB::ErrorType: 'static,
     {
+        let Self(evaluated) = self;
         area.fill(&WHITE)?;
-        let exits = self.0.iter().map(|row| row.cost.exits.len()).max().unwrap_or(1);
+        let deepest = evaluated.iter().map(|row| row.cost.exits.len()).max().unwrap_or(1) - 1;
+        let title = format!("where steps end: exit 0 (pale) to {deepest} (blue)");
+        let area = area.margin(10, 0, 0, 0).titled(&title, ("sans-serif", 20))?;
+        let rows = evaluated.len();
         let mut chart = ChartBuilder::on(&area)
-            .margin(16)
-            .x_label_area_size(48)
-            .y_label_area_size(64)
-            .build_cartesian_2d(-0.5..exits as f64 - 0.5, 0.0..1.12)?;
+            .margin(12)
+            .margin_right(30)
+            .x_label_area_size(32)
+            .y_label_area_size(300)
+            .build_cartesian_2d(0.0..1.0, rows as f64..0.0)?;
+        for (number, row) in evaluated.iter().enumerate() {
+            let steps = row.cost.exits.iter().sum::<u64>().max(1) as f64;
+            let mut left = 0.0;
+            let bars = row.cost.exits.iter().enumerate().map(|(exit, &taken)| {
+                let right = left + taken as f64 / steps;
+                let colour = COLOURS[0].mix((1.0 + exit as f64) / (1.0 + deepest as f64));
+                let bar = Rectangle::new([(left, number as f64 + 0.1), (right, number as f64 + 0.9)], colour.filled());
+                left = right;
+                bar
+            });
+            chart.draw_series(bars)?;
+        }
+        let name = |at: &f64| {
+            let named = |row: &Evaluated| format!("{}, {:.4} GMAC", row.method, row.cost.llm_gmac);
+            evaluated.get((*at - 0.5).round() as usize).map_or(String::new(), named)
+        };
         chart
             .configure_mesh()
-            .x_desc("exit")
-            .y_desc("share of steps")
-            .x_labels(exits)
-            .x_label_formatter(&|exit| format!("{exit:.0}"))
-            .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
-            .disable_x_mesh()
-            .label_style(("sans-serif", 16))
-            .axis_desc_style(("sans-serif", 18))
-            .light_line_style(TRANSPARENT)
-            .draw()?;
-        let width = 0.8 / self.0.len() as f64;
-        for (number, row) in self.0.iter().enumerate() {
-            let colour = COLOURS[number % COLOURS.len()].mix(0.85);
-            let steps = row.cost.exits.iter().sum::<u64>().max(1) as f64;
-            let bars = row.cost.exits.iter().enumerate().map(|(exit, &taken)| {
-                let left = exit as f64 - 0.4 + number as f64 * width;
-                Rectangle::new([(left, 0.0), (left + width, taken as f64 / steps)], colour.filled())
-            });
-            let label = format!("{}, {:.4} GMAC", row.method, row.cost.llm_gmac);
-            chart
-                .draw_series(bars)?
-                .label(label)
-                .legend(move |(x, y)| Rectangle::new([(x + 4, y - 5), (x + 16, y + 5)], colour.filled()));
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperMiddle)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 16))
+            .x_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
+            .y_labels(rows + 1)
+            .y_label_formatter(&name)
+            .y_label_offset(13)
+            .disable_mesh()
+            .label_style(("sans-serif", 14))
             .draw()?;
         area.present()?;
         Ok(())
