@@ -13,8 +13,8 @@ const STEPS: usize = 240;
 const SAMPLES_PER_WINDOW: usize = 6;
 /// A band needs a calibration that is so many times as long as what is looked back on.
 const RUNS: usize = 10;
-/// Most that one trim changes what is asked of the solver, as a factor.
-const TRIM: f64 = 1.25;
+/// The share of what the last steps cost beyond the budget that one trim takes off what is asked of the solver.
+const TRIM: f64 = 0.5;
 
 /// What the exits cost lately, beside what the calibration expects of as many steps in a row.
 pub struct Live {
@@ -82,9 +82,8 @@ impl Live {
         let (budget, asked) = self.held?;
         let measured = self.seen()?.average;
         let cap = self.costs.len() - 1;
-        // Half of what is off, as the next steps are not the last ones.
-        let factor = (budget / measured).sqrt().clamp(1.0 / TRIM, TRIM);
-        let next = (asked * factor).clamp(self.costs[0], self.costs[cap]);
+        // Differences, not factors, are added up: so what hard moments cost too much, easy ones must save in full.
+        let next = (asked + TRIM * (budget - measured)).clamp(self.costs[0], self.costs[cap]);
         self.recent.clear();
         let exits = self.calibration.exits.len();
         let costs: Vec<f64> = (0..exits).map(|k| self.costs[k.min(cap)]).collect();
@@ -227,6 +226,25 @@ mod tests {
     fn a_calibration_that_is_too_short_expects_nothing() {
         assert_eq!(live(RUNS * STEPS / 2 - 1, None, &HALF).expected(), None);
         assert!(live(RUNS * STEPS / 2, None, &HALF).expected().is_some());
+    }
+
+    #[test]
+    fn a_held_average_stays_at_the_budget_where_hard_stretches_take_turns_with_easy_ones() {
+        let mut live = live(5000, Some(2.5), &HALF);
+        let mut thresholds =
+            solve(&live.calibration, &live.costs, 5, Some(2.5), Method::Shares(Shares::Exp)).unwrap().thresholds();
+        let mut random = fastrand::Rng::with_seed(3);
+        let (mut cost, steps) = (0.0, 200 * STEPS);
+        for step in 0..steps {
+            let scale = if step / 360 % 3 == 0 { 3.0 } else { 0.8 };
+            let exit = taken(&mut random, &thresholds, scale);
+            cost += live.costs[exit];
+            if let Some(next) = live.step(exit) {
+                thresholds = next;
+            }
+        }
+        let average = cost / steps as f64;
+        assert!((average / 2.5 - 1.0).abs() < 0.03, "{average}");
     }
 
     #[test]
