@@ -55,6 +55,11 @@ def test_a_skewed_camera_stamps_its_pictures_earlier():
     assert seen("skew static 0.1 0.1 -0.5", 3) == [[(0, 0)], [(6, 1)], [(2, 2)]]
 
 
+def test_delays_and_skews_at_once_add_up():
+    assert seen("delay static 0.1 0.1 0.1; delay both 0.1 0.1 0.2", 5)[4] == [(1, 1), (4, 4)]
+    assert seen("skew static 0.1 0.1 -0.5; skew static 0.1 0.1 0.2", 2)[1] == [(4, 1)]
+
+
 def test_reordered_pictures_come_in_pairs_the_wrong_way_round():
     assert seen("reorder static 0.1 0.4", 6) == [
         [(0, 0)],

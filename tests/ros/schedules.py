@@ -76,18 +76,19 @@ def fault(rng: random.Random, lock_step: bool) -> str:
 
 def unusable(active: list[str], lock_step: bool) -> bool:
     """Whether no set of pictures that is taken under these faults may be acted on."""
-    lags = {"static": 0.0, "gripper": 0.0}
+    lags, delays = {"static": 0.0, "gripper": 0.0}, {"static": 0.0, "gripper": 0.0}
     for words in (line.split() for line in active):
         kind = words[0]
-        if kind in ("drop", "corrupt", "die") or (kind == "delay" and float(words[4]) > MAX_AGE + MARGIN):
+        if kind in ("drop", "corrupt", "die"):
             return True
         if kind == "clock" and not lock_step and abs(float(words[3])) > MAX_AGE + MARGIN:
             return True
-        if kind == "skew":
-            for camera in lags if words[1] == "both" else (words[1],):
-                lags[camera] += float(words[4])
+        if kind in ("skew", "delay"):
+            sums = lags if kind == "skew" else delays
+            for camera in sums if words[1] == "both" else (words[1],):
+                sums[camera] += float(words[4])
     apart = abs(lags["static"] - lags["gripper"])
-    return apart > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in lags.values())
+    return apart > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in (*lags.values(), *delays.values()))
 
 
 def blind(reports: list[dict]) -> Iterator[tuple[int, int]]:

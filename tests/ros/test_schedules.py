@@ -53,10 +53,12 @@ def test_the_judge_knows_what_may_not_be_acted_on():
         "drop static 0 1",
         "corrupt gripper 0 1",
         "delay both 0 1 0.3",
+        "skew both 0 1 0.3",
         "skew static 0 1 0.1",
         "clock 0 1 -0.5",
     ):
         assert unusable([words], False), words
+    assert unusable(["delay static 0 1 0.15", "delay both 0 1 0.1"], False)
     assert not unusable(["clock 0 1 -0.5"], True), "in lock step the pictures' clock is the robot's"
 
 

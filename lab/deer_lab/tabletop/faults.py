@@ -132,26 +132,31 @@ class Faults:
         """The pictures to send in this period, in this order, for those that were taken in it."""
         for camera, image in images.items():
             faults = [fault for fault in self.active(period) if camera in fault.cameras]
-            self._take(period, camera, image, {fault.kind: fault for fault in faults})
+            self._take(period, camera, image, faults)
         due = sorted((held for held in self._held if held.release <= period), key=lambda held: held.order)
         self._held = [held for held in self._held if held.release > period]
         return [(held.camera, held.image) for held in due]
 
-    def _take(self, period: int, camera: str, image: Image | CompressedImage, faults: dict[str, Fault]) -> None:
-        if "freeze" in faults:
+    def _take(self, period: int, camera: str, image: Image | CompressedImage, faults: list[Fault]) -> None:
+        kinds = {fault.kind: fault for fault in faults}
+
+        def by(kind: str) -> float:
+            return sum(fault.by for fault in faults if fault.kind == kind)
+
+        if "freeze" in kinds:
             image.data = self._shown.setdefault(camera, image.data)
         else:
             self._shown[camera] = image.data
-        if "corrupt" in faults:
+        if "corrupt" in kinds:
             self._corrupt(image)
-        if "skew" in faults:
-            image.header.stamp = shifted(image.header.stamp, -faults["skew"].by)
-        if "drop" in faults:
+        if "skew" in kinds:
+            image.header.stamp = shifted(image.header.stamp, -by("skew"))
+        if "drop" in kinds:
             return
         held = Held(period, MIDDLE, camera, image)
-        if "delay" in faults:
-            held = replace(held, release=period + self._periods(faults["delay"].by), order=FIRST)
-        if "reorder" in faults and not (period - self._begin - self._periods(faults["reorder"].start)) % 2:
+        if "delay" in kinds:
+            held = replace(held, release=period + self._periods(by("delay")), order=FIRST)
+        if "reorder" in kinds and not (period - self._begin - self._periods(kinds["reorder"].start)) % 2:
             held = replace(held, release=held.release + 1, order=LAST)
         self._held.append(held)
 
