@@ -13,8 +13,8 @@ A schedule is text, so that a parameter, a test and a person can give it: faults
     clock 2 0.5 -1           the clock and every stamp jump by -1 s, and back when it is over
     die 4                    the world's process is killed
 
-Seconds of the world's own time since the schedule was set, counted in whole control periods: the same schedule does the
-same to the bit.
+Faults of one kind at once add up. Seconds of the world's own time since the schedule was set, counted in whole control
+periods: the same schedule does the same to the bit.
 """
 
 from collections.abc import Iterable, Mapping
