@@ -218,7 +218,7 @@ impl Picture for Success<'_> {
         let highest = self.evaluated.iter().map(|row| row.summary.interval.1).fold(0.5, f64::max);
         let lowest = self.evaluated.iter().map(|row| row.summary.interval.0).fold(highest, f64::min);
         // Where all do nearly as well, what they do alike is left out.
-        let bottom = (lowest - (highest - lowest)).max(0.0);
+        let bottom = (lowest - (highest - lowest).max(0.5)).max(0.0);
         let mut chart = ChartBuilder::on(&area)
             .margin(16)
             .x_label_area_size(48)
@@ -270,7 +270,7 @@ impl Picture for Exits<'_> {
     {
         let Self(evaluated) = self;
         area.fill(&WHITE)?;
-        let deepest = evaluated.iter().map(|row| row.cost.exits.len()).max().unwrap_or(1) - 1;
+        let deepest = evaluated.iter().map(|row| row.cost.exits.len()).max().unwrap_or(0).saturating_sub(1);
         let title = format!("where steps end: exit 0 (pale) to {deepest} (blue)");
         let area = area.margin(10, 0, 0, 0).titled(&title, ("sans-serif", 20))?;
         let rows = evaluated.len();
