@@ -76,26 +76,31 @@ def fault(rng: random.Random, lock_step: bool) -> str:
 
 def unusable(active: list[str], lock_step: bool) -> bool:
     """Whether no set of pictures that is taken under these faults may be acted on."""
-    lags, delays = {"static": 0.0, "gripper": 0.0}, {"static": 0.0, "gripper": 0.0}
     for words in (line.split() for line in active):
-        kind = words[0]
-        if kind in ("drop", "corrupt", "die"):
+        if words[0] in ("drop", "corrupt", "die"):
             return True
-        if kind == "clock" and not lock_step and abs(float(words[3])) > MAX_AGE + MARGIN:
+        if words[0] == "clock" and not lock_step and abs(float(words[3])) > MAX_AGE + MARGIN:
             return True
-        if kind in ("skew", "delay"):
-            sums = lags if kind == "skew" else delays
-            for camera in sums if words[1] == "both" else (words[1],):
-                sums[camera] += float(words[4])
-    apart = abs(lags["static"] - lags["gripper"])
-    return apart > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in (*lags.values(), *delays.values()))
+    lags, delays = late(active, "skew"), late(active, "delay")
+    return abs(lags[0] - lags[1]) > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in lags + delays)
+
+
+def late(active: list[str], kind: str) -> list[float]:
+    """Seconds by which the static camera's pictures and the gripper camera's are skewed, or delayed."""
+    found = [words for words in map(str.split, active) if words[0] == kind]
+    return [sum(float(words[4]) for words in found if words[1] in (camera, "both")) for camera in ("static", "gripper")]
+
+
+def taken_at(report: dict) -> int:
+    """When a period began, by a clock that never jumps; nanoseconds of the world."""
+    return report["stamp"] - report["offset"]
 
 
 def blind(reports: list[dict]) -> Iterator[tuple[int, int]]:
     """The stretches without usable pictures, from the last that were usable to the next; nanoseconds of the world."""
     usable = None
     for report in reports:
-        stamp = report["stamp"] - report["offset"]
+        stamp = taken_at(report)
         if not report["unusable"]:
             if usable is not None and usable[1]:
                 yield usable[0], stamp
@@ -192,7 +197,7 @@ class World:
 
     def mourn(self) -> list[dict]:
         """Watches a dead world for a while: every period of it is one without pictures."""
-        stamp = self.reports[-1]["stamp"] - self.reports[-1]["offset"]
+        stamp = taken_at(self.reports[-1])
         dead = [{"stamp": stamp + i * PERIOD, "offset": 0, "active": ["die 0"]} for i in range(AFTER_DEATH)]
         self.peer.until(lambda: self.peer.tick(0) > dead[-1]["stamp"], "the dead world's last period")
         return dead
@@ -241,8 +246,15 @@ def judge_network(story: Story) -> None:
 
 def judge_blind(story: Story, usable: int, end: int) -> Iterator[float]:
     """The same for one stretch."""
+    # A skew or a wrong clock may stamp the pictures that were usable later than they were taken.
+    lately = [report for report in story.reports if 0 <= usable - taken_at(report) <= MAX_AGE * SECOND]
+    newest = max(
+        report["stamp"] - round(max(late(report["active"], "skew")) * SECOND)
+        for report in lately
+        if not report["unusable"]
+    )
     answered = [decision for decision in story.decisions if decision.acts and usable < decision.time < end]
-    wrong = [act for act in answered if min(act.stamps) > usable]
+    wrong = [act for act in answered if min(act.stamps) > newest]
     assert not wrong, f"acted on pictures that it may not use: {wrong[0]}"
     ended = max([usable, *(act.time for act in answered)]) + PERIOD
     stamped = [(nanoseconds_of(twist.header.stamp), moves(twist)) for twist in story.twists]

@@ -63,7 +63,7 @@ def test_the_judge_knows_what_may_not_be_acted_on():
 
 
 def reports(wrong: set[int], periods: int = 40) -> list[dict]:
-    return [{"stamp": i * PERIOD, "offset": 0, "unusable": i in wrong} for i in range(periods)]
+    return [{"stamp": i * PERIOD, "offset": 0, "active": [], "unusable": i in wrong} for i in range(periods)]
 
 
 def test_a_stretch_without_usable_pictures_begins_at_the_last_that_was_usable():
@@ -71,12 +71,16 @@ def test_a_stretch_without_usable_pictures_begins_at_the_last_that_was_usable():
     assert list(blind(reports(set()))) == []
 
 
-def story(*, acts: list[tuple[int, int]], moving_until: int, zero: bool = True) -> Story:
-    """100 commands a second that move until a time, then a zero; no usable pictures after period 2."""
+def story(*, acts: list[tuple[int, int]], moving_until: int, zero: bool = True, last: dict | None = None) -> Story:
+    """100 commands a second that move until a time, then a zero; no usable pictures after period 2.
+
+    `last`: what the report of period 2 says besides."""
     times = range(0, moving_until, SECOND // 100)
     twists = [twist(time, 0.1) for time in times] + ([twist(moving_until, 0.0)] if zero else [])
     decisions = [decision(time, taken) for time, taken in acts]
-    return Story(Schedule(0, False, ""), twists, decisions, reports(set(range(3, 40))))
+    told = reports(set(range(3, 40)))
+    told[2] |= last or {}
+    return Story(Schedule(0, False, ""), twists, decisions, told)
 
 
 def twist(time: int, speed: float) -> TwistStamped:
@@ -102,3 +106,13 @@ def test_the_judge_allows_two_periods_after_the_last_answer_and_no_more():
         judge(story(acts=[], moving_until=3 * PERIOD, zero=False))
     with pytest.raises(AssertionError, match="may not use"):
         judge(story(acts=[(4 * PERIOD, seen + 1)], moving_until=5 * PERIOD))
+
+
+def test_the_judge_knows_how_the_last_usable_pictures_were_stamped():
+    seen, late = 2 * PERIOD, SECOND // 10
+    act, skewed = [(4 * PERIOD, seen + late)], {"active": ["skew both 0 1 -0.1"]}
+    judge(story(acts=act, moving_until=5 * PERIOD, last=skewed))
+    judge(story(acts=act, moving_until=5 * PERIOD, last={"stamp": seen + late, "offset": late}))
+    for last in ({"active": ["skew static 0 1 -0.1"]}, skewed | {"active": ["skew both 0 1 -0.09"]}):
+        with pytest.raises(AssertionError, match="may not use"):
+            judge(story(acts=act, moving_until=5 * PERIOD, last=last))
