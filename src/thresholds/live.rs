@@ -83,13 +83,16 @@ impl Live {
         let measured = self.seen()?.average;
         let cap = self.costs.len() - 1;
         // Differences, not factors, are added up: so what hard moments cost too much, easy ones must save in full.
-        let next = (asked + TRIM * (budget - measured)).clamp(self.costs[0], self.costs[cap]);
+        // It may lie beyond what exits cost: a debt made where every step is hard is paid back where none is.
+        let (least, most) = (self.costs[0], self.costs[cap]);
+        let next = (asked + TRIM * (budget - measured)).clamp(2.0 * least - most, 2.0 * most - least);
+        self.held = Some((budget, next));
         self.recent.clear();
         let exits = self.calibration.exits.len();
         let costs: Vec<f64> = (0..exits).map(|k| self.costs[k.min(cap)]).collect();
         // The shares do not reach every average: what is nearest stays.
-        let solution = solve(&self.calibration, &costs, cap, Some(next), Method::Shares(Shares::Exp)).ok()?;
-        self.held = Some((budget, next));
+        let solution =
+            solve(&self.calibration, &costs, cap, Some(next.clamp(least, most)), Method::Shares(Shares::Exp)).ok()?;
         let thresholds = solution.thresholds();
         self.expect(&thresholds);
         Some(thresholds)
@@ -230,21 +233,24 @@ mod tests {
 
     #[test]
     fn a_held_average_stays_at_the_budget_where_hard_stretches_take_turns_with_easy_ones() {
-        let mut live = live(5000, Some(2.5), &HALF);
-        let mut thresholds =
-            solve(&live.calibration, &live.costs, 5, Some(2.5), Method::Shares(Shares::Exp)).unwrap().thresholds();
-        let mut random = fastrand::Rng::with_seed(3);
-        let (mut cost, steps) = (0.0, 200 * STEPS);
-        for step in 0..steps {
-            let scale = if step / 360 % 3 == 0 { 3.0 } else { 0.8 };
-            let exit = taken(&mut random, &thresholds, scale);
-            cost += live.costs[exit];
-            if let Some(next) = live.step(exit) {
-                thresholds = next;
+        // The second's hard steps all end at the last exit, whatever is asked.
+        for (stretch, of, hard) in [(360, 3, 3.0), (480, 5, 1e9)] {
+            let mut live = live(5000, Some(2.5), &HALF);
+            let mut thresholds =
+                solve(&live.calibration, &live.costs, 5, Some(2.5), Method::Shares(Shares::Exp)).unwrap().thresholds();
+            let mut random = fastrand::Rng::with_seed(3);
+            let (mut cost, steps) = (0.0, 200 * STEPS);
+            for step in 0..steps {
+                let scale = if step / stretch % of == 0 { hard } else { 0.8 };
+                let exit = taken(&mut random, &thresholds, scale);
+                cost += live.costs[exit];
+                if let Some(next) = live.step(exit) {
+                    thresholds = next;
+                }
             }
+            let average = cost / steps as f64;
+            assert!((average / 2.5 - 1.0).abs() < 0.03, "{stretch} {hard}: {average}");
         }
-        let average = cost / steps as f64;
-        assert!((average / 2.5 - 1.0).abs() < 0.03, "{average}");
     }
 
     #[test]
