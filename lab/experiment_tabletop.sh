@@ -62,7 +62,7 @@ for mflop in 8 10 16 24; do solved "deer_b_$mflop" "$points" --average "${mflop}
 tuned deer_b_online "${deer_b[@]}"
 tuned deer_s_online "${deer_s[@]}"
 
-# One curve per method, and where in each task the shipped thresholds stop
+# One curve per method, and where in each task thresholds from the policy's own recordings stop
 named() { for name in "${@:2}"; do printf '%s=lab/results/tabletop/%s.json\n' "$1" "$name"; done; }
 mapfile -t results < <(
     named one_exit exit_{0,1,2,3,4} full_depth
@@ -75,6 +75,6 @@ mapfile -t results < <(
     named time deer_{b,s}_time
 )
 deer_vla report "${results[@]}" --out "$made/report"
-deer_vla report "deer_b=$made/deer_b/results.json" --out "$made/report_deer_b"
+deer_vla report "deer_b_own=$made/deer_b_own/results.json" --out "$made/report_deer_b_own"
 cp "$made"/report/{success_by_gflop,success_by_ms,exits}.svg lab/results/tabletop
-cp "$made/report_deer_b/course_0.svg" lab/results/tabletop/course_deer_b.svg
+cp "$made/report_deer_b_own/course_0.svg" lab/results/tabletop/course_deer_b_own.svg

@@ -19,6 +19,11 @@ named_only() {
     }
 }
 
+# Mostly a download, so made while others compute.
+environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" pytest pytest-xdist &
+train=$!
+trap 'kill "$train" 2> /dev/null || true' EXIT
+
 step "Layers: each of these libraries is named in one place"
 named_only ort '*.rs' src/engine
 named_only r2r '*.rs' src/ros
@@ -48,7 +53,7 @@ step "The node against an rclpy peer; colcon; launch files"
 python3 -m pytest -q tests/ros
 
 step "The lab: models and the simulated world, with PyTorch"
-environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" pytest
-"$root/.deps/train/bin/python" -m pytest -q lab
+wait "$train"
+OMP_NUM_THREADS=1 "$root/.deps/train/bin/python" -m pytest -q --numprocesses 2 --dist loadfile lab
 
 step "Everything passed"

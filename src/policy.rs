@@ -69,32 +69,6 @@ pub struct Timing {
     pub head_ms: f64,
 }
 
-/// Why a step gave no action.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// The network could not be run.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The network gave something that is not a number.
-    #[error("the network's action at exit {exit} is not finite (arm {arm:?}, gripper {gripper})")]
-    NotFinite {
-        /// At which exit.
-        exit: usize,
-        /// The six arm outputs.
-        arm: [f32; 6],
-        /// The gripper's.
-        gripper: f32,
-    },
-    /// The network gave something that no action is.
-    #[error("the network's action at exit {exit} is out of all bounds (arm {arm:?}, each should be from -1 to 1)")]
-    OutOfBounds {
-        /// At which exit.
-        exit: usize,
-        /// The six arm outputs.
-        arm: [f32; 6],
-    },
-}
-
 /// An arm output beyond -1..1 is cut; one beyond this is a network gone mad.
 const MOST: f32 = 10.0;
 
@@ -173,12 +147,12 @@ impl<E: Engine> Policy<E> {
     /// One control step. `elapsed` is the time since it began.
     ///
     /// # Errors
-    /// [`PolicyError`]; the head's state is then as it was before.
+    /// [`EngineError`]; the head's state is then as it was before.
     pub fn step(
         &mut self,
         images: Vec<Array4<f32>>,
         elapsed: &mut dyn FnMut() -> Duration,
-    ) -> Result<Step, PolicyError> {
+    ) -> Result<Step, EngineError> {
         let mut timing = Timing::default();
         let mut lap = Lap::start(elapsed);
         self.engine.vision(images)?;
@@ -207,10 +181,10 @@ impl<E: Engine> Policy<E> {
             let delta = self.settings.metric.delta(here, reference, self.steps);
             deltas.push(delta);
             if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
-                return Err(PolicyError::NotFinite { exit, arm, gripper });
+                return Err(EngineError::NotFinite { exit, arm, gripper });
             }
             if arm.iter().any(|v| v.abs() > MOST) {
-                return Err(PolicyError::OutOfBounds { exit, arm });
+                return Err(EngineError::OutOfBounds { exit, arm });
             }
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
                 self.state = actions.state(row);
@@ -284,7 +258,7 @@ mod tests {
         Policy { engine: Scripted::level(levels), exits, settings, state: rest.clone(), rest, steps: 0, costs }
     }
 
-    fn step(policy: &mut Policy<Scripted>) -> Result<Step, PolicyError> {
+    fn step(policy: &mut Policy<Scripted>) -> Result<Step, EngineError> {
         policy.step(Vec::new(), &mut || Duration::ZERO)
     }
 
@@ -333,7 +307,7 @@ mod tests {
     #[test]
     fn an_action_that_is_not_a_number_is_a_fault_and_changes_nothing() {
         let mut policy = policy(&[0.0, f32::NAN, 0.1], settings(&[0.1], 1));
-        assert!(matches!(step(&mut policy), Err(PolicyError::NotFinite { exit: 0, .. })));
+        assert!(matches!(step(&mut policy), Err(EngineError::NotFinite { exit: 0, .. })));
         assert_eq!(policy.state, policy.rest);
     }
 

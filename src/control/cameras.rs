@@ -78,13 +78,18 @@ impl Cameras {
         self.mark_used();
     }
 
+    /// The next pictures are due however soon they come, or come again.
+    pub(super) fn forget_step(&mut self) {
+        self.last_step = None;
+    }
+
     pub(super) fn mark_used(&mut self) {
         self.slots.iter_mut().for_each(|slot| slot.used = true);
     }
 
     /// A new sentence is answered on the pictures at hand, however soon after the last step.
     pub(super) fn begin_epoch(&mut self) {
-        self.last_step = None;
+        self.forget_step();
         self.accept();
     }
 

@@ -16,7 +16,7 @@ use crate::bundle::{Action, Bundle};
 use crate::engine::{Engine, EngineError};
 use crate::frame::Frame;
 use crate::observe::Observer;
-use crate::policy::{Policy, PolicyError, Settings, Step};
+use crate::policy::{Policy, Settings, Step};
 use crate::safety::{Arming, Clock, Guard, Hold, Servo, Verdict};
 use crate::shaper::{self, Gripper, Limits, Twist};
 use crate::thresholds::Thresholds;
@@ -176,6 +176,10 @@ impl<E: Engine> Control<E> {
             Some(hold) => self.holding(now, hold),
             None => self.act(now, elapsed),
         };
+        if answer.verdict == Verdict::HoldFutureFrame {
+            // It may be the clock that is late: the same pictures, sent anew, are another question.
+            self.cameras.forget_step();
+        }
         answer.total_ms = elapsed().as_secs_f64() * 1e3;
         self.last = Some(answer.clone());
         answer
@@ -241,7 +245,7 @@ impl<E: Engine> Control<E> {
 
     fn infer(&mut self, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
         let images = self.observer.images(self.cameras.frames());
-        self.policy.step(images, elapsed).map_err(|e: PolicyError| e.to_string())
+        self.policy.step(images, elapsed).map_err(|e| e.to_string())
     }
 
     /// What forbids motion, whether or not pictures are due.
@@ -300,6 +304,14 @@ impl<E: Engine> Control<E> {
     /// The newest picture's capture time.
     pub fn newest(&self) -> Option<Stamp> {
         self.cameras.newest()
+    }
+
+    /// The time in a simulated world whose clock shows `clock`: a picture may overtake the clock message of its own step.
+    /// One that is further ahead than a picture may be old is stamped by another clock, and no measure of time.
+    pub fn simulated_now(&self, clock: Stamp) -> Stamp {
+        let silent = clock == Stamp(0);
+        let near = |newest: &Stamp| silent || newest.secs_since(clock) <= self.rules.guard.max_frame_age_secs;
+        self.newest().filter(near).map_or(clock, |newest| clock.max(newest))
     }
 
     fn period_secs(&self) -> f64 {

@@ -277,6 +277,23 @@ fn what_the_controller_ran_into_holds_and_clears_the_networks_state() {
 }
 
 #[test]
+fn a_picture_may_overtake_the_simulated_clock_but_not_be_stamped_by_another() {
+    let mut control = control(&[0.5, 0.5, 0.5, 0.5], true);
+    control.rules.guard.frozen = None;
+    control.instruction("push the button").unwrap();
+    let mut shown = |clock: f64, stamp: f64| {
+        see(&mut control, stamp);
+        let now = control.simulated_now(Stamp::from_secs(clock));
+        control.due(now).then(|| control.step(now, &mut || Duration::ZERO).verdict)
+    };
+    assert_eq!(shown(0.0, 5.0), Some(Verdict::Act), "nobody has said what time it is");
+    assert_eq!(shown(5.0, 5.0 + PERIOD), Some(Verdict::Act));
+    assert_eq!(shown(5.1, 5.5), Some(Verdict::HoldFutureFrame));
+    assert_eq!(shown(5.5, 5.5), Some(Verdict::Act), "the clock was late, and the same pictures came again");
+    assert_eq!(shown(5.5, 5.5), None, "they are answered");
+}
+
+#[test]
 fn a_clock_that_is_set_holds_until_pictures_of_the_new_time_have_come() {
     let mut control = control(&[0.5, 0.5], true);
     control.instruction("push the button").unwrap();

@@ -91,7 +91,7 @@ impl Actions {
     }
 }
 
-/// Why the network could not be loaded or run.
+/// Why the network could not be loaded or run, or what it gave is no action.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// No ONNX Runtime library was found, or it does not load.
@@ -151,6 +151,24 @@ pub enum EngineError {
     /// Something was asked for before what it needs.
     #[error("{0}")]
     Order(String),
+    /// The network gave something that is not a number.
+    #[error("the network's action at exit {exit} is not finite (arm {arm:?}, gripper {gripper})")]
+    NotFinite {
+        /// At which exit.
+        exit: usize,
+        /// The six arm outputs.
+        arm: [f32; 6],
+        /// The gripper's.
+        gripper: f32,
+    },
+    /// The network gave something that no action is.
+    #[error("the network's action at exit {exit} is out of all bounds (arm {arm:?}, each should be from -1 to 1)")]
+    OutOfBounds {
+        /// At which exit.
+        exit: usize,
+        /// The six arm outputs.
+        arm: [f32; 6],
+    },
 }
 
 #[cfg(test)]

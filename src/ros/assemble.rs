@@ -75,7 +75,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
     inputs::connect(node, runtime.handle(), &receivers, &roles, &config.images)?;
 
     let settings = config.settings(&bundle)?;
-    let live = Live::new(&bundle, &settings, config.held_average());
+    let live = Live::new(&bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average());
     let policy = Policy::new(engine, manifest, settings);
     let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);
     let provider = config.engine.provider.to_string();

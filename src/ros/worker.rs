@@ -101,10 +101,9 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// In simulated time a picture may overtake the clock message of its own step.
     fn now(&self) -> Stamp {
         let now = self.clock.now();
-        if self.clock.simulated() { self.control.newest().map_or(now, |newest| now.max(newest)) } else { now }
+        if self.clock.simulated() { self.control.simulated_now(now) } else { now }
     }
 
     fn see(&mut self, arrival: Arrival) {
@@ -228,7 +227,7 @@ impl<E: Engine> Worker<E> {
 
     fn configure(&mut self, config: &Config) -> Result<(), String> {
         let settings = config.settings(&self.bundle).map_err(|e| e.to_string())?;
-        let live = Live::new(&self.bundle, &settings, config.held_average());
+        let live = Live::new(&self.bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average());
         let rules =
             config.rules(self.bundle.manifest.action.control_hz, self.commands.lock_step(), self.clock.simulated());
         let started = Instant::now();

@@ -9,7 +9,6 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 use crate::bundle::Manifest;
 use crate::engine::{Engine, EngineError, LstmState};
 use crate::gate::{Candidate, Metric, rms};
-use crate::policy::PolicyError;
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
 pub struct Calibrator<'e, E> {
@@ -56,7 +55,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     ///
     /// # Errors
     /// When the network cannot be run, or gives an action that is not finite.
-    pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, PolicyError> {
+    pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, EngineError> {
         self.engine.vision(images)?;
         let mut rows = Vec::with_capacity(self.exits);
         for k in 0..self.exits {
@@ -68,7 +67,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
         if self.frames.len() < self.window { Ok(Vec::new()) } else { self.window() }
     }
 
-    fn window(&mut self) -> Result<Vec<Sample>, PolicyError> {
+    fn window(&mut self) -> Result<Vec<Sample>, EngineError> {
         let frames = std::mem::take(&mut self.frames);
         let mut state = self.rest.clone();
         let mut samples = Vec::new();
@@ -83,13 +82,13 @@ impl<'e, E: Engine> Calibrator<'e, E> {
         Ok(samples)
     }
 
-    fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, PolicyError> {
+    fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, EngineError> {
         let actions = self.engine.head(features.view(), state)?;
         let arms: Vec<[f32; 6]> = (0..=self.exits).map(|n| actions.arm(n)).collect();
         if let Some(row) = arms.iter().position(|arm| !arm.iter().all(|value| value.is_finite())) {
             // Row 0 is the probe's, which belongs to exit 0.
             let (exit, arm) = (row.saturating_sub(1), arms[row]);
-            return Err(PolicyError::NotFinite { exit, arm, gripper: actions.gripper[row] });
+            return Err(EngineError::NotFinite { exit, arm, gripper: actions.gripper[row] });
         }
         let candidate = |n: usize| Candidate { arm: arms[n], feature: features.row(n) };
         Ok(Sample {
@@ -192,7 +191,7 @@ mod tests {
         let mut engine = Scripted::level(&[0.0, 0.5, f32::NAN, 0.6, 0.9, 0.8, 0.2]);
         let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 3, 7);
         let error = (0..3).map(|_| calibrator.frame(Vec::new())).find_map(Result::err).unwrap();
-        assert!(matches!(error, PolicyError::NotFinite { exit: 1, .. }), "{error}");
+        assert!(matches!(error, EngineError::NotFinite { exit: 1, .. }), "{error}");
     }
 
     #[test]

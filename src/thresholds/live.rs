@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use super::{Calibration, Method, Shares, Thresholds, gflop, solve};
 use crate::bundle::Bundle;
 use crate::gate::Metric;
-use crate::policy::Settings;
 
 /// Steps that are looked back on.
 const STEPS: usize = 240;
@@ -55,14 +54,19 @@ pub struct Seen {
 impl Live {
     /// `held`: the mean cost that the thresholds are trimmed to in GFLOP. `None` where the bundle has no calibration of
     /// its own, or one of another metric than the gate's.
-    pub fn new(bundle: &Bundle, settings: &Settings, held: Option<f64>) -> Option<Self> {
+    pub fn new(
+        bundle: &Bundle,
+        thresholds: &Thresholds,
+        metric: Metric,
+        cap: usize,
+        held: Option<f64>,
+    ) -> Option<Self> {
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).ok()?;
         calibration.belongs_to(bundle).ok()?;
-        let costs = gflop(&bundle.manifest)[..=settings.cap].to_vec();
+        let costs = gflop(&bundle.manifest)[..=cap].to_vec();
         let held = held.map(|average| (average, average));
-        let mut live =
-            Self { calibration, metric: settings.metric, costs, held, expected: None, recent: VecDeque::new() };
-        live.expect(&settings.thresholds);
+        let mut live = Self { calibration, metric, costs, held, expected: None, recent: VecDeque::new() };
+        live.expect(thresholds);
         (live.metric == live.calibration.metric).then_some(live)
     }
 

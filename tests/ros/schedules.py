@@ -76,11 +76,11 @@ def fault(rng: random.Random, lock_step: bool) -> str:
 
 def unusable(active: list[str], lock_step: bool) -> bool:
     """Whether no set of pictures that is taken under these faults may be acted on."""
-    for words in (line.split() for line in active):
-        if words[0] in ("drop", "corrupt", "die"):
-            return True
-        if words[0] == "clock" and not lock_step and abs(float(words[3])) > MAX_AGE + MARGIN:
-            return True
+    if any(words[0] in ("drop", "corrupt", "die") for words in map(str.split, active)):
+        return True
+    clock = sum(float(words[3]) for words in map(str.split, active) if words[0] == "clock")
+    if not lock_step and abs(clock) > MAX_AGE + MARGIN:
+        return True
     lags, delays = late(active, "skew"), late(active, "delay")
     return abs(lags[0] - lags[1]) > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in lags + delays)
 
@@ -227,17 +227,21 @@ def judge(story: Story) -> list[float]:
         assert all(map(math.isfinite, numbers_of(twist))), f"not finite: {twist}"
         slow = [speed <= most * (1 + 1e-9) for speed, most in zip(speeds(twist), MOST[lock_step])]
         assert all(slow), f"too fast: {twist}"
-    judge_network(story)
-    if lock_step and any(report["offset"] for report in story.reports):
-        return []  # the same time comes twice: before and after cannot be told
+    twice = lock_step and any(report["offset"] for report in story.reports)  # the same time comes twice
+    judge_network(story, twice)
+    if twice:
+        return []  # before and after cannot be told
     return [secs for stretch in blind(story.reports) for secs in judge_blind(story, *stretch)]
 
 
-def judge_network(story: Story) -> None:
-    """A network that went wrong must be found out, if it was asked for anything, and its answers followed no longer."""
-    verdict = "hold_stuck" if story.schedule.network.startswith("hang") else "hold_fault"
-    found = [decision for decision in story.decisions if decision["verdict"] == verdict]
-    if not story.schedule.network or not found or verdict != "hold_fault":
+def judge_network(story: Story, twice: bool) -> None:
+    """A network that was found out must be asked no longer, and its answers followed no longer."""
+    found = [decision for decision in story.decisions if decision["verdict"] == "hold_fault"]
+    if not found:
+        return
+    later = story.decisions[story.decisions.index(found[0]) :]
+    assert not any(decision.acts for decision in later), f"acted after the network's fault: {found[0]}"
+    if twice:
         return
     moving = [twist for twist in story.twists if moves(twist) and nanoseconds_of(twist.header.stamp) > found[0].time]
     most = STILL_MOVING[story.schedule.lock_step]
@@ -263,7 +267,7 @@ def judge_blind(story: Story, usable: int, end: int) -> Iterator[float]:
     assert moving <= most, f"{moving} commands, not {most}, moved the arm after its last action had ended"
     zeros = [stamp for stamp, moved in stamped if usable + PERIOD < stamp < end and not moved]
     moved_before = any(moved for stamp, moved in stamped if usable - PERIOD < stamp <= usable + PERIOD)
-    if moved_before and end - ended > MUST_HAVE_STOOD:
-        assert zeros, "it was never told to stand"
+    told = [moved for stamp, moved in stamped if stamp < end]
+    assert not told or not told[-1] or end - ended <= MUST_HAVE_STOOD, "it was never told to stand"
     if moved_before and zeros:
         yield (zeros[0] - usable - PERIOD) / SECOND

@@ -59,6 +59,7 @@ def test_the_judge_knows_what_may_not_be_acted_on():
     ):
         assert unusable([words], False), words
     assert unusable(["delay static 0 1 0.15", "delay both 0 1 0.1"], False)
+    assert not unusable(["clock 0 1 -0.5", "clock 0 1 0.4"], False)
     assert not unusable(["clock 0 1 -0.5"], True), "in lock step the pictures' clock is the robot's"
 
 
