@@ -20,6 +20,7 @@ from programs import Running, policy
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+CAMERAS = "static", "gripper"
 MAX_AGE, MAX_SKEW = 0.2, 0.05  # [s], as in config/policy.yaml
 # [m/s, rad/s] in lock step: every output at its end
 MOST = {False: (0.35, 0.7), True: (0.6 * math.sqrt(3), 1.5 * math.sqrt(3))}
@@ -76,19 +77,27 @@ def fault(rng: random.Random, lock_step: bool) -> str:
 
 def unusable(active: list[str], lock_step: bool) -> bool:
     """Whether no set of pictures that is taken under these faults may be acted on."""
-    if any(words[0] in ("drop", "corrupt", "die") for words in map(str.split, active)):
-        return True
-    clock = sum(float(words[3]) for words in map(str.split, active) if words[0] == "clock")
-    if not lock_step and abs(clock) > MAX_AGE + MARGIN:
-        return True
-    lags, delays = late(active, "skew"), late(active, "delay")
-    return abs(lags[0] - lags[1]) > MAX_SKEW + MARGIN or any(abs(lag) > MAX_AGE + MARGIN for lag in lags + delays)
+    static, gripper = late(active, "skew")
+    return not all(fit(active, lock_step)) or abs(static - gripper) > MAX_SKEW + MARGIN
+
+
+def fit(active: list[str], lock_step: bool) -> list[bool]:
+    """Whether each camera's picture may be acted on, given a partner."""
+    faults = [line.split() for line in active]
+    clock = sum(float(words[3]) for words in faults if words[0] == "clock")
+    if any(words[0] == "die" for words in faults) or (not lock_step and abs(clock) > MAX_AGE + MARGIN):
+        return [False] * len(CAMERAS)
+    broken = [words[1] for words in faults if words[0] in ("drop", "corrupt")]
+    late_by = zip(CAMERAS, late(active, "skew"), late(active, "delay"))
+    return [
+        not {camera, "both"} & {*broken} and max(abs(lag), delay) <= MAX_AGE + MARGIN for camera, lag, delay in late_by
+    ]
 
 
 def late(active: list[str], kind: str) -> list[float]:
-    """Seconds by which the static camera's pictures and the gripper camera's are skewed, or delayed."""
+    """Seconds by which each camera's pictures are skewed, or delayed."""
     found = [words for words in map(str.split, active) if words[0] == kind]
-    return [sum(float(words[4]) for words in found if words[1] in (camera, "both")) for camera in ("static", "gripper")]
+    return [sum(float(words[4]) for words in found if words[1] in (camera, "both")) for camera in CAMERAS]
 
 
 def taken_at(report: dict) -> int:
@@ -248,18 +257,23 @@ def judge_network(story: Story, twice: bool) -> None:
     assert len(moving) <= most, f"{len(moving)} commands, not {most}, moved the arm after the network's fault"
 
 
+def newest_fit(story: Story, camera: int, begin: int, end: int) -> int:
+    """The latest stamp of a camera's pictures taken in this time that may be acted on: skews and clocks move it."""
+    return max(
+        report["stamp"] - round(late(report["active"], "skew")[camera] * SECOND)
+        for report in story.reports
+        if begin <= taken_at(report) < end and fit(report["active"], story.schedule.lock_step)[camera]
+    )
+
+
 def judge_blind(story: Story, usable: int, end: int) -> Iterator[float]:
     """The same for one stretch."""
-    # A skew or a wrong clock may stamp the pictures that were usable later than they were taken.
-    lately = [report for report in story.reports if 0 <= usable - taken_at(report) <= MAX_AGE * SECOND]
-    newest = max(
-        report["stamp"] - round(max(late(report["active"], "skew")) * SECOND)
-        for report in lately
-        if not report["unusable"]
-    )
     answered = [decision for decision in story.decisions if decision.acts and usable < decision.time < end]
-    wrong = [act for act in answered if min(act.stamps) > newest]
-    assert not wrong, f"acted on pictures that it may not use: {wrong[0]}"
+    newest = [newest_fit(story, camera, usable - round(MAX_AGE * SECOND), end) for camera in range(len(CAMERAS))]
+    for act in answered:
+        known = all(stamp <= limit for stamp, limit in zip(act.stamps, newest))
+        assert known, f"acted on pictures that it may not use: {act}"
+        assert max(act.stamps) - min(act.stamps) <= MAX_SKEW * SECOND, f"acted on pictures of two moments: {act}"
     ended = max([usable, *(act.time for act in answered)]) + PERIOD
     stamped = [(nanoseconds_of(twist.header.stamp), moves(twist)) for twist in story.twists]
     moving = sum(moved for stamp, moved in stamped if ended < stamp < end)

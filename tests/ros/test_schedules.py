@@ -64,7 +64,10 @@ def test_the_judge_knows_what_may_not_be_acted_on():
 
 
 def reports(wrong: set[int], periods: int = 40) -> list[dict]:
-    return [{"stamp": i * PERIOD, "offset": 0, "active": [], "unusable": i in wrong} for i in range(periods)]
+    def active(i: int) -> list[str]:
+        return ["drop both 0 1"] if i in wrong else []
+
+    return [{"stamp": i * PERIOD, "offset": 0, "active": active(i), "unusable": i in wrong} for i in range(periods)]
 
 
 def test_a_stretch_without_usable_pictures_begins_at_the_last_that_was_usable():
@@ -117,3 +120,14 @@ def test_the_judge_knows_how_the_last_usable_pictures_were_stamped():
     for last in ({"active": ["skew static 0 1 -0.1"]}, skewed | {"active": ["skew both 0 1 -0.09"]}):
         with pytest.raises(AssertionError, match="may not use"):
             judge(story(acts=act, moving_until=5 * PERIOD, last=last))
+
+
+def test_the_judge_takes_pictures_of_cameras_apart_for_wrong_only_where_their_stamps_are_apart():
+    apart = story(acts=[(4 * PERIOD, 3 * PERIOD)], moving_until=5 * PERIOD)
+    for report in apart.reports[3:]:
+        report["active"] = ["skew static 0 1 -0.1"]
+    judge(apart)
+    apart.decisions[0].values["stamp_gripper"] = f"0.{2 * PERIOD:09}"
+    apart.decisions[0].values["stamp_static"] = f"0.{5 * PERIOD:09}"
+    with pytest.raises(AssertionError, match="two moments"):
+        judge(apart)
