@@ -1,6 +1,8 @@
-"""The demo's operator: starts the simulated robot, gives it a sentence and says what it does with it.
+"""The demo's operator: starts the simulated robot, gives it one sentence after another and says what it does with them.
 
-    python3 scripts/demo.py --instruction "push the button" --seconds 20
+    python3 scripts/demo.py --instruction "open the drawer" --instruction "lift the red block from the table"
+
+The next sentence is said when the world shows that the last one was done, or after 12 seconds of robot time.
 
 Called by demo.sh, which builds and installs what this starts. Leaves in --out: decisions.jsonl (one line a decision, as
 `deer_vla replay` writes it), demo.gif and demo_sheet.png (what the cameras saw).
@@ -21,59 +23,86 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from deer_lab.tabletop.tasks import TASKS
+from deer_lab.tabletop.world import State
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import String
 
 SCRIPTS = Path(__file__).resolve().parent
+CHAIN = "open_drawer", "turn_on_lightbulb", "move_slider_right", "lift_red_block_table", "place_in_drawer"
+TASK_SECS = 12.0  # of robot time for a sentence, as CALVIN's 360 steps
 PATIENCE_SECS = 60.0  # without a decision the demo ends
 EVERY = 15  # decisions a printed line
 
 
 class Operator(Node):
-    """Says the sentence until it is followed, and prints and keeps what the policy decides."""
+    """Says each sentence until it is followed, and prints and keeps what the policy decides."""
 
-    def __init__(self, instruction: str, decisions: Path) -> None:
+    def __init__(self, instructions: list[str], decisions: Path) -> None:
         super().__init__("operator")
-        self._instruction = instruction
+        self._left = list(instructions)
         self._file = decisions.open("w")
         self._say = self.create_publisher(String, "instruction", 1)
         self.create_subscription(DiagnosticStatus, "deer_vla/decision", self._decided, 100)
         self.create_subscription(String, "state", self._moved, 100)
-        self._tcp = np.full(3, np.nan)
+        self._state: State | None = None
+        self._before: State | None = None  # when the sentence was first followed
+        self._began = 0.0  # [s] of `secs`
         self._first: float | None = None
         self._verdict = ""
         self.exits: Counter[int] = Counter()
+        self.outcomes: list[str] = []
         self.travelled = 0.0  # [m] by the tool
-        self.secs = 0.0  # of robot time since the first decision that followed the sentence
+        self.secs = 0.0  # of robot time since the first decision that followed a sentence
         self.heard = time.monotonic()
 
+    @property
+    def finished(self) -> bool:
+        """Whether every sentence has been done or given up."""
+        return not self._left
+
     def _moved(self, message: String) -> None:
-        tcp = np.array(json.loads(message.data)["tcp_position"])
-        if not np.isnan(self._tcp).any():
-            self.travelled += float(np.linalg.norm(tcp - self._tcp))
-        self._tcp = tcp
+        state = State.from_dict(json.loads(message.data))
+        if self._state is not None:
+            self.travelled += float(np.linalg.norm(np.subtract(state.tcp_position, self._state.tcp_position)))
+        self._state = state
 
     def _decided(self, status: DiagnosticStatus) -> None:
         self.heard = time.monotonic()
         values = {value.key: value.value for value in status.values}
-        if values["instruction"] != self._instruction:
-            if not np.isnan(self._tcp).any():  # nothing moves before its place can be told
-                self._say.publish(String(data=self._instruction))
+        if self.finished or self._state is None:  # nothing moves before its place can be told
+            return
+        if values["instruction"] != self._left[0]:
+            self._say.publish(String(data=self._left[0]))
             return
         now = float(values["stamp"])
         self._first = self._first or now
         self.secs = now - self._first
+        if self._before is None:
+            self._before, self._began = self._state, self.secs
+            print(f"{self.secs:8.2f} s  {self._left[0]!r}", flush=True)
         if "exit" in values:
             self.exits[int(values["exit"])] += 1
         changed, self._verdict = values["verdict"] != self._verdict, values["verdict"]
         if changed or int(values["step"]) % EVERY == 0:
             self._print(values, status.message)
         self._write(values, status.message)
+        self._judge()
+
+    def _judge(self) -> None:
+        """Goes on to the next sentence when this one is done, or has had its time."""
+        took = self.secs - self._began
+        task = next((task for task in TASKS.values() if self._left[0] in task.phrasings), None)
+        done = task is not None and task.done(self._before, self._state)
+        if done or (took > TASK_SECS and len(self._left) > 1):
+            self.outcomes.append(f"{'done' if done else 'not done'} in {took:.1f} s: {self._left.pop(0)}")
+            self._before = None
+            print(f"{self.secs:8.2f} s  {self.outcomes[-1]}", flush=True)
 
     def _print(self, values: dict[str, str], message: str) -> None:
         head = f"{self.secs:8.2f} s  step {values['step']:>4}"
-        tcp = " ".join(f"{metres:6.3f}" for metres in self._tcp)
+        tcp = " ".join(f"{metres:6.3f}" for metres in self._state.tcp_position)
         if "exit" in values:
             exit_taken = f"exit {values['exit']} {values['reason']:<8} {float(values['total_ms']):6.1f} ms"
             print(f"{head}  {exit_taken}  tool at {tcp} m", flush=True)
@@ -115,8 +144,8 @@ def launched(arguments: list[str]) -> Iterator[subprocess.Popen]:
 
 
 def run(operator: Operator, process: subprocess.Popen, seconds: float) -> str:
-    """Listens until the time is over; gives what went wrong, if anything did."""
-    while operator.secs < seconds:
+    """Listens until all is done or the time is over; gives what went wrong, if anything did."""
+    while operator.secs < seconds and not operator.finished:
         rclpy.spin_once(operator, timeout_sec=0.1)
         if process.poll() is not None:
             return f"the launch ended with {process.returncode}; what it said stands above"
@@ -127,18 +156,22 @@ def run(operator: Operator, process: subprocess.Popen, seconds: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--instruction", default="pull the handle to open the drawer", help="the sentence")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of robot time")
+    parser.add_argument(
+        "--instruction",
+        action="append",
+        help="a sentence; may be given several times (by default a chain of five tasks)",
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="of robot time at most")
     parser.add_argument("--bundle", default="tabletop", help="folder of a model bundle, or the name of one that ships")
     parser.add_argument("--out", type=Path, default=SCRIPTS.parent / "out", help="folder for what remains")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     film = given.out.resolve() / "demo.gif"
-    print(f"Instruction: {given.instruction!r}, for {given.seconds:g} s of robot time", flush=True)
+    instructions = given.instruction or [TASKS[name].phrasings.validation for name in CHAIN]
     if given.bundle == "toy":
         print("The toy bundle's weights are random: the arm moves, but to no purpose.", flush=True)
     rclpy.init()
-    operator = Operator(given.instruction, given.out / "decisions.jsonl")
+    operator = Operator(instructions, given.out / "decisions.jsonl")
     failure = "interrupted"
     try:
         with launched([f"bundle:={given.bundle}", f"record:={film}", "log_level:=warn"]) as process:
@@ -153,6 +186,8 @@ def main() -> int:
         return 1
     steps = operator.exits.total()
     taken = ", ".join(f"{count / steps:.0%} at exit {k}" for k, count in sorted(operator.exits.items()))
+    done = sum(outcome.startswith("done") for outcome in operator.outcomes)
+    print("", *operator.outcomes, f"{done} of {len(instructions)} sentences done.", sep="\n")
     print(f"{steps} steps: {taken}. The tool travelled {operator.travelled:.2f} m.")
     return 0
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# demo.sh [--instruction SENTENCE] [--seconds N] [--bundle FOLDER]: from a fresh clone to a simulated arm that moves.
-# Sets up what is missing, builds, launches world and policy, gives the sentence, and leaves pictures in out/.
+# demo.sh [--instruction SENTENCE]... [--seconds N] [--bundle FOLDER]: from a fresh clone to a simulated arm that does
+# five tasks. Sets up what is missing, builds, launches world and policy, says the sentences, and leaves pictures in out/.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "$0")/setup.sh"
