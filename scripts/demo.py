@@ -41,7 +41,7 @@ class Operator(Node):
 
     def __init__(self, instructions: list[str], decisions: Path) -> None:
         super().__init__("operator")
-        self._left = list(instructions)
+        self.left = list(instructions)  # neither done nor given up
         self._file = decisions.open("w")
         self._say = self.create_publisher(String, "instruction", 1)
         self.create_subscription(DiagnosticStatus, "deer_vla/decision", self._decided, 100)
@@ -57,11 +57,6 @@ class Operator(Node):
         self.secs = 0.0  # of robot time since the first decision that followed a sentence
         self.heard = time.monotonic()
 
-    @property
-    def finished(self) -> bool:
-        """Whether every sentence has been done or given up."""
-        return not self._left
-
     def _moved(self, message: String) -> None:
         state = State.from_dict(json.loads(message.data))
         if self._state is not None:
@@ -71,17 +66,17 @@ class Operator(Node):
     def _decided(self, status: DiagnosticStatus) -> None:
         self.heard = time.monotonic()
         values = {value.key: value.value for value in status.values}
-        if self.finished or self._state is None:  # nothing moves before its place can be told
+        if not self.left or self._state is None:  # nothing moves before its place can be told
             return
-        if values["instruction"] != self._left[0]:
-            self._say.publish(String(data=self._left[0]))
+        if values["instruction"] != self.left[0]:
+            self._say.publish(String(data=self.left[0]))
             return
         now = float(values["stamp"])
         self._first = self._first or now
         self.secs = now - self._first
         if self._before is None:
             self._before, self._began = self._state, self.secs
-            print(f"{self.secs:8.2f} s  {self._left[0]!r}", flush=True)
+            print(f"{self.secs:8.2f} s  {self.left[0]!r}", flush=True)
         if "exit" in values:
             self.exits[int(values["exit"])] += 1
         changed, self._verdict = values["verdict"] != self._verdict, values["verdict"]
@@ -93,10 +88,10 @@ class Operator(Node):
     def _judge(self) -> None:
         """Goes on to the next sentence when this one is done, or has had its time."""
         took = self.secs - self._began
-        task = next((task for task in TASKS.values() if self._left[0] in task.phrasings), None)
+        task = next((task for task in TASKS.values() if self.left[0] in task.phrasings), None)
         done = task is not None and task.done(self._before, self._state)
-        if done or (took > TASK_SECS and len(self._left) > 1):
-            self.outcomes.append(f"{'done' if done else 'not done'} in {took:.1f} s: {self._left.pop(0)}")
+        if done or (took > TASK_SECS and len(self.left) > 1):
+            self.outcomes.append(f"{'done' if done else 'not seen done'} in {took:.1f} s: {self.left.pop(0)}")
             self._before = None
             print(f"{self.secs:8.2f} s  {self.outcomes[-1]}", flush=True)
 
@@ -145,7 +140,7 @@ def launched(arguments: list[str]) -> Iterator[subprocess.Popen]:
 
 def run(operator: Operator, process: subprocess.Popen, seconds: float) -> str:
     """Listens until all is done or the time is over; gives what went wrong, if anything did."""
-    while operator.secs < seconds and not operator.finished:
+    while operator.secs < seconds and operator.left:
         rclpy.spin_once(operator, timeout_sec=0.1)
         if process.poll() is not None:
             return f"the launch ended with {process.returncode}; what it said stands above"
@@ -187,7 +182,8 @@ def main() -> int:
     steps = operator.exits.total()
     taken = ", ".join(f"{count / steps:.0%} at exit {k}" for k, count in sorted(operator.exits.items()))
     done = sum(outcome.startswith("done") for outcome in operator.outcomes)
-    print("", *operator.outcomes, f"{done} of {len(instructions)} sentences done.", sep="\n")
+    unfinished = [f"not seen done when the time was over: {sentence}" for sentence in operator.left]
+    print("", *operator.outcomes, *unfinished, f"{done} of {len(instructions)} sentences done.", sep="\n")
     print(f"{steps} steps: {taken}. The tool travelled {operator.travelled:.2f} m.")
     return 0
 
