@@ -1,6 +1,6 @@
 """The demo's operator: starts the simulated robot, gives it one sentence after another and says what it does with them.
 
-    python3 scripts/demo.py --instruction "open the drawer" --instruction "lift the red block from the table"
+    python3 scripts/demo.py --instruction "open the drawer" --instruction "lift the red block"
 
 The next sentence is said when the world shows that the last one was done, or after 12 seconds of robot time.
 
@@ -31,6 +31,7 @@ from std_msgs.msg import String
 
 SCRIPTS = Path(__file__).resolve().parent
 CHAIN = "open_drawer", "turn_on_lightbulb", "move_slider_right", "lift_red_block_table", "place_in_drawer"
+TASK_OF = {sentence: task for task in TASKS.values() for sentence in task.phrasings}
 TASK_SECS = 12.0  # of robot time for a sentence, as CALVIN's 360 steps
 PATIENCE_SECS = 60.0  # without a decision the demo ends
 EVERY = 15  # decisions a printed line
@@ -88,7 +89,7 @@ class Operator(Node):
     def _judge(self) -> None:
         """Goes on to the next sentence when this one is done, or has had its time."""
         took = self.secs - self._began
-        task = next((task for task in TASKS.values() if self.left[0] in task.phrasings), None)
+        task = TASK_OF.get(self.left[0])
         done = task is not None and task.done(self._before, self._state)
         if done or (took > TASK_SECS and len(self.left) > 1):
             self.outcomes.append(f"{'done' if done else 'not seen done'} in {took:.1f} s: {self.left.pop(0)}")
