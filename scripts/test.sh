@@ -42,11 +42,8 @@ cargo clippy --quiet --all-targets -- -D warnings
 cargo clippy --quiet --all-targets --features ros,faults -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features ros
 
-step "Rust tests without ROS 2"
-cargo test --quiet
-
-step "Rust tests of the ROS 2 layer, and the programs that the next steps start"
-cargo test --quiet --features ros,faults --lib ros::
+step "Rust tests, and the programs that the next steps start"
+cargo test --quiet --features ros,faults
 cargo build --quiet --features ros,faults --bins
 
 step "The node against an rclpy peer; colcon; launch files"

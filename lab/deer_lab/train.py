@@ -208,6 +208,7 @@ class Run:
         self.cameras = config.cameras
         optimizer = torch.optim.AdamW(parameter_groups(self.trainee, settings), betas=ADAM_BETAS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, settings))
+        self.accelerator.register_save_state_pre_hook(own_storage)
         self.model, self.optimizer, self.scheduler = self.accelerator.prepare(self.trainee, optimizer, scheduler)
         self.step = 0
         if (self.out / "checkpoint" / "step.json").exists():
@@ -252,7 +253,8 @@ class Run:
                 self.curves.add(self.step, terms, self.scheduler.get_last_lr()[0])
                 speed = (self.step - bar.initial) * frames / max(1e-9, bar.format_dict["elapsed"])
                 bar.set_postfix_str(f"{self.curves.line()}, {speed:.0f} frames/s", refresh=False)
-            if self.step % validate_every == 0 and main and settings.stage != "vision":
+            due = self.step % validate_every == 0 or self.step == settings.steps
+            if due and main and settings.stage != "vision":
                 self.curves.add_validation(self.step, self.validate())
             stop = stopping.agreed(self.accelerator) if self.step % 10 == 0 or self.step == settings.steps else False
             if stop or self.step % save_every == 0 or self.step == settings.steps:
@@ -307,6 +309,13 @@ class Run:
         for name, tensors in (("policy", policy), ("auxiliary", rest)):
             save_file(tensors, self.out / f".{name}", about)
             os.replace(self.out / f".{name}", self.out / f"{name}.safetensors")
+
+
+def own_storage(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
+    """Before a checkpoint is written: cuDNN keeps an LSTM's weights in one buffer, of which accelerate would write the
+    first weight alone."""
+    for state in weights:
+        state.update({name: value.to("cpu", copy=True) for name, value in state.items()})
 
 
 class Stopping:

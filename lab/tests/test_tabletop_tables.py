@@ -43,10 +43,22 @@ def test_a_result_is_kept_without_its_steps(results):
 def test_a_row_says_chains_rates_length_and_cost(results):
     text = tables.written("before\n<!-- rows: full_depth -->\nold\n<!-- end -->\nafter", results)
     assert "old" not in text
-    assert text.startswith("before\n<!-- rows: full_depth -->\n| |")
+    assert text.startswith("before\n<!-- rows: full_depth -->\n|  | chains |")
     assert "| full depth | 4 | 75% | 75% | 50% | 50% | 50% | 3.00 [" in text
     assert "] | 12.3 | 45.6 | 3.2 | 7.0 |\n<!-- end -->\nafter" in text
     assert tables.written(text, results) == text
+
+
+def test_a_run_judged_in_process_has_a_row_without_milliseconds(results):
+    text = tables.written("<!-- judged: full_depth -->\n<!-- end -->", results)
+    assert "] | 12.3 | 45.6 |\n<!-- end -->" in text
+
+
+def test_a_network_has_a_row_of_its_exits_the_last_being_full_depth(results, tmp_path):
+    tables.keep("full_depth_exit_0", tmp_path / "results.json", results)
+    head, _, row = tables.exits(["full_depth"], results).splitlines()
+    assert head == "|  | exit 0 | exit 1 |"
+    assert row.startswith("| full depth | 3.00 [") and row.count("3.00 [") == 2
 
 
 def test_a_task_has_a_row_with_its_interval(results):

@@ -69,6 +69,17 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(shards, tmp_path, mon
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
+def test_a_checkpoint_has_every_weight_of_an_lstm_whose_weights_share_a_buffer_as_on_a_gpu(shards, tmp_path):
+    made = Run(SETTINGS, Objective(), shards, tmp_path)
+    for lstm in made.trainee.policy.head.lstms:
+        weights = list(lstm.parameters())
+        shared = torch.cat([weight.data.flatten() for weight in weights])
+        for weight, part in zip(weights, shared.split([weight.numel() for weight in weights])):
+            weight.data = part.view_as(weight)
+    made.save()
+    assert load_file(tmp_path / "checkpoint" / "model.safetensors").keys() == made.trainee.state_dict().keys()
+
+
 def test_a_run_leaves_what_export_and_a_reader_need(shards, tmp_path):
     run(shards, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}

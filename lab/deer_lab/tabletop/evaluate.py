@@ -13,7 +13,8 @@ progress.jsonl: the same command goes on where it was stopped. A chain's result 
 alone, not on how many workers there are.
 
 A bundle is judged through deer_vla_node: each worker starts one in a ROS domain of its own and moves in lock step with
-it (node_policy.py). A training run is judged in process, in PyTorch (torch_policy.py).
+it (node_policy.py). A training run is judged in process, without ROS: as the bundle that was made of it into
+RUN/bundle, which says what its exits cost, or else in PyTorch (torch_policy.py).
 """
 
 import argparse
@@ -180,10 +181,12 @@ def task_table(entries: list[dict]) -> dict[str, dict]:
 
 
 def compute_of(judged: Judged, entries: list[dict]) -> dict | None:
-    """Mean cost of a step over all steps and over those of successful tasks; None where there is no network."""
-    if judged.bundle is None:
+    """Mean cost of a step over all steps and over those of successful tasks; None where no bundle says what exits cost
+    (a training run's own is RUN/bundle)."""
+    bundle = judged.run / "bundle" if judged.run else judged.bundle
+    if bundle is None or not (bundle / "manifest.json").is_file():
         return None
-    compute = Compute(judged.bundle)
+    compute = Compute(bundle)
     outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
     steps = [[Taken(**taken) for taken in outcome["taken"]] for outcome in outcomes]
     successful = [taken for taken, outcome in zip(steps, outcomes, strict=True) if outcome["success"]]

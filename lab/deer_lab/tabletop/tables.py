@@ -3,8 +3,10 @@
     python -m deer_lab.tabletop.tables --keep full=out/full/results.json   # keep a result, without its single steps
     python -m deer_lab.tabletop.tables                                     # only write the tables anew
 
-A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per result) or `<!-- tasks: NAME -->` (a row
-per task) and `<!-- end -->`; NAME is a file in lab/results/tabletop.
+A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per result), `<!-- judged: NAME NAME … -->`
+(likewise without milliseconds, for runs judged in process), `<!-- exits: NAME NAME … -->` (average lengths, a column
+per exit, of NAME_exit_0, … and NAME) or `<!-- tasks: NAME -->` (a row per task) and `<!-- end -->`; NAME is a file in
+lab/results/tabletop.
 """
 
 import argparse
@@ -16,14 +18,30 @@ from pathlib import Path
 LAB = Path(__file__).parents[2]
 RESULTS = LAB / "results" / "tabletop"
 README = LAB.parent / "models" / "tabletop" / "README.md"
-BLOCK = re.compile(r"(<!-- (rows|tasks): ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+COSTS = {
+    "LLM MMAC": ("llm_gmac", 1e3),
+    "whole MMAC": ("whole_gmac", 1e3),
+    "LLM ms": ("llm_ms", 1),
+    "step ms": ("step_ms", 1),
+}
 
 
 def keep(name: str, path: Path, results: Path) -> None:
     """Leaves `path` as results/NAME.json, without what each single step and chain did."""
-    kept = {key: value for key, value in json.loads(path.read_text()).items() if key != "chains"}
+    whole = json.loads(path.read_text())
     results.mkdir(parents=True, exist_ok=True)
-    (results / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    without = {key: value for key, value in whole.items() if key != "chains"}
+    (results / f"{name}.json").write_text(json.dumps(without, indent=1) + "\n")
+
+
+def kept(results: Path, name: str) -> dict:
+    """A result that was kept. Raises FileNotFoundError."""
+    return json.loads((results / f"{name}.json").read_text())
+
+
+def spoken(name: str) -> str:
+    """A result's name in words."""
+    return name.replace("_", " ")
 
 
 def with_interval(value: float, interval: list[float], form: str) -> str:
@@ -32,43 +50,60 @@ def with_interval(value: float, interval: list[float], form: str) -> str:
     return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def rows(named: dict[str, dict]) -> str:
-    """A row per result: chains, successes in a row, average length, compute of all steps."""
-    lines = [
-        "| | chains | 1 | 2 | 3 | 4 | 5 in a row | average length | LLM MMAC | whole MMAC | LLM ms | step ms |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, result in named.items():
-        summary = result["summary"]
-        rates = [f"{row['rate']:.0%}" for row in summary["rates"]]
-        average = with_interval(summary["average_length"], summary["interval"], ".2f")
-        cost = (result["compute"] or {}).get("all_steps") or {}
-        macs = [f"{1e3 * cost[key]:.1f}" if cost else "" for key in ("llm_gmac", "whole_gmac")]
-        times = [f"{cost[key]:.1f}" if cost else "" for key in ("llm_ms", "step_ms")]
-        cells = [name.replace("_", " "), str(summary["chains"]), *rates, average, *macs, *times]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def average(result: dict) -> str:
+    """Length of a chain and its interval."""
+    return with_interval(result["summary"]["average_length"], result["summary"]["interval"], ".2f")
 
 
-def tasks(named: dict[str, dict]) -> str:
+def markdown(head: list[str], body: list[list[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body))
+
+
+def judged(names: list[str], results: Path, columns: tuple[str, ...] = ("LLM MMAC", "whole MMAC")) -> str:
+    """A row per result: chains, successes in a row, average length, what a step costs over all of them."""
+    body = []
+    for name in names:
+        result = kept(results, name)
+        rates = [f"{row['rate']:.0%}" for row in result["summary"]["rates"]]
+        cost = (result["compute"] or {}).get("all_steps")
+        costs = [f"{scale * cost[key]:.1f}" if cost else "" for key, scale in (COSTS[column] for column in columns)]
+        body.append([spoken(name), str(result["summary"]["chains"]), *rates, average(result), *costs])
+    return markdown(["", "chains", "1", "2", "3", "4", "5 in a row", "average length", *columns], body)
+
+
+def rows(names: list[str], results: Path) -> str:
+    """Likewise, with milliseconds."""
+    return judged(names, results, tuple(COSTS))
+
+
+def exits(names: list[str], results: Path) -> str:
+    """A row per network: average length when every step stops at an exit, the last one being NAME's own result."""
+    body = []
+    for name in names:
+        earlier = sorted(results.glob(f"{name}_exit_*.json"))
+        found = [kept(results, each) for each in (*(path.stem for path in earlier), name)]
+        body.append([spoken(name), *map(average, found)])
+    return markdown(["", *(f"exit {k}" for k in range(max(map(len, body)) - 1))], body)
+
+
+def tasks(names: list[str], results: Path) -> str:
     """A row per task of one result."""
-    (result,) = named.values()
-    lines = ["| task | done | rate | mean steps |", "|---|---|---|---|"]
-    for task, row in result["tasks"].items():
+    body = []
+    for task, row in kept(results, *names)["tasks"].items():
         steps = "" if row["mean_steps"] is None else f"{row['mean_steps']:.0f}"
         rate = with_interval(row["rate"], row["interval"], ".0%")
-        lines.append(f"| `{task}` | {row['successes']} of {row['attempts']} | {rate} | {steps} |")
-    return "\n".join(lines)
+        body.append([f"`{task}`", f"{row['successes']} of {row['attempts']}", rate, steps])
+    return markdown(["task", "done", "rate", "mean steps"], body)
 
 
 def written(text: str, results: Path) -> str:
     """`text` with its tables made anew. Raises FileNotFoundError for a result that is not kept."""
+    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3].split(), results)}\n{found[4]}", text)
 
-    def table(match: re.Match) -> str:
-        named = {name: json.loads((results / f"{name}.json").read_text()) for name in match[3].split()}
-        return f"{match[1]}{ {'rows': rows, 'tasks': tasks}[match[2]](named) }\n{match[4]}"
 
-    return BLOCK.sub(table, text)
+TABLES = {table.__name__: table for table in (rows, judged, exits, tasks)}
+BLOCK = re.compile(rf"(<!-- ({'|'.join(TABLES)}): ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
