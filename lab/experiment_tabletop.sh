@@ -58,7 +58,7 @@ deer_vla calibrate "$bundle" "$out/own" --out "$made/own.calibration.json"
 solved deer_b_own "$points" "${deer_b[@]}" --calibration "$made/own.calibration.json"
 solved deer_s_own "$points" "${deer_s[@]}" --calibration "$made/own.calibration.json"
 judge deer_b_hold "$points" --parameter budget.average:=0.012 --parameter budget.hold:=true
-for mflop in 8 10 16 24; do solved "deer_b_$mflop" "$points" --average "${mflop}MFLOP"; done
+for mflop in 8 16 24; do solved "deer_b_$mflop" "$points" --average "${mflop}MFLOP"; done
 tuned deer_b_online "${deer_b[@]}"
 tuned deer_s_online "${deer_s[@]}"
 
@@ -66,7 +66,7 @@ tuned deer_s_online "${deer_s[@]}"
 named() { for name in "${@:2}"; do printf '%s=lab/results/tabletop/%s.json\n' "$1" "$name"; done; }
 mapfile -t results < <(
     named one_exit exit_{0,1,2,3,4} full_depth
-    named offline deer_{s,b} deer_b_{8,10,16,24}
+    named offline deer_{s,b} deer_b_{8,16,24}
     named own_recordings deer_{b,s}_own
     named hold deer_b_hold
     named direct deer_{b,s}_direct

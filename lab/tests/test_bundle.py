@@ -1,8 +1,10 @@
 """A training run becomes a bundle, or says why it does not."""
 
 import json
+import os
 import sys
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,15 +16,15 @@ from deer_lab.bundle import from_run, make_bundle
 from deer_lab.config import CONFIGS
 from deer_lab.export import ExportError
 from deer_lab.model import Policy
+from deer_lab.tabletop.torch_policy import OnnxNetwork, TorchPolicy
 from deer_lab.tokenizer import make_tokenizer
 
 CONFIG = CONFIGS["toy"]
 
 
-@pytest.fixture
-def run(tmp_path):
+def random_run(folder):
+    """A training run's folder."""
     torch.manual_seed(5)
-    folder = tmp_path / "run"
     folder.mkdir()
     save_file(
         Policy(CONFIG).state_dict(), folder / "policy.safetensors", {"config": "toy", "stage": "head", "step": "7"}
@@ -31,15 +33,60 @@ def run(tmp_path):
     return folder
 
 
-def test_a_runs_weights_become_a_bundle_that_runs_at_full_depth(run, tmp_path):
-    out = tmp_path / "mine"
-    make_bundle(from_run(run), out, "mine", "MIT")
+@pytest.fixture
+def run(tmp_path):
+    return random_run(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with the bundle that was made of it."""
+    run = random_run(tmp_path_factory.mktemp("finished") / "run")
+    make_bundle(from_run(run), run / "bundle", "mine", "MIT")
+    return run
+
+
+def test_a_runs_weights_become_a_bundle_that_runs_at_full_depth(finished):
+    out = finished / "bundle"
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["name"], manifest["license"]) == ("mine", "MIT")
     assert "7 steps of stage head" in manifest["description"]
     thresholds = json.loads((out / "thresholds.json").read_text())["thresholds"]
     assert all(limit < 0 for limit in thresholds[:-1])
     assert thresholds[-1] is None
+
+
+class Pictures:
+    """A world of which only pictures are asked: others at each look, the same for the same seed."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        sizes = {"static": 200, "gripper": 84}
+        return {camera: self._rng.integers(0, 256, (size, size, 3), np.uint8) for camera, size in sizes.items()}
+
+
+def test_a_run_is_judged_as_its_bundle_and_acts_as_pytorch_does(finished, run):
+    def acted(policy, exit_number: int) -> np.ndarray:
+        policy.stop_at(exit_number)
+        policy.begin("open_drawer", "open the drawer", [0])
+        world = Pictures()
+        actions = np.array([policy.act(world) for _ in range(3)])
+        assert [taken.exit for taken in policy.taken] == [exit_number] * 3
+        return actions
+
+    in_torch, in_onnx = TorchPolicy.from_run(run), TorchPolicy.from_run(finished)
+    assert isinstance(in_onnx._gated.policy, OnnxNetwork)
+    for exit_number in (1, 5):
+        np.testing.assert_allclose(acted(in_torch, exit_number), acted(in_onnx, exit_number), atol=1e-4)
+
+
+def test_a_bundle_of_earlier_weights_is_not_judged_for_the_run(run):
+    (run / "bundle").mkdir()
+    (run / "bundle" / "manifest.json").write_text("{}")
+    os.utime(run / "bundle" / "manifest.json", (0, 0))
+    assert isinstance(TorchPolicy.from_run(run)._gated.policy, Policy)
 
 
 def test_each_part_has_the_runs_own_weights(run):
