@@ -14,11 +14,15 @@ for to in fp16 int8 int4; do
     bundle=$made/tabletop_$to
     [[ -e $bundle/manifest.json ]] || python -m deer_lab.quantize models/tabletop --to "$to" --out "$bundle"
 done
+benches=()
 for round in 1 2 3; do
-    for bundle in models/tabletop "$made"/tabletop_*; do
-        deer_vla bench "$bundle" --threads 1 --json > "$made/$(basename "$bundle").bench_$round.json"
+    for bundle in models/tabletop "$made"/tabletop_{fp16,int8,int4}; do
+        name=$(basename "$bundle") bench=$made/$(basename "$bundle").bench_$round.json
+        deer_vla bench "$bundle" --threads 1 --json > "$bench"
+        benches+=(--bench "$name=$bench")
     done
 done
+python -m deer_lab.tabletop.tables "${benches[@]}"
 for to in fp16 int8 int4; do
     bundle=$made/tabletop_$to
     deer_vla calibrate "$bundle" "$out/held_out"

@@ -22,7 +22,7 @@ named_only() {
 # Mostly a download, so made while others compute.
 environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" pytest pytest-xdist &
 train=$!
-trap 'kill "$train" 2> /dev/null || true' EXIT
+trap 'pkill --parent "$train" || true; kill "$train" 2> /dev/null || true' EXIT # and the pip that it waits for
 
 step "Layers: each of these libraries is named in one place"
 named_only ort '*.rs' src/engine

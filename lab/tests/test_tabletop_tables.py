@@ -66,6 +66,20 @@ def test_a_task_has_a_row_with_its_interval(results):
     assert "| `open_drawer` | 3 of 4 | 75% [25%, 100%] | 42 |" in text
 
 
+def test_a_bundle_that_was_benched_has_the_medians_of_its_benches(tmp_path, monkeypatch):
+    given = ["tables", "--results", str(tmp_path), "--readme", str(tmp_path / "README.md")]
+    for number, milliseconds in enumerate((3.0, 9.0, 4.0)):
+        caps = [{"weights_mb": 5.8, "resident_mb": 60}, {"weights_mb": 14.84, "resident_mb": 80 + number}]
+        steps = {"first_exit_step_ms": {"median": milliseconds}, "full_step_ms": {"median": 2 * milliseconds}}
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps({"caps": caps} | steps))
+        given += ["--bench", f"small={path}"]
+    (tmp_path / "README.md").write_text("<!-- benched: small -->\n<!-- end -->")
+    monkeypatch.setattr(sys, "argv", given)
+    assert tables.main() == 0
+    assert "| small | 14.8 | 81.0 | 4.0 | 8.0 |" in (tmp_path / "README.md").read_text()
+
+
 def test_a_result_that_is_missing_is_named(results, monkeypatch, capsys, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- rows: nobody -->\n<!-- end -->")

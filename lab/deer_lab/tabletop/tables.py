@@ -5,8 +5,8 @@
 
 A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per result), `<!-- judged: NAME NAME … -->`
 (likewise without milliseconds, for runs judged in process), `<!-- exits: NAME NAME … -->` (average lengths, a column
-per exit, of NAME_exit_0, … and NAME) or `<!-- tasks: NAME -->` (a row per task) and `<!-- end -->`; NAME is a file in
-lab/results/tabletop.
+per exit, of NAME_exit_0, … and NAME), `<!-- tasks: NAME -->` (a row per task) or `<!-- benched: NAME NAME … -->` (a row
+per bundle that was benched) and `<!-- end -->`; NAME is a file in lab/results/tabletop.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import median
 
 LAB = Path(__file__).parents[2]
 RESULTS = LAB / "results" / "tabletop"
@@ -32,6 +33,21 @@ def keep(name: str, path: Path, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
     without = {key: value for key, value in whole.items() if key != "chains"}
     (results / f"{name}.json").write_text(json.dumps(without, indent=1) + "\n")
+
+
+def keep_bench(name: str, paths: list[Path], results: Path) -> None:
+    """Leaves as results/NAME.json the medians over several outputs of `deer_vla bench --json`."""
+    runs = [json.loads(path.read_text()) for path in paths]
+    whole = [run["caps"][-1] for run in runs]
+    found = {
+        "weights_mb": whole[0]["weights_mb"],
+        "resident_mb": median(cap["resident_mb"] for cap in whole),
+        "first_exit_ms": median(run["first_exit_step_ms"]["median"] for run in runs),
+        "full_depth_ms": median(run["full_step_ms"]["median"] for run in runs),
+        "benches": len(runs),
+    }
+    results.mkdir(parents=True, exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 def kept(results: Path, name: str) -> dict:
@@ -97,12 +113,25 @@ def tasks(names: list[str], results: Path) -> str:
     return markdown(["task", "done", "rate", "mean steps"], body)
 
 
+def benched(names: list[str], results: Path) -> str:
+    """A row per bundle: size of its weights, memory with all of them loaded, milliseconds of a step."""
+    columns = {
+        "weights MB": "weights_mb",
+        "resident MB": "resident_mb",
+        "step to exit 0, ms": "first_exit_ms",
+        "full-depth step, ms": "full_depth_ms",
+    }
+    found = {name: kept(results, name) for name in names}
+    body = [[spoken(name), *(f"{bench[key]:.1f}" for key in columns.values())] for name, bench in found.items()]
+    return markdown(["", *columns], body)
+
+
 def written(text: str, results: Path) -> str:
     """`text` with its tables made anew. Raises FileNotFoundError for a result that is not kept."""
     return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3].split(), results)}\n{found[4]}", text)
 
 
-TABLES = {table.__name__: table for table in (rows, judged, exits, tasks)}
+TABLES = {table.__name__: table for table in (rows, judged, exits, tasks, benched)}
 BLOCK = re.compile(rf"(<!-- ({'|'.join(TABLES)}): ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -110,6 +139,7 @@ def main() -> int:
     """Exit codes: 0 done, 2 a result is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="append", default=[], metavar="NAME=results.json")
+    parser.add_argument("--bench", action="append", default=[], metavar="NAME=bench.json", help="several for one NAME")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--readme", type=Path, default=README)
     args = parser.parse_args()
@@ -117,6 +147,12 @@ def main() -> int:
         for entry in args.keep:
             name, _, path = entry.partition("=")
             keep(name, Path(path), args.results)
+        benches: dict[str, list[Path]] = {}
+        for entry in args.bench:
+            name, _, path = entry.partition("=")
+            benches.setdefault(name, []).append(Path(path))
+        for name, paths in benches.items():
+            keep_bench(name, paths, args.results)
         args.readme.write_text(written(args.readme.read_text(), args.results))
     except FileNotFoundError as error:
         print(f"tables: {error.filename} is not there; keep it with --keep NAME=results.json", file=sys.stderr)
