@@ -49,9 +49,10 @@ prepared() {
         --init-part vision --data "$2" --steps 0 --out "$compared/prepared_$1"
 }
 
-# train_tabletop.sh's first recordings
+# of train_tabletop.sh's recordings
 record --episodes 2800 --every 5 --seed 0 --out "$out/scenes"
 record --episodes 100 --seed 100 --out "$out/demonstrations"
+record --episodes 66 --seed 200 --out "$out/held_out"
 prepared language "$out/scenes"
 prepared head "$out/demonstrations"
 
@@ -73,6 +74,10 @@ END
 for job in $(jobs -p); do wait "$job"; done
 
 for name in static_6 static_12 static_24 multi_exit without_auxiliary_heads without_random_exits; do
+    errors=$compared/$name/errors.json
+    [[ -s $errors ]] ||
+        python -m deer_lab.errors "$compared/$name/head" --data "$out/held_out" --cache "$out/shards" --json > "$errors"
+    python -m deer_lab.tabletop.tables --errors "$name=$errors"
     judge "$name" "$name" "$chains"
 done
 for exit in 0 1 2 3 4; do

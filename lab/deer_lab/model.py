@@ -26,12 +26,24 @@ Where parameters of a DeeR checkpoint go (its keys without the leading `module.`
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from deer_lab.config import ARM_DIMS, ClipConfig, ConvConfig, DecoderConfig, HeadConfig, PolicyConfig, ResamplerConfig
+from deer_lab.config import (
+    ARM_DIMS,
+    CONFIGS,
+    ClipConfig,
+    ConvConfig,
+    DecoderConfig,
+    HeadConfig,
+    PolicyConfig,
+    ResamplerConfig,
+)
 
 
 class ClipEncoder(nn.Module):
@@ -398,6 +410,15 @@ class Policy(nn.Module):
         self.embed = Embed(config)
         self.stages = nn.ModuleList(Stage(config, k) for k in range(len(config.decoder.exits)))
         self.head = Head(config)
+
+    @classmethod
+    def of_run(cls, run: Path) -> Policy:
+        """With the weights in a training run's folder."""
+        path = run / "policy.safetensors"
+        with safe_open(path, "pt") as file:
+            policy = cls(CONFIGS[file.metadata()["config"]])
+        policy.load_state_dict(load_file(path))
+        return policy
 
     def part(self, name: str) -> nn.Module:
         return self.stages[int(name.removeprefix("stage_"))] if name.startswith("stage_") else getattr(self, name)

@@ -348,9 +348,17 @@ def add_fields(parser: argparse.ArgumentParser, kind: type, left_out: tuple[str,
             parser.add_argument(name, type=kinds[field.type], default=field.default)
 
 
-def find_shards(args: argparse.Namespace) -> list[Path]:
+def add_demonstrations(parser: argparse.ArgumentParser) -> None:
+    """The options that say where demonstrations are."""
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, nargs="+", help="rosbags, or folders of them")
+    data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
+    parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
+
+
+def find_shards(args: argparse.Namespace, config: PolicyConfig) -> list[Path]:
     """What the demonstrations were made into, or are made into now."""
-    cameras = CONFIGS[args.config].cameras
+    cameras = config.cameras
     if args.calvin:
         return shard_calvin(args.calvin, cameras, args.cache)
     return shard_bags(find_bags(args.data), cameras, args.cache, os.cpu_count() or 1)
@@ -362,10 +370,7 @@ def main() -> int:
     parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data", type=Path, nargs="+", help="rosbags, or folders of them")
-    data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
-    parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
+    add_demonstrations(parser)
     parser.add_argument("--init", type=Path, help="folder of a run whose weights to begin with")
     parser.add_argument("--init-part", choices=INIT_PARTS, default="all", help="what of them; the rest starts anew")
     parser.add_argument("--out", type=Path, required=True)
@@ -380,7 +385,7 @@ def main() -> int:
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective)}
     try:
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
-            shards = find_shards(args)
+            shards = find_shards(args, CONFIGS[args.config])
         run = Run(
             Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init, args.init_part
         )

@@ -61,6 +61,14 @@ def test_a_network_has_a_row_of_its_exits_the_last_being_full_depth(results, tmp
     assert row.startswith("| full depth | 3.00 [") and row.count("3.00 [") == 2
 
 
+def test_a_network_has_a_row_of_its_errors_one_exit_standing_last(tmp_path):
+    for name, arm in (("multi", [0.3, 0.2]), ("single", [0.25])):
+        (tmp_path / "errors.json").write_text(json.dumps({"arm": arm, "gripper": arm}))
+        tables.keep(f"{name}_errors", tmp_path / "errors.json", tmp_path)
+    _, _, *rows = tables.errors(["multi", "single"], tmp_path).splitlines()
+    assert rows == ["| multi | 0.3000 | 0.2000 |", "| single |  | 0.2500 |"]
+
+
 def test_a_task_has_a_row_with_its_interval(results):
     text = tables.written("<!-- tasks: full_depth -->\n<!-- end -->", results)
     assert "| `open_drawer` | 3 of 4 | 75% [25%, 100%] | 42 |" in text

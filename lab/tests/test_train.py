@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from deer_lab import train
+from deer_lab import errors, train
 from deer_lab.config import CONFIGS
 from deer_lab.data import DataError, Segment, Windows, write_shard
+from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
@@ -78,6 +79,43 @@ def test_a_checkpoint_has_every_weight_of_an_lstm_whose_weights_share_a_buffer_a
             weight.data = part.view_as(weight)
     made.save()
     assert load_file(tmp_path / "checkpoint" / "model.safetensors").keys() == made.trainee.state_dict().keys()
+
+
+def test_a_runs_errors_are_those_of_its_actions_on_every_held_out_window(shards, tmp_path):
+    made = run(shards, tmp_path)
+    policy = Policy.of_run(tmp_path)
+    found = errors.errors(policy, tmp_path, shards, window=3)
+    windows = Windows(keep_latents(tmp_path, policy.config, shards, made.accelerator), ["media"], 3)
+    wrong = np.zeros((6, 2))
+    for index in range(len(windows)):
+        window = windows[index]
+        ids, mask = (x[[window["instruction"]]] for x in (made.prompts[0].ids, made.prompts[0].mask))
+        for number, feature in enumerate(features_of(policy, window["media"].float(), ids, mask)):
+            with torch.no_grad():
+                arm, logit = policy.head.window(feature[None])
+            wanted = torch.as_tensor(window["actions"])
+            wrong[number, 0] += float((arm[0] - wanted[:, :6]).abs().mean())
+            wrong[number, 1] += float(((logit[0, :, 0] > 0) != (wanted[:, 6] > 0.5)).float().mean())
+    np.testing.assert_allclose(np.transpose([found["arm"], found["gripper"]]), wrong / len(windows), atol=1e-5)
+
+
+def features_of(policy, media, ids, mask):
+    """Per exit (T, W), each frame by itself."""
+    found = []
+    with torch.no_grad():
+        for frame in media:
+            hidden, features = policy.embed(ids), []
+            for stage in policy.stages:
+                hidden, feature, *_ = stage(hidden, frame[None], mask)
+                features.append(feature[0])
+            found.append(torch.stack(features))
+    return torch.stack(found, dim=1)
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["errors", str(tmp_path / "nothing"), "--data", str(tmp_path)])
+    assert errors.main() == 2
+    assert "nothing/policy.safetensors" in capsys.readouterr().err
 
 
 def test_a_run_leaves_what_export_and_a_reader_need(shards, tmp_path):

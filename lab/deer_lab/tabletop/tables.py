@@ -5,7 +5,8 @@
 
 A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per result), `<!-- judged: NAME NAME … -->`
 (likewise without milliseconds, for runs judged in process), `<!-- exits: NAME NAME … -->` (average lengths, a column
-per exit, of NAME_exit_0, … and NAME), `<!-- tasks: NAME -->` (a row per task) or `<!-- benched: NAME NAME … -->` (a row
+per exit, of NAME_exit_0, … and NAME), `<!-- errors: NAME NAME … -->` (arm errors from `deer_lab.errors`,
+likewise), `<!-- tasks: NAME -->` (a row per task) or `<!-- benched: NAME NAME … -->` (a row
 per bundle that was benched) and `<!-- end -->`; NAME is a file in lab/results/tabletop.
 """
 
@@ -103,6 +104,14 @@ def exits(names: list[str], results: Path) -> str:
     return markdown(["", *(f"exit {k}" for k in range(max(map(len, body)) - 1))], body)
 
 
+def errors(names: list[str], results: Path) -> str:
+    """A row per network: mean absolute arm error at each exit; what has one exit has it last."""
+    found = {name: kept(results, f"{name}_errors")["arm"] for name in names}
+    most = max(map(len, found.values()))
+    body = [[spoken(name), *[""] * (most - len(arm)), *(f"{e:.4f}" for e in arm)] for name, arm in found.items()]
+    return markdown(["", *(f"exit {k}" for k in range(most))], body)
+
+
 def tasks(names: list[str], results: Path) -> str:
     """A row per task of one result."""
     body = []
@@ -131,7 +140,7 @@ def written(text: str, results: Path) -> str:
     return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3].split(), results)}\n{found[4]}", text)
 
 
-TABLES = {table.__name__: table for table in (rows, judged, exits, tasks, benched)}
+TABLES = {table.__name__: table for table in (rows, judged, exits, errors, tasks, benched)}
 BLOCK = re.compile(rf"(<!-- ({'|'.join(TABLES)}): ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -139,6 +148,7 @@ def main() -> int:
     """Exit codes: 0 done, 2 a result is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="append", default=[], metavar="NAME=results.json")
+    parser.add_argument("--errors", action="append", default=[], metavar="NAME=errors.json")
     parser.add_argument("--bench", action="append", default=[], metavar="NAME=bench.json", help="several for one NAME")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--readme", type=Path, default=README)
@@ -147,6 +157,9 @@ def main() -> int:
         for entry in args.keep:
             name, _, path = entry.partition("=")
             keep(name, Path(path), args.results)
+        for entry in args.errors:
+            name, _, path = entry.partition("=")
+            keep(f"{name}_errors", Path(path), args.results)
         benches: dict[str, list[Path]] = {}
         for entry in args.bench:
             name, _, path = entry.partition("=")

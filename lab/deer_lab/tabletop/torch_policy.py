@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from deer_lab.config import CONFIGS, PolicyConfig
+from deer_lab.config import PolicyConfig
 from deer_lab.manifest import About
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
@@ -79,15 +77,10 @@ class TorchPolicy:
         Without `thresholds`, one an exit but the last, at full depth.
         """
         torch.set_num_threads(1)  # worlds run side by side, and a small network gains nothing from more
-        path = run / "policy.safetensors"
-        with safe_open(path, "pt") as file:
-            config = CONFIGS[file.metadata()["config"]]
+        policy = Policy.of_run(run)
         made = run / "bundle" / "manifest.json"
-        if made.is_file() and made.stat().st_mtime >= path.stat().st_mtime:
-            policy = OnnxNetwork(run / "bundle", config)
-        else:
-            policy = Policy(config)
-            policy.load_state_dict(load_file(path))
+        if made.is_file() and made.stat().st_mtime >= (run / "policy.safetensors").stat().st_mtime:
+            policy = OnnxNetwork(run / "bundle", policy.config)
         return cls(policy, list(thresholds or [-1.0] * (len(policy.stages) - 1)), run / "tokenizer.json")
 
     def stop_at(self, exit_number: int) -> None:
