@@ -43,6 +43,7 @@ cargo clippy --quiet --all-targets --features ros,faults -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features ros
 
 step "Rust tests, and the programs that the next steps start"
+cargo test --quiet --test cli without_ros
 cargo test --quiet --features ros,faults
 cargo build --quiet --features ros,faults --bins
 
