@@ -149,7 +149,8 @@ def test_enabling_again_clears_the_networks_memory(pair, pictures):
 def test_a_clock_that_is_set_back_holds_until_pictures_of_the_new_time_have_come(pair, pictures):
     patient = {"max_silence": 5.0, "images__min_rate": 0.0, "images__frozen": 0, "threads": 1}
     _, peer = pair(twist__mode="stream", **patient)
-    peer.begin("push the button", pictures)
+    peer.say("push the button")
+    peer.stream(pictures, lambda: peer.decisions[-1].acts, "an action")  # a stream that stands is silent at a hold
     peer.now -= 5 * SECOND
     peer.until(lambda: peer.decisions[-1]["verdict"] == "hold_clock_back", "a hold for the clock")
     peer.until_still()
