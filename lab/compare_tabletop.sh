@@ -3,7 +3,7 @@
 # beside the one with six, and what the auxiliary heads and the random exits are worth. All see through one vision (the
 # shipped weights') and learn as many steps on the same demonstrations, without corrections, which would be of one
 # learner's mistakes. Judged in process: needs no ROS. The same call goes on where it stopped.
-# Ten minutes on a GPU and 16 cores (PROCESSES=1 TOGETHER=1 WORKERS=16), hours on two cores. PROCESSES: that train one
+# Half an hour on a GPU and 16 cores (PROCESSES=1 TOGETHER=1 WORKERS=16), hours on two cores. PROCESSES: that train one
 # network; TOGETHER: all networks at once; WORKERS: that record and judge; CHAINS and POINTS: judged at full depth, and
 # at each earlier exit.
 set -euo pipefail
