@@ -24,7 +24,7 @@ from deer_lab.data import DataError, Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
-from deer_lab.train import add_demonstrations, find_shards
+from deer_lab.shards import add_demonstrations, find_shards
 
 BATCH = 16  # windows at once
 

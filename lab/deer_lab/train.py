@@ -35,14 +35,14 @@ from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from deer_lab.batches import Prompts, StepSampler
-from deer_lab.calvin import shard_calvin
 from deer_lab.config import CONFIGS, PolicyConfig
 from deer_lab.curves import Curves
-from deer_lab.data import DataError, Windows, find_bags, shard_bags
+from deer_lab.data import DataError, Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
+from deer_lab.shards import add_demonstrations, find_shards
 from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
 
@@ -346,22 +346,6 @@ def add_fields(parser: argparse.ArgumentParser, kind: type, left_out: tuple[str,
         else:
             kinds = {"int": int, "float": float, "str": str}
             parser.add_argument(name, type=kinds[field.type], default=field.default)
-
-
-def add_demonstrations(parser: argparse.ArgumentParser) -> None:
-    """The options that say where demonstrations are."""
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data", type=Path, nargs="+", help="rosbags, or folders of them")
-    data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
-    parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from the bags")
-
-
-def find_shards(args: argparse.Namespace, config: PolicyConfig) -> list[Path]:
-    """What the demonstrations were made into, or are made into now."""
-    cameras = config.cameras
-    if args.calvin:
-        return shard_calvin(args.calvin, cameras, args.cache)
-    return shard_bags(find_bags(args.data), cameras, args.cache, os.cpu_count() or 1)
 
 
 def main() -> int:
