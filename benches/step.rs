@@ -8,9 +8,9 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use deer_vla::bundle::Bundle;
 use deer_vla::engine::ort::{Options, OrtEngine};
-use deer_vla::gate::Metric;
+use deer_vla::network::Metric;
+use deer_vla::network::{Policy, Settings};
 use deer_vla::observe::Observer;
-use deer_vla::policy::{Policy, Settings};
 use deer_vla::thresholds::Thresholds;
 use ndarray::Array4;
 
@@ -20,7 +20,7 @@ fn step(criterion: &mut Criterion) {
     let bundle = Bundle::open(TOY).expect("models/toy");
     let exits = bundle.manifest.exits.len();
     let ids = Observer::new(&bundle).and_then(|observer| observer.ids("open the drawer")).expect("its tokenizer");
-    let side = |camera: &deer_vla::bundle::Camera| camera.size as usize;
+    let side = |camera: &deer_vla::bundle::CameraSpec| camera.size as usize;
     let images: Vec<Array4<f32>> =
         bundle.manifest.cameras.iter().map(|camera| Array4::zeros((1, 3, side(camera), side(camera)))).collect();
     let early = Thresholds::new(&vec![f64::from(f32::MAX); exits - 1], exits).expect("one an exit");

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //!  static/image ─┐                    ┌── stage 0 ─▶ gate ─ agreed ─┐
-//!  gripper/image ┼▶ frame ▶ observe ▶ │      │no                    ├▶ policy ▶ safety ▶ shaper ▶ ~/twist, ~/gripper
+//!  gripper/image ┼▶ frame ▶ observe ▶ │      │no                    ├▶ policy ▶ safety ▶ motion ▶ ~/twist, ~/gripper
 //!  instruction  ─┘   pixels  tensors  └── stage 1 ─▶ gate ─ … ─ cap ┘   one      may the    what the
 //!                                                                     action    arm move?  arm gets
 //! ```
 //!
-//! The modules stand in the order in which data flows. Everything down to [`control`] knows no ROS, clock, thread or
+//! The modules stand in the order in which data flows. Everything down to [`session`] knows no ROS, clock, thread or
 //! file: time and data come in as arguments.
 
 pub mod units;
@@ -18,16 +18,14 @@ pub mod observe;
 // The network, and how deep it is run.
 pub mod bundle;
 pub mod engine;
-pub mod gate;
-pub mod policy;
+pub mod network;
 pub mod thresholds;
 // What goes out.
-pub mod answer;
+pub mod motion;
 pub mod safety;
-pub mod shaper;
 // All of it together, and what a user may set.
 pub mod config;
-pub mod control;
+pub mod session;
 // Files: recordings in and out, and what they show.
 pub mod bag;
 pub mod report;

@@ -4,7 +4,7 @@
 //! files without one (a recorder that was killed, or the storage preset `fastwrite`) from the front, a window of messages
 //! put in order.
 
-mod commands;
+mod answers;
 mod input;
 mod message;
 mod metadata;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use commands::Commands;
+pub use answers::AnswerBag;
 pub use input::{Input, Inputs, Sources};
 pub use message::{
     CompressedImage, DiagnosticStatus, Header, Image, JointTrajectory, JointTrajectoryPoint, KeyValue, Message, Text,

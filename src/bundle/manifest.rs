@@ -27,7 +27,7 @@ pub struct Manifest {
     /// Every file of the bundle and its hash.
     pub files: BTreeMap<String, File>,
     /// The pictures the network sees, in the order of `vision.onnx`'s inputs.
-    pub cameras: Vec<Camera>,
+    pub cameras: Vec<CameraSpec>,
     /// How the sentence becomes token ids.
     pub text: Text,
     /// `W`: width of the hidden state and of a feature.
@@ -59,7 +59,7 @@ pub struct File {
 /// One camera and how its picture becomes a tensor.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Camera {
+pub struct CameraSpec {
     /// `static` or `gripper`: also the name of vision's input and of the image topic.
     pub role: String,
     /// `S`: the tensor is `[1, 3, S, S]`.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use manifest::{Action, Camera, Crop, Dimension, Manifest, Media, Part, Parts, Resize, SCHEMA, Text};
+pub use manifest::{Action, CameraSpec, Crop, Dimension, Manifest, Media, Part, Parts, Resize, SCHEMA, Text};
 
 /// A bundle whose manifest holds together and whose files are the ones it names.
 #[derive(Debug, Clone)]

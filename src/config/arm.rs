@@ -2,7 +2,7 @@
 
 use super::raw::{RawGripper, RawServo, RawTwist};
 use super::{ConfigError, number, refuse};
-use crate::shaper::{Limit, Limits};
+use crate::motion::{Limit, Limits};
 
 /// How the arm is driven.
 #[derive(Debug, Clone, PartialEq)]

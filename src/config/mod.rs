@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bundle::Bundle;
-use crate::control::Rules;
 use crate::engine::ort::{Options, Provider};
-use crate::gate::Metric;
-use crate::policy::Settings;
+use crate::network::Metric;
+use crate::network::Settings;
 use crate::safety::Guard;
+use crate::session::Rules;
 use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
 pub use arm::{GripperConfig, GripperInterface, Mode, ServoConfig, TwistConfig};

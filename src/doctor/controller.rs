@@ -13,7 +13,7 @@ pub struct Motion {
 
 /// What a running MoveIt Servo says of itself; `None` where it has no such parameter.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Servo {
+pub struct ServoFacts {
     /// Its node's full name.
     pub node: String,
     /// `use_sim_time`.
@@ -56,7 +56,7 @@ pub fn limits(motion: Motion) -> Finding {
 }
 
 /// Whether Servo would carry out what the node commands. `step_secs`: seconds from one command to the next.
-pub fn servo(use_sim_time: bool, motion: Motion, step_secs: f64, servo: &Servo) -> Vec<Finding> {
+pub fn servo(use_sim_time: bool, motion: Motion, step_secs: f64, servo: &ServoFacts) -> Vec<Finding> {
     let found = [times(use_sim_time, servo), units(servo), timeout(step_secs, servo)];
     let speeds = [
         speed(servo, "scale.linear", motion.linear, servo.linear, "m/s"),
@@ -67,20 +67,20 @@ pub fn servo(use_sim_time: bool, motion: Motion, step_secs: f64, servo: &Servo) 
 }
 
 /// Servo judges a command's age by its own clock: on another, the last command would be carried out for ever.
-fn times(ours: bool, servo: &Servo) -> Option<Finding> {
+fn times(ours: bool, servo: &ServoFacts) -> Option<Finding> {
     let theirs = servo.use_sim_time.filter(|&theirs| theirs != ours)?;
     let message =
         format!("its use_sim_time is {theirs}, the node's is {ours}: commands would look too old, or never old");
     Some(Finding::error(&servo.node, message, "set use_sim_time alike on both sides"))
 }
 
-fn units(servo: &Servo) -> Option<Finding> {
+fn units(servo: &ServoFacts) -> Option<Finding> {
     let units = servo.command_in_type.as_ref().filter(|units| *units != "speed_units")?;
     let message = format!("its command_in_type is {units}: m/s and rad/s would be taken for shares of its own scale");
     Some(Finding::error(&servo.node, message, "set moveit_servo.command_in_type to speed_units"))
 }
 
-fn timeout(step_secs: f64, servo: &Servo) -> Option<Finding> {
+fn timeout(step_secs: f64, servo: &ServoFacts) -> Option<Finding> {
     let timeout_secs = servo.timeout_secs.filter(|&timeout| timeout < step_secs)?;
     let message = format!(
         "its incoming_command_timeout is {timeout_secs} s, commands come every {step_secs:.3} s: the arm would stutter"
@@ -89,7 +89,7 @@ fn timeout(step_secs: f64, servo: &Servo) -> Option<Finding> {
     Some(Finding::error(&servo.node, message, mend))
 }
 
-fn speed(servo: &Servo, parameter: &str, ours: f64, theirs: Option<f64>, unit: &str) -> Option<Finding> {
+fn speed(servo: &ServoFacts, parameter: &str, ours: f64, theirs: Option<f64>, unit: &str) -> Option<Finding> {
     let theirs = theirs.filter(|&theirs| ours > theirs)?;
     let message =
         format!("its {parameter} is {theirs} {unit}, the node may command {ours:.3}: it would be cut without a word");
@@ -104,8 +104,8 @@ mod tests {
 
     const MOTION: Motion = Motion { linear: 0.3, angular: 0.6 };
 
-    fn healthy() -> Servo {
-        Servo {
+    fn healthy() -> ServoFacts {
+        ServoFacts {
             node: "/servo_node".into(),
             use_sim_time: Some(false),
             command_in_type: Some("speed_units".into()),
@@ -120,7 +120,7 @@ mod tests {
         let found = servo(false, MOTION, 0.01, &healthy());
         assert_eq!(found, [Finding::ok("/servo_node", "takes what the node commands")]);
         assert_eq!(
-            servo(false, MOTION, 0.01, &Servo::default())[0].level,
+            servo(false, MOTION, 0.01, &ServoFacts::default())[0].level,
             Level::Ok,
             "what it does not say is not held against it"
         );
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_disagreement_is_told_with_both_numbers_and_its_mend() {
-        type Case = (fn(&mut Servo), &'static str, &'static str);
+        type Case = (fn(&mut ServoFacts), &'static str, &'static str);
         let cases: [Case; 5] = [
             (|s| s.use_sim_time = Some(true), "use_sim_time is true, the node's is false", "alike"),
             (|s| s.command_in_type = Some("unitless".into()), "command_in_type is unitless", "speed_units"),

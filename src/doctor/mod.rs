@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use cameras::{CameraLimits, Seen, pictures, skew};
-pub use controller::{Motion, Servo, clock, limits, servo};
+pub use controller::{Motion, ServoFacts, clock, limits, servo};
 pub use topics::{Offer, Wish, listeners, offers};
 
 /// How bad a finding is.

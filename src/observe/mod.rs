@@ -8,12 +8,12 @@ mod resize;
 use ndarray::{Array4, s};
 use tokenizers::Tokenizer;
 
-use crate::bundle::{Bundle, Camera, Crop, Resize};
+use crate::bundle::{Bundle, CameraSpec, Crop, Resize};
 use crate::frame::Frame;
 
 /// Makes the network's inputs.
 pub struct Observer {
-    cameras: Vec<Camera>,
+    cameras: Vec<CameraSpec>,
     template: String,
     max_tokens: usize,
     tokenizer: Tokenizer,
@@ -78,7 +78,7 @@ impl Observer {
 
     /// Tensors of the right shapes that show nothing.
     pub fn made_up(&self) -> Vec<Array4<f32>> {
-        let side = |camera: &Camera| camera.size as usize;
+        let side = |camera: &CameraSpec| camera.size as usize;
         self.cameras.iter().map(|camera| Array4::zeros((1, 3, side(camera), side(camera)))).collect()
     }
 
@@ -88,7 +88,7 @@ impl Observer {
     }
 }
 
-fn tensor(camera: &Camera, frame: &Frame) -> Array4<f32> {
+fn tensor(camera: &CameraSpec, frame: &Frame) -> Array4<f32> {
     let Resize::Bicubic = camera.resize;
     let from = (frame.width, frame.height);
     let to = resized(camera.size, frame.width, frame.height);
@@ -105,7 +105,7 @@ fn resized(size: u32, width: u32, height: u32) -> (u32, u32) {
 }
 
 /// Cuts the middle `size` x `size` out of `rgb` and brings each channel to the network's scale.
-fn normalise(camera: &Camera, rgb: &[u8], width: u32, height: u32) -> Array4<f32> {
+fn normalise(camera: &CameraSpec, rgb: &[u8], width: u32, height: u32) -> Array4<f32> {
     let Crop::Center = camera.crop;
     let size = camera.size as usize;
     let (top, left) = (centred(height, camera.size), centred(width, camera.size));
@@ -134,8 +134,8 @@ mod tests {
     use super::*;
     use crate::units::Stamp;
 
-    fn camera(size: u32) -> Camera {
-        Camera {
+    fn camera(size: u32) -> CameraSpec {
+        CameraSpec {
             role: "static".into(),
             size,
             resize: Resize::Bicubic,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Quantiles;
-use crate::answer::Answer;
 use crate::bundle::Manifest;
+use crate::session::Answer;
 
 /// Counts answers as they come.
 #[derive(Debug, Clone)]

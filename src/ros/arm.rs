@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::outputs::time;
 use crate::config::{Config, GripperConfig, GripperInterface};
-use crate::shaper::{Grip, Twist};
+use crate::motion::{Grip, Twist};
 use crate::units::Stamp;
 
 /// In dry run the commands stay inside.
@@ -17,13 +17,13 @@ pub(super) struct Arm {
     frame_id: String,
     dry_run: bool,
     twist: Publisher<TwistStamped>,
-    gripper: Gripper,
+    gripper: GripperOutput,
     config: GripperConfig,
     tasks: Handle,
     logger: String,
 }
 
-enum Gripper {
+enum GripperOutput {
     Trajectory(Publisher<JointTrajectory>, Vec<String>),
     Positions(Publisher<Float64MultiArray>, usize),
     Goal(ActionClientUntyped),
@@ -34,10 +34,10 @@ impl Arm {
         let command = || QosProfile::default().keep_last(1).reliable().volatile();
         let gripper = match &config.gripper.interface {
             GripperInterface::JointTrajectory(joints) => {
-                Gripper::Trajectory(node.create_publisher("~/gripper", command())?, joints.clone())
+                GripperOutput::Trajectory(node.create_publisher("~/gripper", command())?, joints.clone())
             }
             GripperInterface::Float64MultiArray(joints) => {
-                Gripper::Positions(node.create_publisher("~/gripper", command())?, *joints)
+                GripperOutput::Positions(node.create_publisher("~/gripper", command())?, *joints)
             }
             GripperInterface::GripperCommand => goal(node, "GripperCommand")?,
             GripperInterface::ParallelGripperCommand(_) => goal(node, "ParallelGripperCommand")?,
@@ -74,18 +74,18 @@ impl Arm {
             Grip::Closed => self.config.closed,
         };
         match &self.gripper {
-            Gripper::Trajectory(publisher, joints) => {
+            GripperOutput::Trajectory(publisher, joints) => {
                 let point =
                     JointTrajectoryPoint { positions: vec![position; joints.len()], ..JointTrajectoryPoint::default() };
                 // A stamp in the past would be refused by a trajectory controller: zero means now.
                 let header = Header { stamp: time(Stamp(0)), ..self.header(stamp) };
                 publisher.publish(&JointTrajectory { header, joint_names: joints.clone(), points: vec![point] })
             }
-            Gripper::Positions(publisher, joints) => {
+            GripperOutput::Positions(publisher, joints) => {
                 let data = vec![position; *joints];
                 publisher.publish(&Float64MultiArray { data, ..Float64MultiArray::default() })
             }
-            Gripper::Goal(client) => self.send(client, command(&self.config, position)),
+            GripperOutput::Goal(client) => self.send(client, command(&self.config, position)),
         }
     }
 
@@ -106,9 +106,9 @@ impl Arm {
 }
 
 /// r2r makes code for the messages that it finds where it is built; an action that was not there then has no type.
-fn goal(node: &mut Node, action: &str) -> anyhow::Result<Gripper> {
+fn goal(node: &mut Node, action: &str) -> anyhow::Result<GripperOutput> {
     let made = node.create_action_client_untyped("~/gripper", &format!("control_msgs/action/{action}"));
-    made.map(Gripper::Goal).map_err(|error| {
+    made.map(GripperOutput::Goal).map_err(|error| {
         anyhow::anyhow!(
             "gripper.interface needs the action control_msgs/{action}, which this node was built without ({error}). \
              Mend: install ros-$ROS_DISTRO-control-msgs and build again, or choose joint_trajectory or \

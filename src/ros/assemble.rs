@@ -19,12 +19,12 @@ use super::vitals::Vitals;
 use super::worker::Worker;
 use crate::bundle::Bundle;
 use crate::config::{Config, RawConfig};
-use crate::control::Control;
 use crate::engine::ort::OrtEngine;
+use crate::motion::Stream;
+use crate::network::Policy;
 use crate::observe::Observer;
-use crate::policy::Policy;
 use crate::safety::{Arming, Watchdog};
-use crate::shaper::Stream;
+use crate::session::Control;
 use crate::thresholds::Live;
 
 #[cfg(feature = "faults")]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::arm::Arm;
 use super::clock::Clock;
 use super::commands::{Commands, Order};
-use crate::shaper::{Grip, Stream, Twist};
+use crate::motion::{Grip, Stream, Twist};
 use crate::units::Stamp;
 
 pub(super) struct Commander {

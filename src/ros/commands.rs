@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::answer::Answer;
-use crate::shaper::{Grip, Twist};
+use crate::motion::{Grip, Twist};
+use crate::session::Answer;
 use crate::units::Stamp;
 
 /// What the arm is to do next.

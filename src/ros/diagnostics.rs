@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 
 use super::outputs::{ERROR, OK, Outputs, WARN, level};
-use crate::answer::Answer;
-use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::FrameError;
 use crate::safety::{Hold, State, Verdict};
+use crate::session::Answer;
+use crate::session::Control;
 use crate::thresholds::{Expected, Live, Seen};
 use crate::units::Stamp;
 
@@ -21,7 +21,7 @@ const SILENT_SECS: f64 = 1.0;
 
 /// Counts since the node started and in the current period.
 pub(super) struct Health {
-    cameras: Vec<Camera>,
+    cameras: Vec<CameraCounts>,
     exits: Vec<u64>,
     steps: u64,
     holds: u64,
@@ -33,7 +33,7 @@ pub(super) struct Health {
     facts: Vec<(String, String)>,
 }
 
-struct Camera {
+struct CameraCounts {
     role: String,
     newest: Option<Stamp>,
     received: u64,
@@ -45,7 +45,7 @@ struct Camera {
 impl Health {
     /// `facts` do not change while the node runs: bundle, provider, library.
     pub(super) fn new(roles: &[String], exits: usize, facts: Vec<(String, String)>) -> Self {
-        let camera = |role: &String| Camera {
+        let camera = |role: &String| CameraCounts {
             role: role.clone(),
             newest: None,
             received: 0,
@@ -202,7 +202,7 @@ fn compute(live: &Live) -> (u8, String, Vec<(String, String)>) {
     (if drift.is_some() { WARN } else { OK }, drift.unwrap_or_default(), values)
 }
 
-impl Camera {
+impl CameraCounts {
     fn state(&self, now: Stamp, found: Option<Hold>) -> (u8, String) {
         match self.newest {
             None if self.refused > 0 => (ERROR, self.last_refusal.clone()),

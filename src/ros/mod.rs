@@ -37,7 +37,7 @@ use clock::Clock;
 use commands::Commands;
 use outputs::{ERROR, Outputs};
 use parameters::Parameters;
-use servo::Servo;
+use servo::ServoClient;
 use vitals::Vitals;
 
 /// How long one spin waits for something to arrive; also how soon a signal is noticed.
@@ -83,7 +83,7 @@ pub fn run() -> Result<()> {
         }
         commander.run()
     })?;
-    let mut servo = config.servo.handshake.then(|| Servo::new(&config.servo, &inbox, runtime.handle()));
+    let mut servo = config.servo.handshake.then(|| ServoClient::new(&config.servo, &inbox, runtime.handle()));
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
     if !commands.lock_step() {
         thread::Builder::new().name("watchdog".into()).spawn(move || {

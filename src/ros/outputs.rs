@@ -4,8 +4,8 @@ use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, Publisher, QosProfile, builtin_interfaces};
 
-use crate::answer::Answer;
 use crate::safety::Verdict;
+use crate::session::Answer;
 use crate::units::Stamp;
 
 /// Levels of a status.

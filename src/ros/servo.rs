@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Looks for Servo, greets it, and greets it again when it was started anew.
-pub(super) struct Servo {
+pub(super) struct ServoClient {
     name: String,
     inbox: Arc<Inbox>,
     tasks: Handle,
@@ -40,7 +40,7 @@ pub(super) struct Servo {
     greeted: Arc<AtomicBool>,
 }
 
-impl Servo {
+impl ServoClient {
     pub(super) fn new(config: &ServoConfig, inbox: &Arc<Inbox>, tasks: &Handle) -> Self {
         Self {
             name: config.node.clone(),

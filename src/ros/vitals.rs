@@ -6,9 +6,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::answer::Answer;
+use crate::motion::Twist;
 use crate::safety::{Hold, Pulse, State, Verdict, Watchdog};
-use crate::shaper::Twist;
+use crate::session::Answer;
 use crate::units::Stamp;
 
 pub(super) struct Vitals {

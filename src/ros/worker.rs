@@ -11,13 +11,13 @@ use super::diagnostics::Health;
 use super::inbox::{Arrival, Event, Inbox, Picture};
 use super::outputs::Outputs;
 use super::vitals::Vitals;
-use crate::answer::Answer;
 use crate::bundle::Bundle;
 use crate::config::Config;
-use crate::control::Control;
 use crate::engine::Engine;
 use crate::frame::{Frame, FrameError, RawImage};
 use crate::safety::{Hold, Verdict};
+use crate::session::Answer;
+use crate::session::Control;
 use crate::thresholds::Live;
 use crate::units::Stamp;
 

@@ -17,7 +17,7 @@ const GAPS: usize = 9;
 
 /// What is known of one camera.
 #[derive(Debug, Clone)]
-pub struct Camera {
+pub struct CameraWatch {
     role: String,
     newest: Option<Picture>,
     /// What pictures looked like when the epoch began.
@@ -54,7 +54,7 @@ impl std::fmt::Display for Format {
     }
 }
 
-impl Camera {
+impl CameraWatch {
     /// A camera that has not been heard yet.
     pub fn new(role: &str) -> Self {
         Self {
@@ -227,13 +227,13 @@ mod tests {
         Frame { stamp: Stamp::from_secs(secs), width: 16, height: 16, rgb, encoding: "rgb8" }
     }
 
-    fn verdict(camera: &Camera, secs: f64) -> Option<Verdict> {
+    fn verdict(camera: &CameraWatch, secs: f64) -> Option<Verdict> {
         camera.hold(&guard(), Stamp::from_secs(secs), None).map(|hold| hold.verdict)
     }
 
     #[test]
     fn the_same_picture_counts_as_frozen_only_while_the_arm_is_told_to_move() {
-        let mut camera = Camera::new("static");
+        let mut camera = CameraWatch::new("static");
         let mut see = |path: [f64; 2], shade| {
             camera.moved(path);
             camera.see(&frame(1.0, shade), Some(2));
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn standing_still_begins_the_count_anew() {
-        let mut camera = Camera::new("static");
+        let mut camera = CameraWatch::new("static");
         for _ in 0..10 {
             camera.moved([0.01, 0.0]);
             camera.see(&frame(1.0, 1), Some(2));
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn another_size_or_encoding_holds_until_it_is_back_or_the_epoch_is_new() {
-        let mut camera = Camera::new("static");
+        let mut camera = CameraWatch::new("static");
         let mut verdict_of = |other: fn(&mut Frame), epoch: bool| {
             let mut picture = frame(1.0, 1);
             other(&mut picture);
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_picture_that_was_overtaken_and_one_that_shows_nothing_hold() {
-        let mut camera = Camera::new("static");
+        let mut camera = CameraWatch::new("static");
         camera.see(&frame(1.0, 1), None);
         camera.see(&frame(0.99, 2), None);
         assert_eq!(verdict(&camera, 1.0), Some(Verdict::HoldReorderedFrame));
@@ -293,9 +293,9 @@ mod tests {
 
     #[test]
     fn silence_and_a_slow_camera_hold_on_the_machines_clock() {
-        let mut camera = Camera::new("static");
+        let mut camera = CameraWatch::new("static");
         let at = Duration::from_secs_f64;
-        let holds = |camera: &Camera, secs: f64| {
+        let holds = |camera: &CameraWatch, secs: f64| {
             camera.hold(&guard(), Stamp::from_secs(1.0), Some(at(secs))).map(|hold| hold.verdict)
         };
         camera.see(&frame(1.0, 1), None);

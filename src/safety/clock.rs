@@ -9,14 +9,14 @@ use crate::units::Stamp;
 
 /// Compares two clocks from beat to beat.
 #[derive(Debug, Clone, Default)]
-pub struct Clock {
+pub struct ClockWatch {
     /// A simulator's clock may run at any pace, but not backwards.
     simulated: bool,
     last: Option<(Stamp, Duration)>,
     jump: Option<(Hold, Duration)>,
 }
 
-impl Clock {
+impl ClockWatch {
     /// A clock that has not been read yet.
     pub fn new(simulated: bool) -> Self {
         Self { simulated, last: None, jump: None }
@@ -53,8 +53,8 @@ impl Clock {
 mod tests {
     use super::*;
 
-    fn beaten(simulated: bool, beats: &[(f64, f64)]) -> Clock {
-        let mut clock = Clock::new(simulated);
+    fn beaten(simulated: bool, beats: &[(f64, f64)]) -> ClockWatch {
+        let mut clock = ClockWatch::new(simulated);
         beats.iter().for_each(|(now, machine)| {
             clock.beat(Stamp::from_secs(*now), Duration::from_secs_f64(*machine), 0.1);
         });

@@ -13,10 +13,10 @@ mod watchdog;
 use serde::Serialize;
 
 pub use arming::{Arming, Refused, State};
-pub use camera::Camera;
-pub use clock::Clock;
+pub use camera::CameraWatch;
+pub use clock::ClockWatch;
 pub use guard::Guard;
-pub use servo::{Halt, Interface, Report, Servo};
+pub use servo::{Halt, Interface, Report, ServoWatch};
 pub use watchdog::{Pulse, Watchdog};
 
 /// What became of a control step.

@@ -78,13 +78,13 @@ pub enum Report {
 
 /// Keeps what was reported.
 #[derive(Debug, Clone)]
-pub struct Servo {
+pub struct ServoWatch {
     away: Option<String>,
     heard: Option<Stamp>,
     halted: Option<(Halt, Stamp)>,
 }
 
-impl Servo {
+impl ServoWatch {
     /// Away until it is reported ready.
     pub fn new(node: &str) -> Self {
         let away = format!("waiting for MoveIt Servo at {node}; start it, or set servo.handshake to false");
@@ -134,8 +134,8 @@ mod tests {
         Stamp::from_secs(secs)
     }
 
-    fn ready() -> Servo {
-        let mut servo = Servo::new("/servo_node");
+    fn ready() -> ServoWatch {
+        let mut servo = ServoWatch::new("/servo_node");
         servo.hear(Report::Ready, at(0.0));
         servo
     }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_arm_holds_until_servo_is_ready_and_when_it_goes() {
-        let mut servo = Servo::new("/servo_node");
+        let mut servo = ServoWatch::new("/servo_node");
         assert!(servo.hold(at(0.0)).unwrap().message.contains("waiting for MoveIt Servo at /servo_node"));
         assert!(!servo.hear(Report::Ready, at(1.0)));
         assert_eq!(servo.hold(at(1.0)), None);

@@ -3,7 +3,7 @@
 use super::{Calibration, CalibrationError, Method, Shares, SolveError, Thresholds};
 use super::{deepest, gflop, gigabytes, solve};
 use crate::bundle::Bundle;
-use crate::gate::Metric;
+use crate::network::Metric;
 
 /// What a step may cost; `None` is no limit. 1 GFLOP stands for 1e9 multiply-accumulates of the language model.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 
 use crate::bundle::Manifest;
 use crate::engine::{Engine, EngineError, LstmState};
-use crate::gate::{Candidate, Metric, rms};
+use crate::network::{Candidate, Metric, rms};
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
 pub struct Calibrator<'e, E> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::Bundle;
-use crate::gate::Metric;
+use crate::network::Metric;
 
 /// The newest `calibration.json` version that is read.
 pub const SCHEMA: u32 = 1;

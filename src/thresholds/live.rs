@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Calibration, Method, Shares, Thresholds, gflop, solve};
 use crate::bundle::Bundle;
-use crate::gate::Metric;
+use crate::network::Metric;
 
 /// Steps that are looked back on.
 const STEPS: usize = 240;

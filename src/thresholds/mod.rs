@@ -17,7 +17,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
-use crate::gate::Metric;
+use crate::network::Metric;
 
 pub use budget::{Budget, BudgetError};
 pub use calibrate::{Calibrator, Sample};

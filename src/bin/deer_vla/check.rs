@@ -8,8 +8,8 @@ use deer_vla::bundle::{Bundle, Manifest, Part};
 use deer_vla::config::Config;
 use deer_vla::engine::Engine;
 use deer_vla::engine::ort::OrtEngine;
+use deer_vla::network::Settings;
 use deer_vla::observe::Observer;
-use deer_vla::policy::Settings;
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
 

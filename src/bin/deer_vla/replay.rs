@@ -9,16 +9,16 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use deer_vla::answer::Answer;
-use deer_vla::bag::{Bag, Commands, Input, Inputs, Sources};
+use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources};
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::config::Config;
-use deer_vla::control::Control;
 use deer_vla::engine::ort::OrtEngine;
+use deer_vla::network::Policy;
 use deer_vla::observe::Observer;
-use deer_vla::policy::Policy;
 use deer_vla::report::Summary;
 use deer_vla::safety::Arming;
+use deer_vla::session::Answer;
+use deer_vla::session::Control;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
@@ -158,7 +158,7 @@ fn replay(
 struct Results {
     folder: PathBuf,
     decisions: BufWriter<File>,
-    commands: Commands,
+    commands: AnswerBag,
     summary: Summary,
     /// Messages that could not be read, by topic and reason.
     unreadable: Vec<(String, u64)>,
@@ -180,7 +180,7 @@ impl Results {
         Ok(Self {
             folder: folder.to_path_buf(),
             decisions: BufWriter::new(file),
-            commands: Commands::create(commands, config)?,
+            commands: AnswerBag::create(commands, config)?,
             summary: Summary::new(manifest),
             unreadable: Vec::new(),
         })

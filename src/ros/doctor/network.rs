@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::doctor::Finding;
 use crate::engine::Engine;
 use crate::engine::ort::OrtEngine;
+use crate::network::{Policy, Settings};
 use crate::observe::Observer;
-use crate::policy::{Policy, Settings};
 
 /// Steps that are not counted: the runtime's arenas grow in the first few.
 const WARM_UP: usize = 5;

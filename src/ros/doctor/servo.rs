@@ -9,7 +9,7 @@ use r2r::{Client, Node, QosProfile};
 
 use super::SPIN;
 use crate::config::ServoConfig;
-use crate::doctor::{self, Finding, Motion, Servo};
+use crate::doctor::{self, Finding, Motion, ServoFacts};
 
 /// After all the listening to cameras it has long been discovered, where it is there.
 const APPEARS_WITHIN: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ pub(super) fn check(
         }]);
     };
     let mut ask = |parameter: &str| ask(node, &client, parameter);
-    let servo = Servo {
+    let servo = ServoFacts {
         node: name.clone(),
         use_sim_time: ask("use_sim_time").and_then(boolean),
         command_in_type: ask("moveit_servo.command_in_type").and_then(text),

@@ -28,7 +28,7 @@ pub(super) struct Topics {
     cameras: Vec<Listened>,
     max_skew_secs: f64,
     twist: Publisher<TwistStamped>,
-    gripper: Gripper,
+    gripper: GripperProbe,
 }
 
 struct Listened {
@@ -38,7 +38,7 @@ struct Listened {
     seen: Vec<Seen>,
 }
 
-enum Gripper {
+enum GripperProbe {
     Trajectory(Publisher<JointTrajectory>),
     Positions(Publisher<Float64MultiArray>),
     Action,
@@ -63,11 +63,13 @@ impl Topics {
         }
         let command = || QosProfile::default().keep_last(1).reliable().volatile();
         let gripper = match config.gripper.interface {
-            GripperInterface::JointTrajectory(_) => Gripper::Trajectory(node.create_publisher("~/gripper", command())?),
-            GripperInterface::Float64MultiArray(_) => {
-                Gripper::Positions(node.create_publisher("~/gripper", command())?)
+            GripperInterface::JointTrajectory(_) => {
+                GripperProbe::Trajectory(node.create_publisher("~/gripper", command())?)
             }
-            GripperInterface::GripperCommand | GripperInterface::ParallelGripperCommand(_) => Gripper::Action,
+            GripperInterface::Float64MultiArray(_) => {
+                GripperProbe::Positions(node.create_publisher("~/gripper", command())?)
+            }
+            GripperInterface::GripperCommand | GripperInterface::ParallelGripperCommand(_) => GripperProbe::Action,
         };
         let max_skew_secs = guard.max_frame_skew_secs;
         Ok(Self { cameras, max_skew_secs, twist: node.create_publisher("~/twist", command())?, gripper })
@@ -125,9 +127,9 @@ impl Topics {
         let twist = self.twist.get_inter_process_subscription_count()?;
         findings.push(doctor::listeners("~/twist", &graph.names.topic("~/twist"), twist, !config.dry_run));
         let gripper = match &self.gripper {
-            Gripper::Trajectory(publisher) => publisher.get_inter_process_subscription_count()?,
-            Gripper::Positions(publisher) => publisher.get_inter_process_subscription_count()?,
-            Gripper::Action => return Ok(findings), // an action's server is not a listener
+            GripperProbe::Trajectory(publisher) => publisher.get_inter_process_subscription_count()?,
+            GripperProbe::Positions(publisher) => publisher.get_inter_process_subscription_count()?,
+            GripperProbe::Action => return Ok(findings), // an action's server is not a listener
         };
         findings.push(doctor::listeners("~/gripper", &graph.names.topic("~/gripper"), gripper, false));
         Ok(findings)

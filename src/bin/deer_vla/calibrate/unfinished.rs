@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
-use deer_vla::gate::Metric;
+use deer_vla::network::Metric;
 use deer_vla::thresholds::Sample;
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //! The node and `deer_vla replay` are thin around this, which is why a replayed bag takes the exits that the robot
 //! took.
 
+mod answer;
 mod cameras;
 mod epoch;
 mod readiness;
@@ -11,16 +12,16 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::answer::{Answer, Identity};
 use crate::bundle::{Action, Bundle};
 use crate::engine::{Engine, EngineError};
 use crate::frame::Frame;
+use crate::motion::{self, Gripper, Limits, Twist};
+use crate::network::{Policy, Settings, Step};
 use crate::observe::Observer;
-use crate::policy::{Policy, Settings, Step};
-use crate::safety::{Arming, Clock, Guard, Hold, Servo, Verdict};
-use crate::shaper::{self, Gripper, Limits, Twist};
+use crate::safety::{Arming, ClockWatch, Guard, Hold, ServoWatch, Verdict};
 use crate::thresholds::Thresholds;
 use crate::units::Stamp;
+pub use answer::{Answer, Identity};
 use cameras::Cameras;
 pub use epoch::InstructionError;
 
@@ -33,11 +34,11 @@ pub struct Control<E> {
     policy: Policy<E>,
     rules: Rules,
     arming: Arming,
-    clock: Clock,
+    clock: ClockWatch,
     /// The machine's clock at the last beat.
     machine: Option<Duration>,
     /// MoveIt Servo, where the arm waits for it.
-    servo: Option<Servo>,
+    servo: Option<ServoWatch>,
     gripper: Gripper,
     action: Action,
     cameras: Cameras,
@@ -83,7 +84,7 @@ impl<E: Engine> Control<E> {
             observer,
             policy,
             arming,
-            clock: Clock::new(rules.simulated),
+            clock: ClockWatch::new(rules.simulated),
             machine: None,
             servo: None,
             gripper: Gripper::new(action.gripper.open_above, rules.hysteresis, rules.dwell_secs),
@@ -233,7 +234,7 @@ impl<E: Engine> Control<E> {
             }
         };
         self.steps += 1;
-        let (asked, mut clips) = shaper::twist(&self.action, &step.arm);
+        let (asked, mut clips) = motion::twist(&self.action, &step.arm);
         let (twist, cut) = self.rules.limits.map_or((asked, [0.0; 2]), |limits| limits.cut(&asked));
         clips.extend(["speed", "turn"].iter().zip(cut).filter(|(_, cut)| *cut > 0.0).map(|(name, _)| (*name).into()));
         let period_secs = self.period_secs();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::{LstmState, Scripted};
-use crate::gate::Metric;
+use crate::network::Metric;
 use crate::safety::{Halt, Report, State};
 
 const PERIOD: f64 = 1.0 / 30.0;
@@ -46,7 +46,7 @@ fn pictures_and_a_sentence_give_a_motion_and_its_reason() {
     let answer = step(&mut control, 1.0);
     assert_eq!((answer.verdict, answer.epoch, answer.step), (Verdict::Act, 1, 1));
     assert!((answer.twist.linear[0] - 0.3).abs() < 1e-6);
-    assert_eq!(answer.grip, Some(crate::shaper::Grip::Open));
+    assert_eq!(answer.grip, Some(crate::motion::Grip::Open));
     let fields = answer.fields();
     for name in ["verdict", "exit", "deltas", "thresholds", "stamp_static", "stamp_gripper", "bundle_sha256"] {
         assert!(fields.iter().any(|(key, value)| key == name && !value.is_empty()), "{name}: {fields:?}");
@@ -189,7 +189,7 @@ fn the_same_pictures_again_get_the_same_answer_without_another_step() {
 }
 
 fn limits() -> Limits {
-    let limit = |speed| crate::shaper::Limit { speed, acceleration: 10.0, jerk: 500.0 };
+    let limit = |speed| crate::motion::Limit { speed, acceleration: 10.0, jerk: 500.0 };
     Limits { linear: limit(0.35), angular: limit(0.7) }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use ndarray::{Array2, Array4};
 use serde::Serialize;
 
+use super::gate::{Candidate, Metric, Reason};
 use crate::bundle::Manifest;
 use crate::engine::{Actions, Engine, EngineError, LstmState};
-use crate::gate::{Candidate, Metric, Reason};
 use crate::thresholds::Thresholds;
 
 /// Runs the network as deep as the moment needs and carries the head's state over time.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Control;
 use crate::engine::{Engine, EngineError};
-use crate::policy::Settings;
-use crate::safety::{Arming, Guard, Refused, Report, Servo, State, Verdict};
+use crate::network::Settings;
+use crate::safety::{Arming, Guard, Refused, Report, ServoWatch, State, Verdict};
 use crate::units::Stamp;
 
 /// Steps at full depth whose median is the step time.
@@ -82,7 +82,7 @@ impl<E: Engine> Control<E> {
 
     /// From here on the arm holds unless MoveIt Servo at `node` is ready and moves it.
     pub fn wait_for_servo(&mut self, node: &str) {
-        self.servo = Some(Servo::new(node));
+        self.servo = Some(ServoWatch::new(node));
     }
 
     /// Hears of MoveIt Servo. Where it has stopped the arm, what the network remembers is of a motion that did not

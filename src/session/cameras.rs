@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::frame::Frame;
-use crate::safety::{Camera, Guard, Hold, Verdict};
+use crate::safety::{CameraWatch, Guard, Hold, Verdict};
 use crate::units::Stamp;
 
 /// Pictures that come sooner than this many control periods after the last step wait for the next: a fast camera must
@@ -22,14 +22,14 @@ pub(super) struct Cameras {
 
 /// A camera's newest picture, and whether a step has used it.
 struct Slot {
-    watch: Camera,
+    watch: CameraWatch,
     frame: Option<Frame>,
     used: bool,
 }
 
 impl Cameras {
     pub(super) fn new<'a>(roles: impl Iterator<Item = &'a str>, period_secs: f64) -> Self {
-        let slot = |role| Slot { watch: Camera::new(role), frame: None, used: true };
+        let slot = |role| Slot { watch: CameraWatch::new(role), frame: None, used: true };
         Self { slots: roles.map(slot).collect(), period_secs, last_step: None, complete: None }
     }
 
@@ -95,7 +95,7 @@ impl Cameras {
 
     /// From here on pictures may look otherwise.
     pub(super) fn accept(&mut self) {
-        self.watches().for_each(Camera::begin_epoch);
+        self.watches().for_each(CameraWatch::begin_epoch);
     }
 
     pub(super) fn moved(&mut self, path: [f64; 2]) {
@@ -103,14 +103,14 @@ impl Cameras {
     }
 
     pub(super) fn stood(&mut self) {
-        self.watches().for_each(Camera::stood);
+        self.watches().for_each(CameraWatch::stood);
     }
 
     pub(super) fn trust(&mut self) {
-        self.watches().for_each(Camera::trust);
+        self.watches().for_each(CameraWatch::trust);
     }
 
-    fn watches(&mut self) -> impl Iterator<Item = &mut Camera> {
+    fn watches(&mut self) -> impl Iterator<Item = &mut CameraWatch> {
         self.slots.iter_mut().map(|slot| &mut slot.watch)
     }
 

@@ -4,20 +4,20 @@ use std::path::Path;
 
 use super::message::{DiagnosticStatus, Header, JointTrajectory, JointTrajectoryPoint, KeyValue, TwistStamped};
 use super::{BagError, BagWriter};
-use crate::answer::Answer;
 use crate::config::{Config, GripperConfig, GripperInterface};
+use crate::motion::Grip;
 use crate::safety::Verdict;
-use crate::shaper::Grip;
+use crate::session::Answer;
 
 /// The node's outputs in a bag: `/deer_vla/twist`, `/deer_vla/gripper` and `/deer_vla/decision`.
-pub struct Commands {
+pub struct AnswerBag {
     bag: BagWriter,
     frame_id: String,
     joints: Vec<String>,
     gripper: GripperConfig,
 }
 
-impl Commands {
+impl AnswerBag {
     /// Starts a bag in a new folder.
     ///
     /// # Errors

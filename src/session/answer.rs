@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::policy::Step;
+use crate::motion::{Grip, Twist};
+use crate::network::Step;
 use crate::safety::{State, Verdict};
-use crate::shaper::{Grip, Twist};
 use crate::units::Stamp;
 
 /// What decides: printed with every decision.
