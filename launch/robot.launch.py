@@ -53,8 +53,8 @@ def generate_launch_description():
             ),
             DeclareLaunchArgument(
                 "mode",
-                default_value="auto",
-                choices=["auto", "stream", "lock_step"],
+                default_value="stream",
+                choices=["stream", "lock_step"],
                 description="many limited commands a second, or one an action for a world that waits for it",
             ),
             DeclareLaunchArgument(

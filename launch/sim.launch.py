@@ -7,7 +7,7 @@ it runs in real time. Every argument of robot.launch.py may be given too.
 """
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -15,6 +15,7 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 SHARE = FindPackageShare("deer_vla")
+LOCK_STEP = LaunchConfiguration("lock_step")
 
 
 def generate_launch_description():
@@ -43,7 +44,7 @@ def generate_launch_description():
                 parameters=[
                     LaunchConfiguration("world_params_file"),
                     {
-                        "lock_step": ParameterValue(LaunchConfiguration("lock_step"), value_type=bool),
+                        "lock_step": ParameterValue(LOCK_STEP, value_type=bool),
                         "record": ParameterValue(LaunchConfiguration("record"), value_type=str),
                     },
                 ],
@@ -55,7 +56,8 @@ def generate_launch_description():
                     ("bundle", LaunchConfiguration("bundle")),
                     ("dry_run", "false"),
                     ("autostart", "true"),
-                    ("use_sim_time", LaunchConfiguration("lock_step")),
+                    ("use_sim_time", LOCK_STEP),
+                    ("mode", PythonExpression(["'lock_step' if '", LOCK_STEP, "' == 'true' else 'stream'"])),
                     ("frozen", "0"),  # its cameras have no noise
                 ],
             ),

@@ -92,6 +92,7 @@ MODULES = {
     "launch.substitutions": {
         "LaunchConfiguration": later(lambda name: values[name]),
         "PathJoinSubstitution": later(lambda parts: os.path.join(*map(text, parts))),
+        "PythonExpression": later(lambda parts: str(eval(text(parts)))),
     },
     "launch_ros": {},
     "launch_ros.actions": {"Node": later(node)},

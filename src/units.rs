@@ -3,6 +3,8 @@
 //! Other quantities carry their unit in their name (`scale_m`, `period_secs`); time gets a type because two clocks
 //! (the robot's and the machine's) must never be subtracted from one another.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A point on the robot's clock: nanoseconds since that clock's epoch, as ROS counts them.
@@ -36,6 +38,17 @@ impl std::fmt::Display for Stamp {
         let (secs, nanos) = self.parts();
         write!(f, "{secs}.{nanos:09}")
     }
+}
+
+/// One moment, as everybody on the robot counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// On the robot's clock, which pictures are stamped by and which may be set.
+    pub robot: Stamp,
+    /// On the machine's clock, which nobody sets: since the program began.
+    pub machine: Duration,
+    /// How often the arm has been halted, read before what is known at this moment was asked for.
+    pub halts: u64,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::message::{CompressedImage, Image, Text};
 use super::{Bag, BagError, Message, Messages, Stored};
 use crate::frame::{Frame, RawImage};
+use crate::units::Stamp;
 
 /// Which topics are the policy's inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Sources {
     pub cameras: Vec<String>,
     /// The instruction's, where it comes from the bag.
     pub instruction: Option<String>,
+    /// The emergency stop's, where it is in the bag.
+    pub estop: Option<String>,
 }
 
 /// One thing that a robot heard or saw.
@@ -25,6 +28,8 @@ pub enum Input {
     },
     /// A sentence.
     Instruction(String),
+    /// The emergency stop: pressed or not.
+    Estop(bool),
     /// A message that could not be read.
     Unreadable {
         /// Its topic.
@@ -34,7 +39,15 @@ pub enum Input {
     },
 }
 
-/// A bag's inputs in the order in which they were recorded.
+const BOOL: &str = "std_msgs/msg/Bool";
+
+/// `std_msgs/Bool`
+#[derive(serde::Deserialize)]
+struct Bool {
+    data: bool,
+}
+
+/// A bag's inputs in the order in which they were recorded, each with its log time.
 pub struct Inputs<'a> {
     messages: Messages<'a>,
     topics: Vec<(String, Kind)>,
@@ -47,6 +60,7 @@ enum Kind {
     Raw(usize),
     Compressed(usize),
     Text,
+    Bool,
 }
 
 impl Bag {
@@ -62,6 +76,9 @@ impl Bag {
         if let Some(name) = &sources.instruction {
             let kinds = [(Text::TYPE, Kind::Text)];
             topics.push((name.clone(), self.kind(name, &kinds, "std_msgs/msg/String (cdr)")?));
+        }
+        if let Some(name) = &sources.estop {
+            topics.push((name.clone(), self.kind(name, &[(BOOL, Kind::Bool)], "std_msgs/msg/Bool (cdr)")?));
         }
         let names: Vec<&str> = topics.iter().map(|(name, _)| name.as_str()).collect();
         let total = names.iter().filter_map(|&name| self.topics().get(name)).map(|topic| topic.messages).sum();
@@ -87,7 +104,7 @@ impl Bag {
 }
 
 impl Iterator for Inputs<'_> {
-    type Item = Result<Input, BagError>;
+    type Item = Result<(Stamp, Input), BagError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -96,7 +113,7 @@ impl Iterator for Inputs<'_> {
                 Err(error) => return Some(Err(error)),
             };
             if let Some((_, kind)) = self.topics.iter().find(|(name, _)| *name == message.topic) {
-                return Some(Ok(read(message, *kind)));
+                return Some(Ok((message.log_time, read(message, *kind))));
             }
         }
     }
@@ -107,6 +124,8 @@ fn read(message: Stored, kind: Kind) -> Input {
         Kind::Raw(camera) => raw(&message.data).map(|frame| Input::Frame { camera, frame }),
         Kind::Compressed(camera) => compressed(&message.data).map(|frame| Input::Frame { camera, frame }),
         Kind::Text => decode::<Text>(&message.data).map(|text| Input::Instruction(text.data)),
+        Kind::Bool => (cdr::deserialize(&message.data).map(|Bool { data }| Input::Estop(data)))
+            .map_err(|e| format!("the message does not decode as {BOOL}: {e}")),
     };
     input.unwrap_or_else(|reason| Input::Unreadable { topic: message.topic, reason })
 }

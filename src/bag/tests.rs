@@ -153,7 +153,7 @@ fn sqlite3_is_refused_with_the_command_that_converts_it() {
 fn a_topic_that_is_missing_or_carries_something_else_is_refused_with_what_is_there() {
     let (_folder, path) = file(&recording(WriteOptions::new(), &[1]));
     let bag = Bag::open(path).unwrap();
-    let sources = |camera: &str| Sources { cameras: vec![camera.into()], instruction: None };
+    let sources = |camera: &str| Sources { cameras: vec![camera.into()], instruction: None, estop: None };
     let missing = bag.inputs(&sources("/static/image")).err().unwrap().to_string();
     assert!(missing.contains("/static/image") && missing.contains("/text (std_msgs/msg/String)"), "{missing}");
     let wrong = bag.inputs(&sources("/text")).err().unwrap().to_string();
@@ -173,11 +173,12 @@ fn what_is_written_is_read_back() {
     writer.write("/static/image", Stamp(30), &Image::default()).unwrap();
     writer.finish().unwrap();
     let bag = Bag::open(&path).unwrap();
-    let sources = Sources { cameras: vec!["/static/image".into()], instruction: Some("/instruction".into()) };
+    let sources =
+        Sources { cameras: vec!["/static/image".into()], instruction: Some("/instruction".into()), estop: None };
     let inputs: Vec<_> = bag.inputs(&sources).unwrap().map(Result::unwrap).collect();
-    assert!(matches!(&inputs[0], Input::Instruction(text) if text == "go"));
-    assert!(matches!(&inputs[1], Input::Frame { camera: 0, frame } if frame.stamp == Stamp(1_000_000_007)));
-    assert!(matches!(&inputs[2], Input::Unreadable { topic, .. } if topic == "/static/image"));
+    assert!(matches!(&inputs[0].1, Input::Instruction(text) if text == "go"));
+    assert!(matches!(&inputs[1].1, Input::Frame { camera: 0, frame } if frame.stamp == Stamp(1_000_000_007)));
+    assert!(matches!(&inputs[2].1, Input::Unreadable { topic, .. } if topic == "/static/image"));
     assert!(matches!(BagWriter::create(&path), Err(BagError::Exists { .. })));
 }
 
@@ -195,7 +196,9 @@ fn a_message_of_noise_is_unreadable_and_not_fatal() {
     drop(writer);
     let (_folder, path) = file(&bytes.into_inner());
     let bag = Bag::open(path).unwrap();
-    let inputs = bag.inputs(&Sources { cameras: vec!["/static/image".into()], instruction: None }).unwrap();
-    let unreadable = |input| matches!(input, Ok(Input::Unreadable { reason, .. }) if reason.contains("sensor_msgs"));
+    let inputs =
+        bag.inputs(&Sources { cameras: vec!["/static/image".into()], instruction: None, estop: None }).unwrap();
+    let unreadable =
+        |input| matches!(input, Ok((_, Input::Unreadable { reason, .. })) if reason.contains("sensor_msgs"));
     assert_eq!(inputs.map(unreadable).collect::<Vec<_>>(), [true; 3]);
 }

@@ -9,32 +9,14 @@ use crate::motion::{Limit, Limits};
 pub struct TwistConfig {
     /// `header.frame_id` of the twists.
     pub frame_id: String,
-    /// What a command is.
-    pub mode: Mode,
+    /// One command an action, unlimited, for a world that waits for it; else many a second, within limits, for an arm.
+    pub lock_step: bool,
     /// Commands a second of a stream.
     pub rate_hz: f64,
     /// Zero twists after a motion and at a halt; then silence.
     pub zeros: u32,
     /// Limits of a stream.
     pub limits: Limits,
-}
-
-/// What a command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Lock-step where the clock is simulated, else a stream.
-    Auto,
-    /// Many a second, within limits, for an arm.
-    Stream,
-    /// One an action, unlimited, for a world that waits for it.
-    LockStep,
-}
-
-impl Mode {
-    /// Whether to go in lock-step, given whether the clock is simulated.
-    pub fn is_lock_step(self, simulated: bool) -> bool {
-        self == Self::LockStep || (self == Self::Auto && simulated)
-    }
 }
 
 /// How the gripper is driven.
@@ -81,11 +63,10 @@ impl RawTwist {
         if self.frame_id.is_empty() {
             return refuse("twist.frame_id", "", "a frame that the arm's controller knows");
         }
-        let mode = match self.mode.as_str() {
-            "auto" => Mode::Auto,
-            "stream" => Mode::Stream,
-            "lock_step" => Mode::LockStep,
-            other => return refuse("twist.mode", other, "auto, stream or lock_step"),
+        let lock_step = match self.mode.as_str() {
+            "stream" => false,
+            "lock_step" => true,
+            other => return refuse("twist.mode", other, "stream or lock_step"),
         };
         let zeros = match u32::try_from(self.zeros) {
             Ok(zeros) if (1..=100).contains(&zeros) => zeros,
@@ -109,7 +90,7 @@ impl RawTwist {
             },
         };
         let rate_hz = number("twist.rate", self.rate, 50.0, 200.0)?;
-        Ok(TwistConfig { frame_id: self.frame_id.clone(), mode, rate_hz, zeros, limits })
+        Ok(TwistConfig { frame_id: self.frame_id.clone(), lock_step, rate_hz, zeros, limits })
     }
 }
 
@@ -173,11 +154,5 @@ mod tests {
         assert!(error.contains("0.9") && error.contains("0.8"), "{error}");
         let faster = RawTwist { speed: 0.6, controller_speed: 1.0, ..RawTwist::default() };
         assert_eq!(faster.check().unwrap().limits.linear.speed, 0.6);
-    }
-
-    #[test]
-    fn by_itself_it_is_lock_step_where_time_is_simulated() {
-        assert!(Mode::Auto.is_lock_step(true) && !Mode::Auto.is_lock_step(false));
-        assert!(Mode::LockStep.is_lock_step(false) && !Mode::Stream.is_lock_step(true));
     }
 }

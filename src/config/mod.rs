@@ -17,7 +17,7 @@ use crate::safety::Guard;
 use crate::session::Rules;
 use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
-pub use arm::{GripperConfig, GripperInterface, Mode, ServoConfig, TwistConfig};
+pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
 pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawServo, RawTwist};
 
 /// A configuration that holds together.
@@ -31,10 +31,8 @@ pub struct Config {
     pub dry_run: bool,
     /// Armed from the start.
     pub autostart: bool,
-    /// Limits on the pictures, but for their rate.
-    guard: Guard,
-    /// The least rate of pictures as a share of the bundle's control rate.
-    min_rate: f64,
+    /// Limits on the pictures; times and rate in control periods where the user leaves them to the bundle.
+    guard: Pictures,
     /// How pictures arrive.
     pub images: Images,
     /// How the arm is driven.
@@ -52,6 +50,24 @@ pub struct Config {
     /// Trim the thresholds so that the measured average stays at the budget.
     pub hold_average: bool,
 }
+
+/// Limits on the pictures. Times in seconds; `None` is so many control periods.
+#[derive(Debug, Clone)]
+struct Pictures {
+    max_age_secs: Option<f64>,
+    max_skew_secs: Option<f64>,
+    max_silence_secs: Option<f64>,
+    max_clock_jump_secs: f64,
+    /// The least rate of pictures as a share of the bundle's control rate.
+    min_rate: f64,
+    min_contrast: f64,
+    frozen: Option<u32>,
+}
+
+/// In control periods: what pictures may be like where the user says nothing else.
+const MAX_AGE_PERIODS: f64 = 6.0;
+const MAX_SKEW_PERIODS: f64 = 1.5;
+const MAX_SILENCE_PERIODS: f64 = 3.0;
 
 /// How pictures arrive.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +137,15 @@ fn limit(parameter: &'static str, value: f64, max: f64) -> Result<Option<f64>, C
     Ok(Some(number(parameter, value, 0.0, max)?).filter(|&value| value > 0.0))
 }
 
+/// 0 leaves a time to the bundle's control period.
+fn seconds_or_periods(parameter: &'static str, value: f64, min: f64) -> Result<Option<f64>, ConfigError> {
+    if value == 0.0 {
+        return Ok(None);
+    }
+    let expected = || format!("0 (so many control periods), or seconds from {min} to 10");
+    if (min..=10.0).contains(&value) { Ok(Some(value)) } else { refuse(parameter, value, &expected()) }
+}
+
 impl RawConfig {
     /// Checks everything that can be checked without the bundle.
     ///
@@ -136,7 +161,6 @@ impl RawConfig {
             dry_run: self.dry_run,
             autostart: self.autostart,
             guard: self.guard()?,
-            min_rate: number("images.min_rate", self.images.min_rate, 0.0, 1.0)?,
             images: self.images.check()?,
             twist: self.twist.check()?,
             gripper: self.gripper.check()?,
@@ -152,17 +176,17 @@ impl RawConfig {
         })
     }
 
-    fn guard(&self) -> Result<Guard, ConfigError> {
+    fn guard(&self) -> Result<Pictures, ConfigError> {
         let frozen = match u32::try_from(self.images.frozen) {
             Ok(pictures) if pictures <= 1000 => Some(pictures).filter(|&pictures| pictures > 0),
             _ => return refuse("images.frozen", self.images.frozen, "0 (not looked at) to 1000"),
         };
-        Ok(Guard {
-            max_frame_age_secs: number("max_frame_age", self.max_frame_age, 0.02, 10.0)?,
-            max_frame_skew_secs: number("max_frame_skew", self.max_frame_skew, 0.001, 10.0)?,
-            max_silence_secs: number("max_silence", self.max_silence, 0.02, 10.0)?,
+        Ok(Pictures {
+            max_age_secs: seconds_or_periods("max_frame_age", self.max_frame_age, 0.02)?,
+            max_skew_secs: seconds_or_periods("max_frame_skew", self.max_frame_skew, 0.001)?,
+            max_silence_secs: seconds_or_periods("max_silence", self.max_silence, 0.02)?,
             max_clock_jump_secs: number("max_clock_jump", self.max_clock_jump, 0.01, 10.0)?,
-            min_rate_hz: 0.0,
+            min_rate: number("images.min_rate", self.images.min_rate, 0.0, 1.0)?,
             min_contrast: number("images.min_contrast", self.images.min_contrast, 0.0, 100.0)?,
             frozen,
         })
@@ -227,15 +251,25 @@ impl RawGate {
 impl Config {
     /// Limits on the pictures of cameras that serve a policy of `control_hz` steps a second.
     pub fn guard(&self, control_hz: f64) -> Guard {
-        Guard { min_rate_hz: self.min_rate * control_hz, ..self.guard }
+        let Pictures { max_age_secs, max_skew_secs, max_silence_secs, .. } = self.guard;
+        let or_periods = |secs: Option<f64>, periods: f64| secs.unwrap_or(periods / control_hz);
+        Guard {
+            max_frame_age_secs: or_periods(max_age_secs, MAX_AGE_PERIODS),
+            max_frame_skew_secs: or_periods(max_skew_secs, MAX_SKEW_PERIODS),
+            max_silence_secs: or_periods(max_silence_secs, MAX_SILENCE_PERIODS),
+            max_clock_jump_secs: self.guard.max_clock_jump_secs,
+            min_rate_hz: self.guard.min_rate * control_hz,
+            min_contrast: self.guard.min_contrast,
+            frozen: self.guard.frozen,
+        }
     }
 
-    /// What the arm's side demands. In lock-step the world obeys to the letter, and its cameras have no noise: a still
-    /// arm shows the same picture, and a wall shows nothing.
-    pub fn rules(&self, control_hz: f64, lock_step: bool, simulated: bool) -> Rules {
+    /// What the arm's side demands. In lock-step the world obeys every command as it is, and its cameras have no noise:
+    /// a still arm shows the same picture, and a wall shows nothing.
+    pub fn rules(&self, control_hz: f64, simulated: bool) -> Rules {
         let guard = self.guard(control_hz);
         let GripperConfig { hysteresis, dwell_secs, .. } = self.gripper;
-        if lock_step {
+        if self.twist.lock_step {
             let guard = Guard { frozen: None, min_contrast: 0.0, ..guard };
             Rules { guard, limits: None, hysteresis, dwell_secs: 0.0, simulated }
         } else {
@@ -260,12 +294,27 @@ impl Config {
         let cap = self.budget.cap(bundle)?;
         let file = bundle.path("thresholds.json");
         let (thresholds, metric) = match (&self.gate.thresholds, self.budget.thresholds(bundle, cap)?) {
-            (Some(limits), _) => (Thresholds::new(limits, exits)?, Metric::default()),
-            (None, Some(solved)) => solved,
-            (None, None) if file.exists() => Thresholds::read(&file, bundle)?,
-            (None, None) => (Thresholds::deepest(exits), Metric::default()),
+            (Some(limits), _) => (Thresholds::new(limits, exits)?, None),
+            (None, Some((thresholds, metric))) => (thresholds, Some(metric)),
+            (None, None) if file.exists() => {
+                let (thresholds, metric) = Thresholds::read(&file, bundle)?;
+                (thresholds, Some(metric))
+            }
+            (None, None) => (Thresholds::deepest(exits), None),
         };
-        let metric = self.gate.metric.unwrap_or(metric);
+        // The same number means another thing in another metric.
+        if let (Some(asked), Some(limited)) = (self.gate.metric, metric)
+            && asked != limited
+        {
+            let limited = limited.as_str();
+            let expected = format!(
+                "{limited}, which is what the thresholds of the bundle or of budget.average limit; give gate.thresholds \
+                 too, or calibrate and solve anew: deer_vla calibrate --metric {}",
+                asked.as_str()
+            );
+            return refuse("gate.metric", asked.as_str(), &expected);
+        }
+        let metric = self.gate.metric.or(metric).unwrap_or_default();
         Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline })
     }
 }
@@ -287,6 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn times_of_pictures_follow_the_control_period_unless_they_are_given() {
+        let guard = raw().check().unwrap().guard(10.0);
+        assert_eq!([guard.max_frame_age_secs, guard.max_silence_secs, guard.max_frame_skew_secs], [0.6, 0.3, 0.15]);
+        let given = RawConfig { max_silence: 0.2, ..raw() };
+        assert_eq!(given.check().unwrap().guard(10.0).max_silence_secs, 0.2);
+    }
+
+    #[test]
+    fn a_metric_that_the_bundles_thresholds_do_not_limit_is_refused() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tabletop");
+        let bundle = Bundle::open(folder).unwrap();
+        let mut raw = RawConfig { bundle: folder.into(), ..RawConfig::default() };
+        raw.gate.metric = "cosine".into();
+        let error = raw.check().unwrap().settings(&bundle).unwrap_err().to_string();
+        assert!(error.starts_with("gate.metric is \"cosine\", expected rms"), "{error}");
+        raw.gate.thresholds = vec![0.1; bundle.manifest.exits.len() - 1];
+        assert_eq!(raw.check().unwrap().settings(&bundle).unwrap().metric, Metric::Cosine);
+    }
+
+    #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
         let cases: [Case; 18] = [
@@ -296,10 +365,10 @@ mod tests {
             (|r| r.max_frame_skew = -0.1, "max_frame_skew", "from 0.001"),
             (|r| r.images.transport = "theora".into(), "images.transport", "raw or compressed"),
             (|r| r.images.qos = "best".into(), "images.qos", "sensor_data"),
-            (|r| r.max_silence = 0.0, "max_silence", "from 0.02"),
+            (|r| r.max_silence = 0.01, "max_silence", "from 0.02"),
             (|r| r.images.frozen = -1, "images.frozen", "0 (not looked at)"),
             (|r| r.twist.frame_id.clear(), "twist.frame_id", "a frame"),
-            (|r| r.twist.mode = "on".into(), "twist.mode", "lock_step"),
+            (|r| r.twist.mode = "auto".into(), "twist.mode", "lock_step"),
             (|r| r.twist.jerk = 0.0, "twist.jerk", "from 0.1"),
             (|r| r.gripper.dwell = -1.0, "gripper.dwell", "from 0"),
             (|r| r.gripper.joints.clear(), "gripper.joints", "at least one"),

@@ -55,7 +55,7 @@ raw_groups! {
     /// `twist.*`
     RawTwist {
         frame_id: String = "base".into(),
-        mode: String = "auto".into(),
+        mode: String = "stream".into(),
         rate: f64 = 100.0,
         zeros: i64 = 5,
         speed: f64 = 0.35,
@@ -97,9 +97,9 @@ impl Default for RawConfig {
             onnxruntime: String::new(),
             dry_run: true,
             autostart: false,
-            max_frame_age: 0.2,
-            max_frame_skew: 0.05,
-            max_silence: 0.1,
+            max_frame_age: 0.0,
+            max_frame_skew: 0.0,
+            max_silence: 0.0,
             max_clock_jump: 0.1,
             images: RawImages::default(),
             twist: RawTwist::default(),

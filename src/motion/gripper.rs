@@ -1,8 +1,8 @@
 //! Opens and closes without wavering.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-use crate::units::Stamp;
+use serde::{Deserialize, Serialize};
 
 /// What the gripper should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,40 +25,49 @@ impl Grip {
 }
 
 /// Opens and closes with hysteresis and dwell, and speaks only when something changes.
+///
+/// What the network wishes and what the gripper was told are two things: an order may come too late to be carried out,
+/// or a command may still have to stand for its dwell. A wish is offered until it was told.
 #[derive(Debug, Clone)]
 pub struct Gripper {
     open_above: f64,
     hysteresis: f64,
     dwell_secs: f64,
-    /// The last command and when it was given.
-    last: Option<(Grip, Stamp)>,
+    wish: Option<Grip>,
+    /// The last command and when it was given, on the machine's clock.
+    told: Option<(Grip, Duration)>,
 }
 
 impl Gripper {
     /// Opens above `open_above + hysteresis`, closes below `open_above - hysteresis`, stays as it is between. A command
     /// stands for at least `dwell_secs`: fingers that are told to turn back on their way grasp nothing.
     pub fn new(open_above: f64, hysteresis: f64, dwell_secs: f64) -> Self {
-        Self { open_above, hysteresis, dwell_secs, last: None }
+        Self { open_above, hysteresis, dwell_secs, wish: None, told: None }
     }
 
-    /// Forgets the last command, so that the next one is sent whatever it is.
+    /// Forgets wish and command, so that the next wish is told whatever it is.
     pub fn reset(&mut self) {
-        self.last = None;
+        (self.wish, self.told) = (None, None);
     }
 
-    /// The command for a probability of "open"; `None` when nothing changes.
-    pub fn command(&mut self, probability: f32, now: Stamp) -> Option<Grip> {
+    /// Takes the network's probability of "open".
+    pub fn decide(&mut self, probability: f32) {
         let margin = f64::from(probability) - self.open_above;
-        let wanted = if margin > 0.0 { Grip::Open } else { Grip::Closed };
-        if let Some((last, since)) = self.last {
-            // A clock that was set back must not keep the gripper for longer.
-            let dwells = (0.0..self.dwell_secs).contains(&now.secs_since(since));
-            if last == wanted || margin.abs() <= self.hysteresis || dwells {
-                return None;
-            }
+        if self.wish.is_none() || margin.abs() > self.hysteresis {
+            self.wish = Some(if margin > 0.0 { Grip::Open } else { Grip::Closed });
         }
-        self.last = Some((wanted, now));
-        Some(wanted)
+    }
+
+    /// What the gripper should be told now, if that is something new.
+    pub fn command(&self, machine: Duration) -> Option<Grip> {
+        let dwells = |since: Duration| machine.saturating_sub(since).as_secs_f64() < self.dwell_secs;
+        let stands = |wish: Grip| self.told.is_some_and(|(told, since)| told == wish || dwells(since));
+        self.wish.filter(|wish| !stands(*wish))
+    }
+
+    /// The gripper was told.
+    pub fn told(&mut self, grip: Grip, machine: Duration) {
+        self.told = Some((grip, machine));
     }
 }
 
@@ -67,23 +76,40 @@ mod tests {
     use super::*;
     use Grip::{Closed, Open};
 
+    /// What a gripper that hears every command is told at `secs`.
+    fn next(gripper: &mut Gripper, probability: f32, secs: f64) -> Option<Grip> {
+        let machine = Duration::from_secs_f64(secs);
+        gripper.decide(probability);
+        let command = gripper.command(machine);
+        command.into_iter().for_each(|grip| gripper.told(grip, machine));
+        command
+    }
+
     #[test]
     fn the_gripper_speaks_on_change_only_and_ignores_a_wavering_network() {
         let mut gripper = Gripper::new(0.5, 0.1, 0.0);
         let probabilities = [0.52, 0.9, 0.45, 0.55, 0.39, 0.2, 0.58, 0.61];
-        let said: Vec<_> = probabilities.map(|p| gripper.command(p, Stamp(1))).into();
+        let said: Vec<_> = probabilities.map(|p| next(&mut gripper, p, 1.0)).into();
         assert_eq!(said, [Some(Open), None, None, None, Some(Closed), None, None, Some(Open)]);
         gripper.reset();
-        assert_eq!(gripper.command(0.9, Stamp(1)), Some(Open));
+        assert_eq!(next(&mut gripper, 0.9, 1.0), Some(Open));
     }
 
     #[test]
-    fn a_command_stands_for_its_dwell() {
+    fn a_command_stands_for_its_dwell_and_the_wish_is_told_after_it() {
         let mut gripper = Gripper::new(0.5, 0.1, 0.3);
-        let mut command = |p, secs| gripper.command(p, Stamp::from_secs(secs));
-        assert_eq!(command(0.9, 1.0), Some(Open));
-        assert_eq!(command(0.1, 1.2), None, "it has just been opened");
-        assert_eq!(command(0.1, 1.4), Some(Closed));
-        assert_eq!(command(0.9, 1.0), Some(Open), "the clock was set back");
+        assert_eq!(next(&mut gripper, 0.9, 1.0), Some(Open));
+        assert_eq!(next(&mut gripper, 0.1, 1.2), None, "it has just been opened");
+        assert_eq!(next(&mut gripper, 0.45, 1.4), Some(Closed), "wavering takes no wish back");
+    }
+
+    #[test]
+    fn a_wish_that_the_gripper_was_not_told_is_offered_again() {
+        let mut gripper = Gripper::new(0.5, 0.1, 0.3);
+        gripper.decide(0.9);
+        assert_eq!(gripper.command(Duration::ZERO), Some(Open));
+        assert_eq!(gripper.command(Duration::ZERO), Some(Open), "that order came too late");
+        gripper.told(Open, Duration::ZERO);
+        assert_eq!(gripper.command(Duration::ZERO), None);
     }
 }

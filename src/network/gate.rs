@@ -37,6 +37,18 @@ pub struct Candidate<'a> {
 }
 
 impl Metric {
+    /// Its published name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rms => "rms",
+            Self::Mean => "mean",
+            Self::Max => "max",
+            Self::Cosine => "cosine",
+            Self::Feature => "feature",
+            Self::Time => "time",
+        }
+    }
+
     /// The delta between an exit and the one before, at the epoch's step `step` (0 for the first): not negative, 0 for
     /// equal ones (but for `Time`), not a number when what is compared holds one.
     pub fn delta(self, here: Candidate<'_>, before: Candidate<'_>, step: u64) -> f32 {

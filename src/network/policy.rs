@@ -69,6 +69,17 @@ pub struct Timing {
     pub head_ms: f64,
 }
 
+impl Timing {
+    /// All parts together.
+    pub fn total_ms(&self) -> f64 {
+        self.vision_ms + self.stage_ms.iter().sum::<f64>() + self.head_ms
+    }
+}
+
+/// What is left of a cost after every step that it cut short: half after 34 steps, so that a moment of load is over in
+/// seconds and a network that stays slow is tried too deep once in seconds.
+const DOUBT: f64 = 0.98;
+
 /// An arm output beyond -1..1 is cut; one beyond this is a network gone mad.
 const MOST: f32 = 10.0;
 
@@ -187,6 +198,9 @@ impl<E: Engine> Policy<E> {
                 return Err(EngineError::OutOfBounds { exit, arm });
             }
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
+                if reason == Reason::Anytime {
+                    self.doubt_cost(exit + 1);
+                }
                 self.state = actions.state(row);
                 self.steps += 1;
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
@@ -219,6 +233,14 @@ impl<E: Engine> Policy<E> {
     fn learn_cost(&mut self, exit: usize, measured: Duration) {
         let cost = &mut self.costs[exit];
         *cost = Some(cost.map_or(measured, |old| measured.max(old.mul_f64(0.9) + measured.mul_f64(0.1))));
+    }
+
+    /// A cost that is too high to be tried is never measured again, and what made it high may be over: it is believed
+    /// a little less with every step that it cuts short.
+    fn doubt_cost(&mut self, exit: usize) {
+        if let Some(cost) = &mut self.costs[exit] {
+            *cost = cost.mul_f64(DOUBT);
+        }
     }
 }
 
@@ -337,6 +359,25 @@ mod tests {
         policy.settings.deadline = Some(Duration::from_millis(35));
         let second = policy.step(Vec::new(), &mut watch()).unwrap();
         assert_eq!((second.exit, second.reason), (0, Reason::Anytime), "exit 0 at 30 ms, the next would need 20");
+    }
+
+    #[test]
+    fn exits_return_to_full_depth_when_load_ends() {
+        let mut settings = settings(&[-1.0, -1.0], 2);
+        settings.deadline = Some(Duration::from_millis(20));
+        let mut policy = policy(&[0.0, 0.5, 0.1, 0.9], settings);
+        let mut exit = |lap_ms: u64| {
+            let mut looks = 0;
+            let mut watch = || {
+                looks += 1;
+                Duration::from_millis(lap_ms * (looks - 1))
+            };
+            policy.step(Vec::new(), &mut watch).unwrap().exit
+        };
+        assert_eq!(exit(1), 2);
+        assert_eq!([exit(9), exit(9)], [0, 0], "a deeper exit would be late");
+        let quiet: Vec<usize> = (0..100).map(|_| exit(1)).collect();
+        assert_eq!(quiet[60..], [2; 40], "{quiet:?}");
     }
 
     #[test]

@@ -36,6 +36,16 @@ pub enum ObserveError {
     /// The tokenizer knows none of the prompt's words.
     #[error("the instruction {0:?} gives no tokens; the bundle's tokenizer does not know its words")]
     NoTokens(String),
+    /// A prompt longer than the network was made for.
+    #[error(
+        "the instruction gives {found} tokens with its prompt, and this bundle takes at most {most}; say it shorter"
+    )]
+    TooLong {
+        /// Tokens of the prompt.
+        found: usize,
+        /// The manifest's `max_tokens`.
+        most: usize,
+    },
 }
 
 impl Observer {
@@ -57,18 +67,22 @@ impl Observer {
         })
     }
 
-    /// The token ids of a sentence: at least one, at most the manifest's `max_tokens`.
+    /// The token ids of a sentence: at least one, at most the manifest's `max_tokens`. Half a sentence is another one.
     ///
     /// # Errors
-    /// `Encode` or `NoTokens`.
+    /// `Encode`, `NoTokens` or `TooLong`.
     pub fn ids(&self, instruction: &str) -> Result<Vec<i64>, ObserveError> {
         let prompt = self.template.replace("{instruction}", instruction.trim());
         let encoding = self
             .tokenizer
             .encode(prompt, false)
             .map_err(|source| ObserveError::Encode { instruction: instruction.to_owned(), source })?;
-        let ids: Vec<i64> = encoding.get_ids().iter().take(self.max_tokens).map(|&id| i64::from(id)).collect();
-        if ids.is_empty() { Err(ObserveError::NoTokens(instruction.to_owned())) } else { Ok(ids) }
+        let ids: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
+        match ids.len() {
+            0 => Err(ObserveError::NoTokens(instruction.to_owned())),
+            found if found > self.max_tokens => Err(ObserveError::TooLong { found, most: self.max_tokens }),
+            _ => Ok(ids),
+        }
     }
 
     /// A prompt as long as prompts get, of tokens that every tokenizer has.

@@ -2,29 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::runtime::Runtime;
 
 use super::arm::Arm;
-use super::clock::Clock;
-use super::commander::Commander;
-use super::commands::Commands;
+use super::clock::{Clock, Machine};
+use super::command::CommandThread;
 use super::diagnostics::Health;
 use super::inbox::Inbox;
 use super::inputs::{self, Receivers};
+use super::mailbox::Mailbox;
 use super::outputs::Outputs;
-use super::vitals::Vitals;
+use super::publishers::Publishers;
+use super::vitals::{Vitals, WatchdogThread};
 use super::worker::Worker;
 use crate::bundle::Bundle;
 use crate::config::{Config, RawConfig};
 use crate::engine::ort::OrtEngine;
 use crate::motion::Stream;
-use crate::network::Policy;
+use crate::network::{Observed, Policy};
 use crate::observe::Observer;
 use crate::safety::{Arming, Watchdog};
-use crate::session::Control;
+use crate::session::{Commander, Session, Start};
 use crate::thresholds::Live;
 
 #[cfg(feature = "faults")]
@@ -32,11 +33,12 @@ type Network = crate::engine::Faulty<OrtEngine>;
 #[cfg(not(feature = "faults"))]
 type Network = OrtEngine;
 
-/// Everything that gets a thread of its own, and what they share.
+/// Everything that gets a thread of its own, and who keeps an eye on the graph.
 pub(super) struct Node {
-    pub(super) worker: Worker<Network>,
-    pub(super) commander: Commander,
-    pub(super) vitals: Arc<Vitals>,
+    pub(super) worker: Worker<Observed<Network>>,
+    pub(super) command: CommandThread,
+    pub(super) watchdog: WatchdogThread,
+    pub(super) publishers: Publishers,
 }
 
 /// A bundle that is no folder here may be one of those that came with the package.
@@ -59,48 +61,56 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         Ok(simulated) => simulated.unwrap_or(false),
         Err(error) => bail!("use_sim_time: {error}"),
     };
-    let lock_step = config.twist.mode.is_lock_step(simulated);
     let manifest = &bundle.manifest;
-    let rules = config.rules(manifest.action.control_hz, lock_step, simulated);
+    let rules = config.rules(manifest.action.control_hz, simulated);
     let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
     let period_secs = 1.0 / manifest.action.control_hz;
-    let watchdog = Watchdog { period_secs, max_silence_secs: rules.guard.max_silence_secs };
-    let (inbox, vitals) = (Arc::new(Inbox::new(roles.len())), Arc::new(Vitals::new(&roles, watchdog)));
-    let commands = Arc::new(Commands::new(lock_step));
-    let receivers = Receivers { inbox: inbox.clone(), commands: commands.clone(), vitals: vitals.clone() };
+    let machine = Machine::start();
+    let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, rules.guard.max_silence_secs);
+    let (inbox, vitals) = (Arc::new(Inbox::new(roles.len())), Arc::new(Vitals::new(watchdog)));
+    let mailbox = Arc::new(Mailbox::default());
+    let receivers = Receivers { inbox: inbox.clone(), mailbox: mailbox.clone(), vitals: vitals.clone(), machine };
     let (engine, facts) = network(node.logger(), &bundle, config)?;
     let outputs = Outputs::new(node)?;
     let clock = Clock::new(node, runtime.handle(), simulated)?;
-    let commander = commander(node, runtime, config, &commands, &clock, period_secs)?;
+    let logger = node.logger().to_owned();
+    let command = CommandThread {
+        commander: commander(&logger, config, period_secs),
+        mailbox: mailbox.clone(),
+        inbox: inbox.clone(),
+        arm: Arm::new(node, runtime.handle(), config)?,
+        clock: clock.clone(),
+        machine,
+        zeros: config.twist.zeros,
+        tick: Duration::from_secs_f64(1.0 / config.twist.rate_hz),
+        logger: logger.clone(),
+    };
     inputs::connect(node, runtime.handle(), &receivers, &roles, &config.images)?;
+    let publishers = Publishers::new(node, &inbox, &roles, &config.images)?;
 
     let settings = config.settings(&bundle)?;
-    let live = Live::new(&bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average());
-    let policy = Policy::new(engine, manifest, settings);
-    let arming = Arming::new(config.autostart, config.estop_heartbeat_secs);
-    let provider = config.engine.provider.to_string();
-    let mut control = Control::new(&bundle, Observer::new(&bundle)?, policy, rules, arming, provider);
-    if config.servo.handshake {
-        control.wait_for_servo(&config.servo.node);
-    }
-    let health = Health::new(&roles, manifest.exits.len(), facts);
-    let logger = node.logger().to_owned();
-    let worker = Worker {
-        control,
-        bundle,
-        inbox,
-        commands,
-        vitals: vitals.clone(),
-        outputs,
-        clock,
-        health,
-        logger,
-        live,
-        received: None,
-        rehearsed: Instant::now(),
-        stood: false,
+    let start = Start {
+        bundle: &bundle,
+        rules,
+        arming: Arming::new(config.autostart, config.estop_heartbeat_secs),
+        provider: config.engine.provider.to_string(),
+        live: Live::new(&bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average()),
+        servo: config.servo.handshake.then_some(config.servo.node.as_str()),
     };
-    Ok(Node { worker, commander, vitals })
+    let network = Observed::new(Observer::new(&bundle)?, Policy::new(engine, manifest, settings));
+    let session = Session::new(network, start);
+    let health = Health::new(&roles, manifest.exits.len(), facts);
+    let watchdog = WatchdogThread {
+        vitals: vitals.clone(),
+        mailbox: mailbox.clone(),
+        inbox: inbox.clone(),
+        outputs: outputs.clone(),
+        clock: clock.clone(),
+        machine,
+        logger: logger.clone(),
+    };
+    let worker = Worker { session, bundle, inbox, mailbox, vitals, outputs, clock, machine, health, logger, simulated };
+    Ok(Node { worker, command, watchdog, publishers })
 }
 
 /// The network, and the facts about it that do not change.
@@ -129,38 +139,24 @@ fn network(logger: &str, bundle: &Bundle, config: &Config) -> Result<(Network, V
     Ok((engine, facts))
 }
 
-fn commander(
-    node: &mut r2r::Node,
-    runtime: &Runtime,
-    config: &Config,
-    commands: &Arc<Commands>,
-    clock: &Clock,
-    period_secs: f64,
-) -> Result<Commander> {
-    let logger = node.logger().to_owned();
-    let tick_secs = 1.0 / config.twist.rate_hz;
-    let stream = (!commands.lock_step()).then(|| Stream::new(&config.twist.limits, tick_secs, period_secs));
-    match &stream {
-        None => r2r::log_info!(&logger, "lock-step: one command an action, without limits; for a simulated arm only"),
-        Some(stream) => r2r::log_info!(
-            &logger,
-            "{:.0} commands a second within {:.2} m/s and {:.2} rad/s, {:.0} ms behind the actions",
-            config.twist.rate_hz,
-            config.twist.limits.linear.speed,
-            config.twist.limits.angular.speed,
-            stream.delay_secs() * 1e3
-        ),
-    }
+fn commander(logger: &str, config: &Config, period_secs: f64) -> Commander {
     if config.dry_run {
-        r2r::log_info!(&logger, "dry run: decisions are published, commands are not; set dry_run to false to move");
+        r2r::log_info!(logger, "dry run: decisions are published, commands are not; set dry_run to false to move");
     }
-    Ok(Commander {
-        commands: Arc::clone(commands),
-        arm: Arm::new(node, runtime.handle(), config)?,
-        clock: clock.clone(),
-        zeros: if commands.lock_step() { 1 } else { config.twist.zeros },
-        stream,
-        tick: Duration::from_secs_f64(tick_secs),
+    let tick_secs = 1.0 / config.twist.rate_hz;
+    let tick = Duration::from_secs_f64(tick_secs);
+    if config.twist.lock_step {
+        r2r::log_info!(logger, "lock-step: one command an action, without limits; for a simulated arm only");
+        return Commander::lock_step(tick);
+    }
+    let stream = Stream::new(&config.twist.limits, tick_secs, period_secs);
+    r2r::log_info!(
         logger,
-    })
+        "{:.0} commands a second within {:.2} m/s and {:.2} rad/s, {:.0} ms behind the actions",
+        config.twist.rate_hz,
+        config.twist.limits.linear.speed,
+        config.twist.limits.angular.speed,
+        stream.delay_secs() * 1e3
+    );
+    Commander::streaming(stream, tick, config.twist.zeros)
 }

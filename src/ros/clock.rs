@@ -1,11 +1,12 @@
-//! The robot's clock: the machine's, or a simulator's where `use_sim_time` is set.
+//! The two clocks: the robot's, which is the system's or a simulator's where `use_sim_time` is set, and the machine's,
+//! which nobody sets.
 //!
 //! r2r follows /clock by itself, but compiles that in or out by a flag of its build script that a cached build loses
 //! without a word. A node that silently ran on the wrong clock would judge the age of every picture wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
 use r2r::rosgraph_msgs::msg::Clock as ClockMessage;
@@ -13,6 +14,24 @@ use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 
 use crate::units::Stamp;
+
+/// The machine's clock, from when the node began.
+#[derive(Clone, Copy)]
+pub(super) struct Machine(Instant);
+
+impl Machine {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    pub(super) fn at(self, machine: Duration) -> Instant {
+        self.0 + machine
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct Clock {
@@ -36,10 +55,6 @@ impl Clock {
             }
         });
         Ok(Self { simulated: Some(now) })
-    }
-
-    pub(super) fn simulated(&self) -> bool {
-        self.simulated.is_some()
     }
 
     pub(super) fn now(&self) -> Stamp {

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 
 use super::outputs::{ERROR, OK, Outputs, WARN, level};
-use crate::engine::Engine;
 use crate::frame::FrameError;
+use crate::network::Network;
 use crate::safety::{Hold, State, Verdict};
-use crate::session::Answer;
-use crate::session::Control;
+use crate::session::{Answer, Session};
 use crate::thresholds::{Expected, Live, Seen};
-use crate::units::Stamp;
+use crate::units::{Moment, Stamp};
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// A camera that only sends what cannot be read should not fill the log.
@@ -85,13 +84,13 @@ impl Health {
     }
 
     /// Counts an answer; gives a line for the log when the verdict changes for longer than between two pictures.
-    pub(super) fn answer(&mut self, answer: &Answer, overhead_ms: Option<f64>) -> Option<String> {
+    pub(super) fn answer(&mut self, answer: &Answer) -> Option<String> {
         match &answer.decision {
             Some(step) => {
                 self.steps += 1;
                 self.exits[step.exit] += 1;
                 self.step_ms.push(answer.total_ms);
-                self.overhead_ms.extend(overhead_ms);
+                self.overhead_ms.extend(answer.overhead_ms);
             }
             None => self.holds += 1,
         }
@@ -107,27 +106,27 @@ impl Health {
     }
 
     /// The statuses to publish, when it is time or a level has changed.
-    pub(super) fn due<E: Engine>(
+    pub(super) fn due<N: Network>(
         &mut self,
-        now: Stamp,
-        control: &Control<E>,
-        live: Option<&Live>,
+        now: Moment,
+        session: &Session<N>,
         outputs: &Outputs,
     ) -> Option<Vec<DiagnosticStatus>> {
         let (policy_level, policy_message) = match &self.verdict {
             None => (WARN, "waiting for pictures".to_owned()),
             Some((verdict, message)) => (level(*verdict), message.clone()),
         };
-        let found = |i| control.camera(i, now).0;
-        let cameras: Vec<_> = self.cameras.iter().enumerate().map(|(i, camera)| camera.state(now, found(i))).collect();
-        let state = control.state(now);
+        let found = |i| session.camera(i, now).0;
+        let cameras: Vec<_> =
+            self.cameras.iter().enumerate().map(|(i, camera)| camera.state(now.robot, found(i))).collect();
+        let state = session.state(now);
         let (safety_level, reason) = match state {
             State::Fault => (ERROR, policy_message.clone()),
             State::Active | State::Ready => (OK, String::new()),
             State::Hold => (policy_level, policy_message.clone()),
-            State::Disarmed => (WARN, format!("not ready: {}", control.unready(now).unwrap_or_default())),
+            State::Disarmed => (WARN, format!("not ready: {}", session.unready(now).unwrap_or_default())),
         };
-        let (compute_level, compute_message, compute) = live.map_or((OK, String::new(), Vec::new()), compute);
+        let (compute_level, compute_message, compute) = session.live().map_or((OK, String::new(), Vec::new()), compute);
         let levels: Vec<u8> = cameras.iter().map(|c| c.0).chain([policy_level, compute_level, safety_level]).collect();
         if self.published.elapsed() < PERIOD && levels == self.levels {
             return None;
@@ -137,23 +136,23 @@ impl Health {
         self.published = Instant::now();
         let mut statuses = Vec::new();
         for (i, (camera, (level, message))) in self.cameras.iter_mut().zip(cameras).enumerate() {
-            let mut values = camera.values(now, window_secs);
-            values.extend(control.camera(i, now).1);
+            let mut values = camera.values(now.robot, window_secs);
+            values.extend(session.camera(i, now).1);
             statuses.push(outputs.status(&format!("Inputs/{}", camera.role), level, &message, values));
         }
-        statuses.push(outputs.status("Policy", policy_level, &policy_message, self.policy(control)));
-        statuses.push(outputs.status("Safety", safety_level, &reason, safety(state, self.verdict.as_ref(), control)));
+        statuses.push(outputs.status("Policy", policy_level, &policy_message, self.policy(session)));
+        statuses.push(outputs.status("Safety", safety_level, &reason, safety(state, self.verdict.as_ref(), session)));
         statuses.push(outputs.status("Compute", compute_level, &compute_message, compute));
         statuses.push(outputs.status("Inference", OK, "", self.inference()));
         Some(statuses)
     }
 
-    fn policy<E: Engine>(&self, control: &Control<E>) -> Vec<(String, String)> {
-        let settings = control.settings();
+    fn policy<N: Network>(&self, session: &Session<N>) -> Vec<(String, String)> {
+        let settings = session.settings();
         let list = |values: Vec<String>| values.join(" ");
         vec![
-            ("armed".into(), control.armed().to_string()),
-            ("epoch".into(), control.epoch().to_string()),
+            ("armed".into(), session.armed().to_string()),
+            ("epoch".into(), session.epoch().to_string()),
             ("steps".into(), self.steps.to_string()),
             ("holds".into(), self.holds.to_string()),
             ("exits taken".into(), list(self.exits.iter().map(u64::to_string).collect())),
@@ -176,8 +175,12 @@ impl Health {
     }
 }
 
-fn safety<E: Engine>(state: State, verdict: Option<&(Verdict, String)>, control: &Control<E>) -> Vec<(String, String)> {
-    let step_ms = control.step_secs().map_or_else(String::new, |secs| format!("{:.3}", secs * 1e3));
+fn safety<N: Network>(
+    state: State,
+    verdict: Option<&(Verdict, String)>,
+    session: &Session<N>,
+) -> Vec<(String, String)> {
+    let step_ms = session.step_secs().map_or_else(String::new, |secs| format!("{:.3}", secs * 1e3));
     vec![
         ("state".into(), state.as_str().into()),
         ("verdict".into(), verdict.map_or("", |(verdict, _)| verdict.as_str()).into()),

@@ -10,33 +10,37 @@ use std::time::{Duration, Instant};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use crate::config::Config;
-use crate::safety::Report;
+use crate::safety::{Hold, Report};
+use crate::session;
 
 /// Tells whoever asked what came of it: a message, or why not.
 pub(super) type Reply = Box<dyn FnOnce(Result<String, String>) + Send>;
 
 /// Something that is not a picture.
-pub(super) enum Event {
+pub(super) enum Message {
     Instruction(String),
-    Estop(bool),
+    Trouble(usize, Option<String>),
+    Estop(bool, Duration),
     Enable(bool, Reply),
     Reset(Reply),
     ClearFault(Reply),
-    Servo(Report),
+    Servo(Report, Duration),
     Configure(Box<Config>, Reply),
+    Commanded(session::Report),
+    Found(Hold),
 }
 
 /// A picture as it came.
-pub(super) enum Picture {
+pub(super) enum Payload {
     Raw(Box<Image>),
     Compressed(Box<CompressedImage>),
 }
 
-/// A camera's newest picture and when it came.
+/// A camera's newest picture and when it came, on the machine's clock.
 pub(super) struct Arrival {
     pub(super) camera: usize,
-    pub(super) picture: Picture,
-    pub(super) received: Instant,
+    pub(super) image: Payload,
+    pub(super) received: Duration,
     /// Messages since the one that was looked at last, this one included.
     pub(super) messages: u64,
 }
@@ -48,28 +52,27 @@ pub(super) struct Inbox {
 
 struct State {
     pictures: Vec<Option<Arrival>>,
-    events: VecDeque<Event>,
+    messages: VecDeque<Message>,
     closed: bool,
 }
 
 impl Inbox {
     pub(super) fn new(cameras: usize) -> Self {
         let pictures = (0..cameras).map(|_| None).collect();
-        Self { state: Mutex::new(State { pictures, events: VecDeque::new(), closed: false }), wake: Condvar::new() }
+        Self { state: Mutex::new(State { pictures, messages: VecDeque::new(), closed: false }), wake: Condvar::new() }
     }
 
     /// Replaces the camera's picture that nobody has looked at yet.
-    pub(super) fn picture(&self, camera: usize, picture: Picture) {
-        let received = Instant::now();
+    pub(super) fn picture(&self, camera: usize, image: Payload, received: Duration) {
         if let Some(slot) = self.lock().pictures.get_mut(camera) {
             let messages = 1 + slot.as_ref().map_or(0, |before| before.messages);
-            *slot = Some(Arrival { camera, picture, received, messages });
+            *slot = Some(Arrival { camera, image, received, messages });
         }
         self.wake.notify_one();
     }
 
-    pub(super) fn push(&self, event: Event) {
-        self.lock().events.push_back(event);
+    pub(super) fn push(&self, message: Message) {
+        self.lock().messages.push_back(message);
         self.wake.notify_one();
     }
 
@@ -79,18 +82,24 @@ impl Inbox {
         self.wake.notify_one();
     }
 
-    /// Everything that has arrived, waiting at most `timeout` for it; `None` once the inbox is closed.
-    pub(super) fn wait(&self, timeout: Duration) -> Option<(Vec<Event>, Vec<Arrival>)> {
-        let idle = |s: &mut State| !s.closed && s.events.is_empty() && s.pictures.iter().all(Option::is_none);
-        let (mut state, _) =
+    /// Waits until something has arrived, or `deadline`; `false` once the inbox is closed.
+    pub(super) fn wait(&self, deadline: Instant) -> bool {
+        let idle = |s: &mut State| !s.closed && s.messages.is_empty() && s.pictures.iter().all(Option::is_none);
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let (state, _) =
             self.wake.wait_timeout_while(self.lock(), timeout, idle).unwrap_or_else(PoisonError::into_inner);
-        let pictures = state.pictures.iter_mut().filter_map(Option::take).collect();
-        (!state.closed).then(|| (state.events.drain(..).collect(), pictures))
+        !state.closed
     }
 
-    /// The events that have arrived, without waiting.
-    pub(super) fn events(&self) -> Vec<Event> {
-        self.lock().events.drain(..).collect()
+    /// Everything that has arrived.
+    pub(super) fn take(&self) -> (VecDeque<Message>, Vec<Arrival>) {
+        let mut state = self.lock();
+        (std::mem::take(&mut state.messages), state.pictures.iter_mut().filter_map(Option::take).collect())
+    }
+
+    /// The messages that have arrived; the pictures are left.
+    pub(super) fn messages(&self) -> VecDeque<Message> {
+        std::mem::take(&mut self.lock().messages)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -102,29 +111,30 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn image(width: u32) -> Picture {
-        Picture::Raw(Box::new(Image { width, ..Image::default() }))
+    fn image(width: u32) -> Payload {
+        Payload::Raw(Box::new(Image { width, ..Image::default() }))
     }
 
     #[test]
-    fn of_pictures_only_the_newest_is_kept_of_events_all() {
+    fn of_pictures_only_the_newest_is_kept_of_messages_all() {
         let inbox = Inbox::new(2);
         for width in 1..=30 {
-            inbox.picture(1, image(width));
-            inbox.push(Event::Estop(width == 30));
+            inbox.picture(1, image(width), Duration::ZERO);
+            inbox.push(Message::Estop(width == 30, Duration::ZERO));
         }
-        let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
-        assert_eq!((events.len(), pictures.len()), (30, 1));
+        assert!(inbox.wait(Instant::now()));
+        let (messages, pictures) = inbox.take();
+        assert_eq!((messages.len(), pictures.len()), (30, 1));
         assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
-        assert!(matches!(&pictures[0].picture, Picture::Raw(image) if image.width == 30));
-        let (events, pictures) = inbox.wait(Duration::ZERO).unwrap();
-        assert!(events.is_empty() && pictures.is_empty());
+        assert!(matches!(&pictures[0].image, Payload::Raw(image) if image.width == 30));
+        let (messages, pictures) = inbox.take();
+        assert!(messages.is_empty() && pictures.is_empty());
     }
 
     #[test]
     fn a_closed_inbox_ends_the_wait() {
         let inbox = Inbox::new(1);
         inbox.close();
-        assert!(inbox.wait(Duration::from_secs(60)).is_none());
+        assert!(!inbox.wait(Instant::now() + Duration::from_secs(60)));
     }
 }

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::StreamExt;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
@@ -13,8 +12,9 @@ use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::commands::Commands;
-use super::inbox::{Event, Inbox, Picture, Reply};
+use super::clock::Machine;
+use super::inbox::{Inbox, Message, Payload, Reply};
+use super::mailbox::Mailbox;
 use super::vitals::Vitals;
 use crate::config::{Images, Qos};
 
@@ -22,19 +22,22 @@ use crate::config::{Images, Qos};
 #[derive(Clone)]
 pub(super) struct Receivers {
     pub(super) inbox: Arc<Inbox>,
-    pub(super) commands: Arc<Commands>,
+    pub(super) mailbox: Arc<Mailbox>,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) machine: Machine,
 }
 
 impl Receivers {
-    fn picture(&self, camera: usize, picture: Picture) {
-        self.vitals.hear(camera, Instant::now());
-        self.inbox.picture(camera, picture);
+    fn picture(&self, camera: usize, image: Payload) {
+        let received = self.machine.now();
+        self.vitals.hear(camera, received);
+        self.inbox.picture(camera, image, received);
     }
 
-    fn stop(&self, event: Event) {
-        self.inbox.push(event);
-        self.commands.halt();
+    /// What stops the arm is in the inbox before the arm is halted: whoever sees the halt also sees its reason.
+    fn stop(&self, message: Message) {
+        self.inbox.push(message);
+        self.mailbox.halt();
     }
 }
 
@@ -50,23 +53,23 @@ pub(super) fn connect(
         let (topic, to) = (format!("{role}/image"), to.clone());
         if images.compressed {
             let stream = node.subscribe::<CompressedImage>(&topic, qos(images))?;
-            let take = move |image| to.picture(camera, Picture::Compressed(Box::new(image)));
+            let take = move |image| to.picture(camera, Payload::Compressed(Box::new(image)));
             tasks.spawn(drain(stream, take));
         } else {
             let stream = node.subscribe::<Image>(&topic, qos(images))?;
-            tasks.spawn(drain(stream, move |image| to.picture(camera, Picture::Raw(Box::new(image)))));
+            tasks.spawn(drain(stream, move |image| to.picture(camera, Payload::Raw(Box::new(image)))));
         }
     }
     // Volatile, so that publishers of either durability match; `ros2 topic pub` is volatile.
     let reliable = || QosProfile::default().keep_last(10).reliable().volatile();
     let stream = node.subscribe::<Text>("instruction", reliable())?;
     let inbox = Arc::clone(&to.inbox);
-    tasks.spawn(drain(stream, move |text| inbox.push(Event::Instruction(text.data))));
+    tasks.spawn(drain(stream, move |text| inbox.push(Message::Instruction(text.data))));
     let stream = node.subscribe::<Bool>("estop", reliable())?;
     let receivers = to.clone();
     let hear = move |pressed: Bool| match pressed.data {
-        true => receivers.stop(Event::Estop(true)),
-        false => receivers.inbox.push(Event::Estop(false)),
+        true => receivers.stop(Message::Estop(true, receivers.machine.now())),
+        false => receivers.inbox.push(Message::Estop(false, receivers.machine.now())),
     };
     tasks.spawn(drain(stream, hear));
     services(node, tasks, to)
@@ -89,20 +92,22 @@ async fn drain<T>(mut stream: impl StreamExt<Item = T> + Unpin, mut take: impl F
 
 fn services(node: &mut Node, tasks: &Handle, to: &Receivers) -> r2r::Result<()> {
     let mut enable = node.create_service::<SetBool::Service>("~/enable", QosProfile::services_default())?;
-    let (inbox, receivers) = (&to.inbox, to.clone());
+    let (inbox, receivers) = (Arc::clone(&to.inbox), to.clone());
     tasks.spawn(async move {
         while let Some(request) = enable.next().await {
             let on = request.message.data;
-            if !on {
-                receivers.commands.halt();
-            }
-            let (success, message) = ask(&receivers.inbox, |reply| Event::Enable(on, reply)).await;
+            let enable = |reply| Message::Enable(on, reply);
+            let (success, message) = ask(enable, |message| match on {
+                true => inbox.push(message),
+                false => receivers.stop(message),
+            })
+            .await;
             // A caller that has gone away needs no answer.
             drop(request.respond(SetBool::Response { success, message }));
         }
     });
-    tasks.spawn(trigger(node, "~/reset", inbox, Event::Reset)?);
-    tasks.spawn(trigger(node, "~/clear_fault", inbox, Event::ClearFault)?);
+    tasks.spawn(trigger(node, "~/reset", &to.inbox, Message::Reset)?);
+    tasks.spawn(trigger(node, "~/clear_fault", &to.inbox, Message::ClearFault)?);
     Ok(())
 }
 
@@ -110,22 +115,22 @@ fn trigger(
     node: &mut Node,
     name: &str,
     inbox: &Arc<Inbox>,
-    event: fn(Reply) -> Event,
+    message: fn(Reply) -> Message,
 ) -> r2r::Result<impl Future<Output = ()> + Send + use<>> {
     let mut requests = node.create_service::<Trigger::Service>(name, QosProfile::services_default())?;
     let inbox = Arc::clone(inbox);
     Ok(async move {
         while let Some(request) = requests.next().await {
-            let (success, message) = ask(&inbox, event).await;
+            let (success, message) = ask(message, |message| inbox.push(message)).await;
             drop(request.respond(Trigger::Response { success, message }));
         }
     })
 }
 
 /// Puts a request to the control loop and waits for what comes of it.
-async fn ask(inbox: &Inbox, event: impl FnOnce(Reply) -> Event) -> (bool, String) {
+async fn ask(message: impl FnOnce(Reply) -> Message, put: impl FnOnce(Message)) -> (bool, String) {
     let (reply, answer) = oneshot::channel();
-    inbox.push(event(Box::new(move |result| drop(reply.send(result)))));
+    put(message(Box::new(move |result| drop(reply.send(result)))));
     match answer.await {
         Ok(Ok(message)) => (true, message),
         Ok(Err(reason)) => (false, reason),

@@ -6,14 +6,16 @@
 mod arm;
 mod assemble;
 mod clock;
-mod commander;
-mod commands;
+mod command;
 mod diagnostics;
 pub mod doctor;
 mod inbox;
 mod inputs;
+mod mailbox;
+mod names;
 mod outputs;
 mod parameters;
+mod publishers;
 mod servo;
 mod vitals;
 mod worker;
@@ -32,18 +34,14 @@ use thread_priority::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::session::Order;
 use assemble::{Node, assemble, found};
-use clock::Clock;
-use commands::Commands;
-use outputs::{ERROR, Outputs};
+use mailbox::Mailbox;
 use parameters::Parameters;
 use servo::ServoClient;
-use vitals::Vitals;
 
 /// How long one spin waits for something to arrive; also how soon a signal is noticed.
 const SPIN: Duration = Duration::from_millis(10);
-/// Between two looks of the watchdog.
-const LOOK: Duration = Duration::from_millis(4);
 /// A control loop that has not ended by then hangs, and is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -63,43 +61,47 @@ pub fn run() -> Result<()> {
     let (serve, changes) = node.make_derived_parameter_handler(Arc::clone(&parameters) as _)?;
     let raw = locked(&parameters).raw().clone();
     let config = found(raw).check()?;
-    let Node { worker, commander, vitals } = assemble(&mut node, &runtime, &config)?;
+    let Node { worker, command, watchdog, mut publishers } = assemble(&mut node, &runtime, &config)?;
     locked(&parameters).connect(Arc::clone(&worker.bundle), Arc::clone(&worker.inbox));
     // The stream must be read, or r2r complains of a full channel; the changes were followed when they were accepted.
     runtime.spawn(serve);
     runtime.spawn(changes.for_each(|_| async {}));
 
-    let (inbox, commands, logger) = (Arc::clone(&worker.inbox), Arc::clone(&worker.commands), worker.logger.clone());
-    halt_on_panic(Arc::clone(&commands));
-    let watch = Watch { vitals, commands: Arc::clone(&commands), outputs: worker.outputs.clone() };
-    let (clock, stopped) = (worker.clock.clone(), Arc::clone(&stop));
-    let (urgent, servo_logger) = (!commands.lock_step(), logger.clone());
+    let (inbox, mailbox, logger) = (Arc::clone(&worker.inbox), Arc::clone(&worker.mailbox), worker.logger.clone());
+    halt_on_panic(Arc::clone(&mailbox));
+    let mut servo =
+        config.servo.handshake.then(|| ServoClient::new(&config.servo, &inbox, worker.machine, runtime.handle()));
+    let urgent = !config.twist.lock_step;
     let commander = thread::Builder::new().name("command".into()).spawn(move || {
         if urgent && let Err(error) = go_first() {
             r2r::log_info!(
-                &commander.logger,
+                &command.logger,
                 "commands and halts wait for their turn on a busy processor ({error}); allow real-time priority: ulimit -r 1"
             );
         }
-        commander.run()
+        command.run()
     })?;
-    let mut servo = config.servo.handshake.then(|| ServoClient::new(&config.servo, &inbox, runtime.handle()));
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
-    if !commands.lock_step() {
+    // In lock-step the world waits for however long a step takes.
+    if urgent {
+        let stopped = Arc::clone(&stop);
         thread::Builder::new().name("watchdog".into()).spawn(move || {
             // Where it may not, the command thread has said so.
             let _ = go_first();
-            watch.run(&clock, &stopped, &logger);
+            watchdog.run(&stopped);
         })?;
     }
     while !stop.load(Ordering::Relaxed) && !control.is_finished() && !commander.is_finished() {
         node.spin_once(SPIN);
         if let Some(Err(error)) = servo.as_mut().map(|servo| servo.look(&mut node)) {
-            r2r::log_error!(&servo_logger, "MoveIt Servo cannot be asked: {error}");
+            r2r::log_error!(&logger, "MoveIt Servo cannot be asked: {error}");
+        }
+        if let Err(error) = publishers.look(&node) {
+            r2r::log_error!(&logger, "the graph cannot be looked at: {error}");
         }
     }
     stop.store(true, Ordering::Relaxed);
-    commands.finish();
+    mailbox.order(Order::Finish);
     let stood = commander.join().unwrap_or(false);
     inbox.close();
     let asked = Instant::now();
@@ -124,39 +126,12 @@ fn go_first() -> Result<(), thread_priority::Error> {
 }
 
 /// The arm stands before the panic is reported: to name the places on a stack takes many control periods.
-fn halt_on_panic(commands: Arc<Commands>) {
+fn halt_on_panic(mailbox: Arc<Mailbox>) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        commands.halt();
+        mailbox.halt();
         report(panic);
     }));
-}
-
-/// What the watchdog's thread needs.
-struct Watch {
-    vitals: Arc<Vitals>,
-    commands: Arc<Commands>,
-    outputs: Outputs,
-}
-
-impl Watch {
-    fn run(self, clock: &Clock, stop: &AtomicBool, logger: &str) {
-        while !stop.load(Ordering::Relaxed) {
-            thread::sleep(LOOK);
-            if self.vitals.overdue() {
-                self.commands.halt();
-            }
-            let Some((hold, answer)) = self.vitals.check(clock.now()) else { continue };
-            self.commands.halt();
-            r2r::log_error!(logger, "holding: {}", hold.message);
-            let said = answer.map_or(Ok(()), |answer| self.outputs.decision(&answer, None, self.commands.dropped()));
-            let values = [("verdict".to_owned(), hold.verdict.as_str().to_owned())];
-            let status = self.outputs.status("Watchdog", ERROR, &hold.message, values);
-            if let Err(error) = said.and(self.outputs.diagnostics(clock.now(), vec![status])) {
-                r2r::log_error!(logger, "the watchdog's finding could not be published: {error}");
-            }
-        }
-    }
 }
 
 fn locked(parameters: &Mutex<Parameters>) -> std::sync::MutexGuard<'_, Parameters> {

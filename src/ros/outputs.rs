@@ -30,15 +30,9 @@ impl Outputs {
         })
     }
 
-    /// Publishes why the answer is what it is. `overhead_ms`: from the pictures' arrival to the command, less the
-    /// network's own time. `dropped`: what will not be carried out of earlier answers (m, rad), because of a halt or
-    /// because they came too fast.
-    pub(super) fn decision(&self, answer: &Answer, overhead_ms: Option<f64>, dropped: [f64; 2]) -> r2r::Result<()> {
-        let overhead = overhead_ms.map(|ms| ("overhead_ms".to_owned(), format!("{ms:.3}")));
-        let dropped = ["dropped_m", "dropped_rad"].into_iter().zip(dropped);
-        let more = overhead.into_iter().chain(dropped.map(|(name, lost)| (name.to_owned(), lost.to_string())));
-        let status =
-            self.status("decision", level(answer.verdict), &answer.message, answer.fields().into_iter().chain(more));
+    /// Publishes why the answer is what it is.
+    pub(super) fn decision(&self, answer: &Answer) -> r2r::Result<()> {
+        let status = self.status("decision", level(answer.verdict), &answer.message, answer.fields());
         self.decision.publish(&status)
     }
 

@@ -11,7 +11,7 @@ use r2r::indexmap::IndexMap;
 use r2r::{Parameter, ParameterValue, RosParams};
 use serde_json::{Map, Value, json};
 
-use super::inbox::{Event, Inbox};
+use super::inbox::{Inbox, Message};
 use crate::bundle::Bundle;
 use crate::config::{Config, RawConfig};
 
@@ -71,7 +71,7 @@ impl Parameters {
         {
             let (reply, answer) = mpsc::sync_channel(1);
             let reply = Box::new(move |result| drop(reply.try_send(result)));
-            inbox.push(Event::Configure(Box::new(config), reply));
+            inbox.push(Message::Configure(Box::new(config), reply));
             answer.recv_timeout(ANSWER_TIMEOUT).map_err(|e| format!("the control loop did not answer: {e}"))??;
         }
         self.raw = raw;

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::inbox::{Event, Inbox};
+use super::clock::Machine;
+use super::inbox::{Inbox, Message};
 use crate::config::ServoConfig;
 use crate::safety::{Halt, Interface, Report};
 
@@ -33,6 +34,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct ServoClient {
     name: String,
     inbox: Arc<Inbox>,
+    machine: Machine,
     tasks: Handle,
     looked: Option<Instant>,
     listening: bool,
@@ -41,10 +43,11 @@ pub(super) struct ServoClient {
 }
 
 impl ServoClient {
-    pub(super) fn new(config: &ServoConfig, inbox: &Arc<Inbox>, tasks: &Handle) -> Self {
+    pub(super) fn new(config: &ServoConfig, inbox: &Arc<Inbox>, machine: Machine, tasks: &Handle) -> Self {
         Self {
             name: config.node.clone(),
             inbox: Arc::clone(inbox),
+            machine,
             tasks: tasks.clone(),
             looked: None,
             listening: false,
@@ -127,32 +130,34 @@ impl ServoClient {
     }
 
     fn listen(&self, codes: impl StreamExt<Item = Option<i64>> + Unpin + Send + 'static, interface: Interface) {
-        let (inbox, mut codes) = (Arc::clone(&self.inbox), codes);
+        let (inbox, machine, mut codes) = (Arc::clone(&self.inbox), self.machine, codes);
         self.tasks.spawn(async move {
             while let Some(code) = codes.next().await {
                 // A status without a code is one that cannot be read: as good as silence.
                 if let Some(code) = code {
-                    inbox.push(Event::Servo(Report::Status(Halt::of(interface, code))));
+                    inbox.push(Message::Servo(Report::Status(Halt::of(interface, code)), machine.now()));
                 }
             }
         });
     }
 
     fn shake(&self, hands: impl Future<Output = Result<(), String>> + Send + 'static) {
-        let (inbox, greeted, name) = (Arc::clone(&self.inbox), Arc::clone(&self.greeted), self.name.clone());
+        let (inbox, machine) = (Arc::clone(&self.inbox), self.machine);
+        let (greeted, name) = (Arc::clone(&self.greeted), self.name.clone());
         self.tasks.spawn(async move {
-            inbox.push(Event::Servo(match hands.await {
+            let report = match hands.await {
                 Ok(()) => Report::Ready,
                 Err(reason) => {
                     greeted.store(false, Ordering::Relaxed);
                     Report::Away(format!("MoveIt Servo at {name} did not take up twists: {reason}; trying again"))
                 }
-            }));
+            };
+            inbox.push(Message::Servo(report, machine.now()));
         });
     }
 
     fn report(&self, report: Report) {
-        self.inbox.push(Event::Servo(report));
+        self.inbox.push(Message::Servo(report, self.machine.now()));
     }
 
     fn topic(&self, name: &str) -> String {

@@ -1,110 +1,64 @@
-//! Signs of life of the control loop and the cameras, and the thread that looks at them.
+//! The watchdog's thread, and the signs of life that reach it.
 //!
 //! It halts the arm without asking the control loop, which may be what hangs. The arm halts even if this thread hangs
-//! too: the command thread's motion ends by itself.
+//! too: the commander's motion ends by itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::motion::Twist;
-use crate::safety::{Hold, Pulse, State, Verdict, Watchdog};
+use super::clock::{Clock, Machine};
+use super::inbox::{Inbox, Message};
+use super::mailbox::Mailbox;
+use super::outputs::{ERROR, Outputs};
+use crate::safety::{Hold, State, Verdict, Watchdog};
 use crate::session::Answer;
-use crate::units::Stamp;
+
+/// So soon a signal to end is noticed.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 pub(super) struct Vitals {
-    began: Instant,
     signs: Mutex<Signs>,
+    changed: Condvar,
 }
 
 struct Signs {
     watchdog: Watchdog,
-    pulse: Pulse,
-    armed: bool,
-    /// What was found wrong and is not over.
-    barked: Option<Hold>,
     last: Option<Answer>,
 }
 
 impl Vitals {
-    pub(super) fn new(roles: &[String], watchdog: Watchdog) -> Self {
-        let cameras = roles.iter().map(|role| (role.clone(), None)).collect();
-        let pulse = Pulse { stepping: None, alive: Duration::ZERO, cameras, patience_secs: f64::INFINITY };
-        let signs = Signs { watchdog, pulse, armed: false, barked: None, last: None };
-        Self { began: Instant::now(), signs: Mutex::new(signs) }
+    pub(super) fn new(watchdog: Watchdog) -> Self {
+        Self { signs: Mutex::new(Signs { watchdog, last: None }), changed: Condvar::new() }
     }
 
-    /// A moment on the machine's clock.
-    pub(super) fn machine(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.began)
-    }
-
-    pub(super) fn hear(&self, camera: usize, at: Instant) {
-        let machine = self.machine(at);
-        if let Some((_, heard)) = self.lock().pulse.cameras.get_mut(camera) {
-            *heard = Some(machine);
-        }
+    pub(super) fn hear(&self, camera: usize, machine: Duration) {
+        self.lock().watchdog.hear(camera, machine);
     }
 
     pub(super) fn allow_silence(&self, max_silence_secs: f64) {
-        self.lock().watchdog.max_silence_secs = max_silence_secs;
+        self.lock().watchdog.allow_silence(max_silence_secs);
     }
 
-    /// The control loop comes round. So long after the last pictures the action on them is over.
-    pub(super) fn come_round(&self, armed: bool, patience_secs: f64) {
-        let machine = self.machine(Instant::now());
+    /// The control loop comes round.
+    pub(super) fn come_round(&self, machine: Duration, armed: bool, patience_secs: f64) {
         let mut signs = self.lock();
-        (signs.pulse.alive, signs.pulse.patience_secs, signs.armed) = (machine, patience_secs, armed);
+        let before = signs.watchdog.wake();
+        signs.watchdog.come_round(machine, armed, patience_secs);
+        // Most signs of life put off the next look: the thread need not hear of them.
+        let sooner = signs.watchdog.wake().is_some_and(|wake| before.is_none_or(|before| wake < before));
+        drop(signs);
+        if sooner {
+            self.changed.notify_one();
+        }
     }
 
-    /// Whether the next pictures are overdue, so that the arm must stand until they come.
-    pub(super) fn overdue(&self) -> bool {
-        let machine = self.machine(Instant::now());
-        let signs = self.lock();
-        signs.armed && signs.pulse.overdue(machine)
-    }
-
-    pub(super) fn begin_step(&self) {
-        let machine = self.machine(Instant::now());
-        self.lock().pulse.stepping = Some(machine);
-    }
-
-    /// Ends a step; gives what was found wrong meanwhile: its answer must not be followed then. An action on pictures
-    /// whose successors are overdue is over before it begins, and the arm was told to stand.
-    pub(super) fn end_step(&self) -> Option<Hold> {
-        let machine = self.machine(Instant::now());
-        let mut signs = self.lock();
-        (signs.pulse.stepping, signs.pulse.alive) = (None, machine);
-        let barked = signs.barked.take_if(|hold| matches!(hold.verdict, Verdict::HoldStuck | Verdict::HoldFault));
-        let spent = || Hold::new(Verdict::HoldSpent, "the network answered when the next pictures were overdue");
-        barked.or_else(|| (signs.armed && signs.pulse.overdue(machine)).then(spent))
+    pub(super) fn begin_step(&self, machine: Duration) {
+        self.lock().watchdog.begin_step(machine);
     }
 
     pub(super) fn answered(&self, answer: &Answer) {
         self.lock().last = Some(answer.clone());
-    }
-
-    /// Looks; gives the answer to publish when something is newly wrong. The arm must be halted then.
-    pub(super) fn check(&self, now: Stamp) -> Option<(Hold, Option<Answer>)> {
-        let machine = self.machine(Instant::now());
-        let mut signs = self.lock();
-        let Signs { watchdog, pulse, armed, .. } = &*signs;
-        let found = watchdog.check(machine, pulse).filter(|_| *armed);
-        let known = found.as_ref().map(|hold| hold.verdict) == signs.barked.as_ref().map(|hold| hold.verdict);
-        signs.barked = found;
-        let hold = signs.barked.clone().filter(|_| !known)?;
-        let answer = signs.last.clone().map(|last| Answer {
-            stamp: now,
-            verdict: hold.verdict,
-            state: if hold.verdict == Verdict::HoldFault { State::Fault } else { State::Hold },
-            message: hold.message.clone(),
-            decision: None,
-            twist: Twist::default(),
-            grip: None,
-            clips: Vec::new(),
-            cut: [0.0; 2],
-            ..last
-        });
-        Some((hold, answer))
     }
 
     fn lock(&self) -> MutexGuard<'_, Signs> {
@@ -112,33 +66,56 @@ impl Vitals {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the watchdog's thread needs.
+pub(super) struct WatchdogThread {
+    pub(super) vitals: Arc<Vitals>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) outputs: Outputs,
+    pub(super) clock: Clock,
+    pub(super) machine: Machine,
+    pub(super) logger: String,
+}
 
-    #[test]
-    fn a_step_that_hangs_is_found_once_and_its_answer_is_not_followed() {
-        let vitals = Vitals::new(&[], Watchdog { period_secs: 0.001, max_silence_secs: 1.0 });
-        vitals.come_round(true, 1.0);
-        vitals.begin_step();
-        std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(vitals.check(Stamp(1)).map(|(hold, _)| hold.verdict), Some(Verdict::HoldStuck));
-        assert!(vitals.check(Stamp(2)).is_none());
-        assert_eq!(vitals.end_step().map(|hold| hold.verdict), Some(Verdict::HoldStuck));
-        vitals.begin_step();
-        assert!(vitals.end_step().is_none());
+impl WatchdogThread {
+    pub(super) fn run(self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            self.sleep();
+            let look = self.vitals.lock().watchdog.look(self.machine.now());
+            if let Some(hold) = &look.found {
+                self.inbox.push(Message::Found(hold.clone()));
+            }
+            if look.halt {
+                self.mailbox.halt();
+            }
+            if let Some(hold) = look.found {
+                self.say(&hold);
+            }
+        }
     }
 
-    #[test]
-    fn an_answer_that_comes_when_the_next_pictures_are_overdue_is_not_followed() {
-        let vitals = Vitals::new(&["static".to_owned()], Watchdog { period_secs: 1.0, max_silence_secs: 1.0 });
-        vitals.hear(0, Instant::now());
-        let answer = |patience_secs| {
-            vitals.come_round(true, patience_secs);
-            vitals.begin_step();
-            std::thread::sleep(Duration::from_millis(5));
-            vitals.end_step().map(|hold| hold.verdict)
-        };
-        assert_eq!([answer(60.0), answer(0.001)], [None, Some(Verdict::HoldSpent)]);
+    fn sleep(&self) {
+        let signs = self.vitals.lock();
+        let most = Instant::now() + LOOK_UP;
+        let wake = signs.watchdog.wake().map_or(most, |wake| self.machine.at(wake).min(most));
+        let left = wake.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            drop(self.vitals.changed.wait_timeout(signs, left));
+        }
+    }
+
+    /// Publishes the finding as the last answer would have to be now.
+    fn say(&self, hold: &Hold) {
+        r2r::log_error!(&self.logger, "holding: {}", hold.message);
+        let now = self.clock.now();
+        let state = if hold.verdict == Verdict::HoldFault { State::Fault } else { State::Hold };
+        let last = self.vitals.lock().last.clone();
+        let answer = last.map(|last| last.halted(now, state, hold));
+        let said = answer.map_or(Ok(()), |answer| self.outputs.decision(&answer));
+        let values = [("verdict".to_owned(), hold.verdict.as_str().to_owned())];
+        let status = self.outputs.status("Watchdog", ERROR, &hold.message, values);
+        if let Err(error) = said.and(self.outputs.diagnostics(now, vec![status])) {
+            r2r::log_error!(&self.logger, "the watchdog's finding could not be published: {error}");
+        }
     }
 }

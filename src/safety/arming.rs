@@ -1,10 +1,10 @@
 //! Armed or not, and why not.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Hold, Verdict};
-use crate::units::Stamp;
-
 /// Whether motion is allowed, as it is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,7 +34,9 @@ impl State {
     }
 }
 
-/// Keeps the arming state. Whatever stops the arm also disarms it: releasing an emergency stop must not start motion.
+/// Keeps the arming state. All times are of the machine's clock: whoever sets the robot's must not switch a heartbeat off.
+///
+/// Whatever stops the arm also disarms it: releasing an emergency stop must not start motion.
 #[derive(Debug, Clone)]
 pub struct Arming {
     armed: bool,
@@ -43,13 +45,13 @@ pub struct Arming {
     autostart: bool,
     estop: Option<Estop>,
     heartbeat_secs: Option<f64>,
-    started: Option<Stamp>,
+    started: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Estop {
     pressed: bool,
-    heard: Stamp,
+    heard: Duration,
 }
 
 /// Why a request was not followed.
@@ -101,7 +103,7 @@ impl Arming {
     ///
     /// # Errors
     /// While something is missing, a fault is latched or the emergency stop is pressed or silent.
-    pub fn enable(&mut self, now: Stamp, unready: Option<String>) -> Result<(), Refused> {
+    pub fn enable(&mut self, now: Duration, unready: Option<String>) -> Result<(), Refused> {
         if let Some(reason) = &self.fault {
             return Err(Refused::Fault(reason.clone()));
         }
@@ -140,7 +142,7 @@ impl Arming {
     }
 
     /// Hears the emergency stop.
-    pub fn estop(&mut self, pressed: bool, now: Stamp) {
+    pub fn estop(&mut self, pressed: bool, now: Duration) {
         self.estop = Some(Estop { pressed, heard: now });
         if pressed {
             self.disable();
@@ -148,7 +150,7 @@ impl Arming {
     }
 
     /// Why the arm must hold, if it must. Call it often: silence is noticed here.
-    pub fn hold(&mut self, now: Stamp) -> Option<Hold> {
+    pub fn hold(&mut self, now: Duration) -> Option<Hold> {
         self.started.get_or_insert(now);
         let estopped = self.estopped(now);
         if estopped.is_some() {
@@ -162,13 +164,13 @@ impl Arming {
     }
 
     /// Whether the emergency stop forbids motion.
-    pub fn estopped(&self, now: Stamp) -> Option<Hold> {
+    pub fn estopped(&self, now: Duration) -> Option<Hold> {
         if self.estop.is_some_and(|estop| estop.pressed) {
             return Some(Hold::new(Verdict::HoldEstop, "the emergency stop is pressed; release it, then enable again"));
         }
         let heartbeat_secs = self.heartbeat_secs?;
         let heard = self.estop.map(|estop| estop.heard).or(self.started)?;
-        let silent_secs = now.secs_since(heard);
+        let silent_secs = now.saturating_sub(heard).as_secs_f64();
         (silent_secs > heartbeat_secs).then(|| {
             let message =
                 format!("the emergency stop was silent for {silent_secs:.2} s (heartbeat {heartbeat_secs} s)");
@@ -181,8 +183,8 @@ impl Arming {
 mod tests {
     use super::*;
 
-    fn at(secs: f64) -> Stamp {
-        Stamp::from_secs(secs)
+    fn at(secs: f64) -> Duration {
+        Duration::from_secs_f64(secs)
     }
 
     fn armed(heartbeat_secs: Option<f64>) -> Arming {

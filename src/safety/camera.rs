@@ -12,8 +12,8 @@ use crate::units::Stamp;
 
 /// Motion (m, rad) after which no camera with noise shows the same picture, and an arm has not gone far.
 const VISIBLE: [f64; 2] = [0.001, 0.005];
-/// Gaps between pictures from which a rate is told, the median of the newest: one lost picture is no slow camera.
-const GAPS: usize = 9;
+/// So many of the newest tell a rate or a duration, by their median: one lost picture is no slow camera.
+const NEWEST: usize = 9;
 
 /// What is known of one camera.
 #[derive(Debug, Clone)]
@@ -31,6 +31,13 @@ pub struct CameraWatch {
     /// When the newest message came, on the machine's clock, and the seconds between messages.
     heard: Option<Duration>,
     gaps: VecDeque<f64>,
+    /// Seconds that the newest pictures took to be read.
+    reading: VecDeque<f64>,
+    /// Messages that could not be read, and why the last could not.
+    refused: u64,
+    refusal: Option<String>,
+    /// Why nothing can come, as far as that is known.
+    trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +74,10 @@ impl CameraWatch {
             frozen: false,
             heard: None,
             gaps: VecDeque::new(),
+            reading: VecDeque::new(),
+            refused: 0,
+            refusal: None,
+            trouble: None,
         }
     }
 
@@ -97,9 +108,34 @@ impl CameraWatch {
     /// Hears that `messages` more have come, the last of them at `machine`; not all of them are seen.
     pub fn hear(&mut self, machine: Duration, messages: u64) {
         if let Some(before) = self.heard.replace(machine) {
-            self.gaps.push_back(machine.saturating_sub(before).as_secs_f64() / messages.max(1) as f64);
-            self.gaps.drain(..self.gaps.len().saturating_sub(GAPS));
+            push(&mut self.gaps, machine.saturating_sub(before).as_secs_f64() / messages.max(1) as f64);
         }
+    }
+
+    /// A picture took so long to be read.
+    pub fn read_in(&mut self, took: Duration) {
+        push(&mut self.reading, took.as_secs_f64());
+    }
+
+    /// How long a picture takes to be read, in seconds: the median of the newest.
+    pub fn reading_secs(&self) -> f64 {
+        median(&self.reading).unwrap_or_default()
+    }
+
+    /// A message could not be read. No picture counts as new because of it.
+    pub fn refuse(&mut self, reason: String) {
+        self.refused += 1;
+        self.refusal = Some(reason);
+    }
+
+    /// Nothing can come, and why; or nothing is known to stand in the way any more.
+    pub fn trouble(&mut self, reason: Option<String>) {
+        self.trouble = reason;
+    }
+
+    /// Width and height of the newest picture.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        self.newest.map(|picture| (picture.format.width, picture.format.height))
     }
 
     /// When the newest message came, on the machine's clock.
@@ -117,9 +153,9 @@ impl CameraWatch {
         (self.same, self.path) = (0, [0.0; 2]);
     }
 
-    /// From here on pictures may look otherwise.
+    /// From here on pictures may look otherwise: as the one at hand does, which is the first that is acted on.
     pub fn begin_epoch(&mut self) {
-        self.reference = None;
+        self.reference = self.newest.map(|picture| picture.format);
     }
 
     /// A person looked, or the picture changed: it is not frozen.
@@ -132,13 +168,25 @@ impl CameraWatch {
     pub fn hold(&self, guard: &Guard, now: Stamp, machine: Option<Duration>) -> Option<Hold> {
         let role = &self.role;
         let Some(picture) = &self.newest else {
-            return Some(Hold::new(Verdict::HoldMissingFrame, format!("no picture from the {role} camera yet")));
+            return Some(self.missing());
         };
         let silent = || machine.and_then(|machine| self.silent(guard, machine));
         (guard.age(now, role, picture.stamp))
             .or_else(silent)
             .or_else(|| self.content(picture, guard))
             .or_else(|| machine.and_then(|_| self.slow(guard)))
+    }
+
+    fn missing(&self) -> Hold {
+        let Self { role, refused, .. } = self;
+        let message = match (&self.trouble, &self.refusal) {
+            (Some(trouble), _) => format!("no picture from the {role} camera: {trouble}"),
+            (None, Some(refusal)) => {
+                format!("no picture from the {role} camera could be read ({refused} came): {refusal}")
+            }
+            (None, None) => format!("no picture from the {role} camera yet"),
+        };
+        Hold::new(Verdict::HoldMissingFrame, message)
     }
 
     fn silent(&self, guard: &Guard, machine: Duration) -> Option<Hold> {
@@ -195,9 +243,7 @@ impl CameraWatch {
 
     /// Pictures a second, once enough have come to tell.
     pub fn rate_hz(&self) -> Option<f64> {
-        let mut gaps: Vec<_> = self.gaps.iter().copied().collect();
-        gaps.sort_by(f64::total_cmp);
-        gaps.get(GAPS / 2).filter(|gap| gaps.len() == GAPS && **gap > 0.0).map(|gap| 1.0 / gap)
+        median(&self.gaps).filter(|gap| self.gaps.len() == NEWEST && *gap > 0.0).map(|gap| 1.0 / gap)
     }
 
     /// Names and values for people: format, contrast, how many pictures in a row are the same.
@@ -207,8 +253,20 @@ impl CameraWatch {
             ("format".into(), format.to_string()),
             ("contrast".into(), format!("{contrast:.1}")),
             ("same in a row".into(), self.same.to_string()),
+            ("reading (ms)".into(), format!("{:.3}", self.reading_secs() * 1e3)),
         ]
     }
+}
+
+fn push(newest: &mut VecDeque<f64>, secs: f64) {
+    newest.push_back(secs);
+    newest.drain(..newest.len().saturating_sub(NEWEST));
+}
+
+fn median(newest: &VecDeque<f64>) -> Option<f64> {
+    let mut sorted: Vec<_> = newest.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub use camera::CameraWatch;
 pub use clock::ClockWatch;
 pub use guard::Guard;
 pub use servo::{Halt, Interface, Report, ServoWatch};
-pub use watchdog::{Pulse, Watchdog};
+pub use watchdog::{Look, Watchdog};
 
 /// What became of a control step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

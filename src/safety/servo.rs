@@ -3,8 +3,9 @@
 //! Servo stands still by itself in front of a singularity, a collision and a joint's end. A policy that goes on meanwhile
 //! believes that the arm moves: its state is then of an arm that is elsewhere.
 
+use std::time::Duration;
+
 use super::{Hold, Verdict};
-use crate::units::Stamp;
 
 /// After a halt the status must have been harmless for so long. Seconds: Servo forgets a halt as soon as it gets no more
 /// commands, and the arm would knock at the obstacle at every step.
@@ -76,12 +77,12 @@ pub enum Report {
     Status(Option<Halt>),
 }
 
-/// Keeps what was reported.
+/// Keeps what was reported, by the machine's clock.
 #[derive(Debug, Clone)]
 pub struct ServoWatch {
     away: Option<String>,
-    heard: Option<Stamp>,
-    halted: Option<(Halt, Stamp)>,
+    heard: Option<Duration>,
+    halted: Option<(Halt, Duration)>,
 }
 
 impl ServoWatch {
@@ -92,7 +93,7 @@ impl ServoWatch {
     }
 
     /// Takes a report; tells whether the arm has just been stopped by it.
-    pub fn hear(&mut self, report: Report, now: Stamp) -> bool {
+    pub fn hear(&mut self, report: Report, now: Duration) -> bool {
         let held = self.away.is_some() || self.halted.is_some();
         match report {
             Report::Away(reason) => self.away = Some(reason),
@@ -106,7 +107,7 @@ impl ServoWatch {
     }
 
     /// Why the arm must hold, if it must.
-    pub fn hold(&self, now: Stamp) -> Option<Hold> {
+    pub fn hold(&self, now: Duration) -> Option<Hold> {
         let hold = |message: String| Some(Hold::new(Verdict::HoldServo, message));
         if let Some(reason) = &self.away {
             return hold(reason.clone());
@@ -114,7 +115,7 @@ impl ServoWatch {
         if let Some((halt, _)) = self.halted {
             return Some(Hold::new(halt.verdict(), format!("MoveIt Servo stands: {}", halt.reason())));
         }
-        let silent_secs = now.secs_since(self.heard?);
+        let silent_secs = now.saturating_sub(self.heard?).as_secs_f64();
         if silent_secs <= SILENT_SECS {
             return None;
         }
@@ -122,16 +123,16 @@ impl ServoWatch {
     }
 }
 
-fn settled(since: Stamp, now: Stamp) -> bool {
-    now.secs_since(since) > SETTLE_SECS
+fn settled(since: Duration, now: Duration) -> bool {
+    now.saturating_sub(since).as_secs_f64() > SETTLE_SECS
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(secs: f64) -> Stamp {
-        Stamp::from_secs(secs)
+    fn at(secs: f64) -> Duration {
+        Duration::from_secs_f64(secs)
     }
 
     fn ready() -> ServoWatch {

@@ -1,4 +1,7 @@
-//! Watches over the control loop from outside: what hangs cannot report that it hangs.
+//! Watches over the control loop and the cameras from outside: what hangs cannot report that it hangs.
+//!
+//! A state machine like the session and the commander. It is told the signs of life, looks when it said that it would
+//! ([`Watchdog::wake`]), and says when the arm must be halted. All times are of the machine's clock.
 
 use std::time::Duration;
 
@@ -9,89 +12,212 @@ const STUCK_PERIODS: f64 = 1.5;
 /// A network that hangs for so long will not come back by itself: that is a fault.
 const LOST_SECS: f64 = 1.0;
 
-/// Limits on what the control loop's signs of life may look like. All seconds are of the machine's clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What the control loop and the cameras were seen doing last.
+#[derive(Debug, Clone)]
 pub struct Watchdog {
-    /// One control period.
-    pub period_secs: f64,
-    /// A camera that was heard once may not be silent for longer.
-    pub max_silence_secs: f64,
-}
-
-/// Signs of life, as times on the machine's clock.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pulse {
-    /// Since when the network has been at work, if it is.
-    pub stepping: Option<Duration>,
-    /// When the control loop came round last.
-    pub alive: Duration,
-    /// Each camera's role and when it was heard last, if ever.
-    pub cameras: Vec<(String, Option<Duration>)>,
+    period_secs: f64,
+    max_silence_secs: f64,
     /// So long after a camera was heard the action on its picture is over.
-    pub patience_secs: f64,
+    patience_secs: f64,
+    armed: bool,
+    /// Since when the network has been at work, if it is.
+    stepping: Option<Duration>,
+    /// When the control loop came round last.
+    alive: Duration,
+    /// Each camera's role and when it was heard last, if ever.
+    cameras: Vec<(String, Option<Duration>)>,
+    /// What was found wrong and is not over.
+    found: Option<Verdict>,
+    overdue: bool,
 }
 
-impl Pulse {
-    /// Whether the next set of pictures is overdue: the arm must stand, which is no fault. The control loop sees it too
-    /// and says so, but may be at work on the pictures before.
-    pub fn overdue(&self, machine: Duration) -> bool {
-        let over = |heard: Duration| machine.saturating_sub(heard).as_secs_f64() > self.patience_secs;
-        self.cameras.iter().any(|(_, heard)| heard.is_some_and(over))
-    }
+/// What a look comes to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Look {
+    /// The arm must be halted now.
+    pub halt: bool,
+    /// Something is newly wrong. Pictures that are merely late are not: the control loop says so itself.
+    pub found: Option<Hold>,
 }
 
 impl Watchdog {
-    /// Why the arm must hold, if it must.
-    pub fn check(&self, machine: Duration, pulse: &Pulse) -> Option<Hold> {
-        let since = |then: Duration| machine.saturating_sub(then).as_secs_f64();
-        let (what, secs) = match pulse.stepping {
-            Some(began) => ("the network has been at work", since(began)),
-            None => ("the control loop has not come round", since(pulse.alive)),
+    /// Nothing was heard yet. `period_secs`: one control period. A camera that was heard once may not be silent for
+    /// longer than `max_silence_secs`.
+    pub fn new<'a>(roles: impl Iterator<Item = &'a str>, period_secs: f64, max_silence_secs: f64) -> Self {
+        Self {
+            period_secs,
+            max_silence_secs,
+            patience_secs: f64::INFINITY,
+            armed: false,
+            stepping: None,
+            alive: Duration::ZERO,
+            cameras: roles.map(|role| (role.to_owned(), None)).collect(),
+            found: None,
+            overdue: false,
+        }
+    }
+
+    /// A camera has sent something.
+    pub fn hear(&mut self, camera: usize, machine: Duration) {
+        if let Some((_, heard)) = self.cameras.get_mut(camera) {
+            *heard = Some(machine);
+        }
+        self.overdue &= self.overdue(machine);
+        self.found.take_if(|verdict| *verdict == Verdict::HoldSilentCamera);
+    }
+
+    /// Changes how long a camera may be silent.
+    pub fn allow_silence(&mut self, max_silence_secs: f64) {
+        self.max_silence_secs = max_silence_secs;
+    }
+
+    /// The control loop comes round. The action on the last pictures is over `patience_secs` after they were heard.
+    pub fn come_round(&mut self, machine: Duration, armed: bool, patience_secs: f64) {
+        (self.alive, self.armed, self.patience_secs, self.stepping) = (machine, armed, patience_secs, None);
+        self.found.take_if(|verdict| *verdict != Verdict::HoldSilentCamera);
+    }
+
+    /// The network begins to work; it is at work until the control loop comes round.
+    pub fn begin_step(&mut self, machine: Duration) {
+        self.stepping = Some(machine);
+    }
+
+    /// Looks. A disarmed arm is nobody's to halt.
+    pub fn look(&mut self, machine: Duration) -> Look {
+        if !self.armed {
+            (self.found, self.overdue) = (None, false);
+            return Look::default();
+        }
+        let overdue = self.overdue(machine);
+        let newly_overdue = overdue && !std::mem::replace(&mut self.overdue, overdue);
+        let wrong = self.wrong(machine);
+        let known = wrong.as_ref().map(|hold| hold.verdict) == self.found;
+        self.found = wrong.as_ref().map(|hold| hold.verdict);
+        let found = wrong.filter(|_| !known);
+        Look { halt: newly_overdue || found.is_some(), found }
+    }
+
+    /// When to look again, if the signs of life stay as they are.
+    pub fn wake(&self) -> Option<Duration> {
+        let after = |then: Duration, secs: f64| {
+            // A hair later than the limit, which itself is allowed.
+            secs.is_finite().then(|| then + Duration::from_secs_f64(secs) + Duration::from_micros(1))
         };
-        if pulse.stepping.is_some() && secs > LOST_SECS {
+        let stuck = after(self.stepping.unwrap_or(self.alive), STUCK_PERIODS * self.period_secs);
+        let lost = self.stepping.and_then(|began| after(began, LOST_SECS));
+        let stuck = stuck.filter(|_| self.found != Some(Verdict::HoldStuck)).or(lost);
+        let stuck = stuck.filter(|_| self.found != Some(Verdict::HoldFault));
+        let heard = || self.cameras.iter().filter_map(|(_, heard)| *heard);
+        let overdue = heard().filter_map(|then| after(then, self.patience_secs)).min().filter(|_| !self.overdue);
+        // What hangs goes before what is silent: it would not be found.
+        let silent = heard().filter_map(|then| after(then, self.max_silence_secs)).min();
+        let silent = silent.filter(|_| self.found.is_none());
+        [stuck, overdue, silent].into_iter().flatten().min().filter(|_| self.armed)
+    }
+
+    fn overdue(&self, machine: Duration) -> bool {
+        self.cameras.iter().any(|(_, heard)| secs_since(*heard, machine) > self.patience_secs)
+    }
+
+    fn wrong(&self, machine: Duration) -> Option<Hold> {
+        let (what, secs) = match self.stepping {
+            Some(_) => ("the network has been at work", secs_since(self.stepping, machine)),
+            None => ("the control loop has not come round", secs_since(Some(self.alive), machine)),
+        };
+        if self.stepping.is_some() && secs > LOST_SECS {
             return Some(Hold::new(Verdict::HoldFault, format!("{what} for {secs:.1} s: it hangs")));
         }
         if secs > STUCK_PERIODS * self.period_secs {
             let message = format!("{what} for {secs:.3} s, a control period is {:.3} s", self.period_secs);
             return Some(Hold::new(Verdict::HoldStuck, message));
         }
-        let silent =
-            |(_, heard): &&(String, Option<Duration>)| heard.is_some_and(|heard| since(heard) > self.max_silence_secs);
-        let (role, heard) = pulse.cameras.iter().find(silent)?;
-        let (secs, limit) = (since((*heard)?), self.max_silence_secs);
-        let message = format!("the {role} camera has sent nothing for {secs:.3} s (max_silence {limit} s)");
+        let limit = self.max_silence_secs;
+        let (role, heard) = self.cameras.iter().find(|(_, heard)| secs_since(*heard, machine) > limit)?;
+        let secs = secs_since(*heard, machine);
+        let message = format!("the {role} camera has sent nothing for {secs:.3} s (max_silence {limit:.3} s)");
         Some(Hold::new(Verdict::HoldSilentCamera, message))
     }
+}
+
+/// Seconds since then; of what never was, none: the control loop itself waits for that.
+fn secs_since(then: Option<Duration>, machine: Duration) -> f64 {
+    then.map_or(0.0, |then| machine.saturating_sub(then).as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_network_a_loop_and_a_camera_that_give_no_sign_of_life_hold() {
-        let at = Duration::from_secs_f64;
-        let watchdog = Watchdog { period_secs: 0.1, max_silence_secs: 0.3 };
-        let cameras = vec![("static".into(), Some(at(1.0)))];
-        let pulse = Pulse { stepping: None, alive: at(1.0), cameras, patience_secs: 0.15 };
-        let verdict = |secs, pulse: &Pulse| watchdog.check(at(secs), pulse).map(|hold| hold.verdict);
-        assert_eq!(verdict(1.1, &pulse), None);
-        assert_eq!(verdict(1.2, &pulse), Some(Verdict::HoldStuck));
-        let working = Pulse { stepping: Some(at(1.1)), ..pulse.clone() };
-        assert_eq!([verdict(1.2, &working), verdict(1.26, &working)], [None, Some(Verdict::HoldStuck)]);
-        assert_eq!(verdict(2.2, &working), Some(Verdict::HoldFault));
-        let blind = Pulse { alive: at(1.35), ..pulse.clone() };
-        assert_eq!(verdict(1.35, &blind), Some(Verdict::HoldSilentCamera));
-        let unheard = Pulse { cameras: vec![("static".into(), None)], ..blind };
-        assert_eq!(verdict(1.35, &unheard), None, "the control loop itself waits for it");
+    fn at(secs: f64) -> Duration {
+        Duration::from_secs_f64(secs)
+    }
+
+    /// Armed, and heard and come round at 1 s; a period is 0.1 s, patience 0.15 s.
+    fn watchdog() -> Watchdog {
+        let mut watchdog = Watchdog::new(["static", "gripper"].into_iter(), 0.1, 0.3);
+        watchdog.come_round(at(1.0), true, 0.15);
+        (0..2).for_each(|camera| watchdog.hear(camera, at(1.0)));
+        watchdog
+    }
+
+    fn found(watchdog: &mut Watchdog, secs: f64) -> Option<Verdict> {
+        watchdog.look(at(secs)).found.map(|hold| hold.verdict)
     }
 
     #[test]
-    fn the_set_of_pictures_is_overdue_when_one_camera_is() {
-        let at = Duration::from_secs_f64;
-        let heard = |secs| ("camera".to_owned(), Some(at(secs)));
-        let pulse =
-            Pulse { stepping: None, alive: at(1.0), cameras: vec![heard(1.0), heard(1.1)], patience_secs: 0.15 };
-        assert_eq!([1.14, 1.16].map(|secs| pulse.overdue(at(secs))), [false, true]);
+    fn a_loop_that_does_not_come_round_is_found_once() {
+        let mut watchdog = watchdog();
+        assert_eq!(watchdog.look(at(1.14)), Look::default());
+        assert_eq!(found(&mut watchdog, 1.16), Some(Verdict::HoldStuck));
+        assert_eq!(found(&mut watchdog, 1.17), None);
+        watchdog.come_round(at(1.2), true, 0.15);
+        (0..2).for_each(|camera| watchdog.hear(camera, at(1.2)));
+        assert_eq!(watchdog.look(at(1.21)), Look::default());
+        assert_eq!(found(&mut watchdog, 1.4), Some(Verdict::HoldStuck), "and again");
+    }
+
+    #[test]
+    fn a_network_that_hangs_is_stuck_and_then_lost() {
+        let mut watchdog = watchdog();
+        watchdog.begin_step(at(1.1));
+        assert_eq!(found(&mut watchdog, 1.2), None);
+        assert_eq!(found(&mut watchdog, 1.26), Some(Verdict::HoldStuck));
+        assert_eq!(found(&mut watchdog, 2.2), Some(Verdict::HoldFault));
+    }
+
+    #[test]
+    fn the_arm_is_halted_once_when_one_camera_s_next_picture_is_overdue() {
+        let mut watchdog = watchdog();
+        watchdog.hear(0, at(1.1));
+        watchdog.come_round(at(1.1), true, 0.15);
+        assert!(!watchdog.look(at(1.14)).halt);
+        assert_eq!(watchdog.look(at(1.16)), Look { halt: true, found: None });
+        assert!(!watchdog.look(at(1.17)).halt);
+        watchdog.hear(1, at(1.2));
+        assert!(!watchdog.look(at(1.21)).halt);
+        assert!(watchdog.look(at(1.26)).halt, "the other one");
+    }
+
+    #[test]
+    fn a_silent_camera_is_named_and_one_that_was_never_heard_is_waited_for() {
+        let mut watchdog = watchdog();
+        watchdog.come_round(at(1.35), true, 0.15);
+        assert_eq!(found(&mut watchdog, 1.35), Some(Verdict::HoldSilentCamera));
+        let mut unheard = Watchdog::new(["static"].into_iter(), 0.1, 0.3);
+        unheard.come_round(at(9.0), true, 0.15);
+        assert_eq!(unheard.look(at(9.0)), Look::default());
+    }
+
+    #[test]
+    fn it_wakes_when_the_next_thing_would_be_wrong_and_not_for_a_disarmed_arm() {
+        let mut watchdog = watchdog();
+        let wake = |watchdog: &Watchdog| watchdog.wake().map(|wake| (wake.as_secs_f64() * 1e3).round());
+        assert_eq!(wake(&watchdog), Some(1150.0));
+        watchdog.look(at(1.16));
+        assert_eq!(wake(&watchdog), None, "it is stuck, and all that follows from it is known");
+        watchdog.come_round(at(1.16), true, 0.15);
+        assert_eq!(wake(&watchdog), Some(1300.0), "pictures are overdue, which is known: silence comes next");
+        watchdog.come_round(at(1.16), false, 0.15);
+        assert_eq!(watchdog.wake(), None);
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::motion::{Grip, Twist};
 use crate::network::Step;
-use crate::safety::{State, Verdict};
+use crate::safety::{Hold, State, Verdict};
 use crate::units::Stamp;
 
 /// What decides: printed with every decision.
@@ -47,14 +47,42 @@ pub struct Answer {
     pub clips: Vec<String>,
     /// How far the speed limits keep the arm from where the network wanted it in this period (m, rad).
     pub cut: [f64; 2],
+    /// So much of what was ordered since the last answer will not be carried out, because of a halt or because actions
+    /// came too fast (m, rad).
+    pub dropped: [f64; 2],
+    /// Why the last order was not carried out, where it was refused since the last answer.
+    pub refused: Option<String>,
     /// From the start of the step to here, in milliseconds.
     pub total_ms: f64,
+    /// From the newest picture's arrival to the order, less the network's own time, in milliseconds.
+    #[serde(skip)]
+    pub overhead_ms: Option<f64>,
     /// What decided.
     #[serde(flatten)]
     pub identity: Identity,
 }
 
 impl Answer {
+    /// The same moment of the same epoch, halted at `now` by whoever does not know more of it.
+    pub fn halted(self, now: Stamp, state: State, hold: &Hold) -> Self {
+        Self {
+            stamp: now,
+            verdict: hold.verdict,
+            state,
+            message: hold.message.clone(),
+            decision: None,
+            twist: Twist::default(),
+            grip: None,
+            clips: Vec::new(),
+            cut: [0.0; 2],
+            dropped: [0.0; 2],
+            refused: None,
+            total_ms: 0.0,
+            overhead_ms: None,
+            ..self
+        }
+    }
+
     /// The record as names and texts, for a message that carries nothing else. Lists are separated by blanks; what is
     /// not there is left out.
     pub fn fields(&self) -> Vec<(String, String)> {
@@ -88,7 +116,15 @@ impl Answer {
         put("clips", self.clips.join(" "));
         put("cut_m", self.cut[0].to_string());
         put("cut_rad", self.cut[1].to_string());
+        put("dropped_m", self.dropped[0].to_string());
+        put("dropped_rad", self.dropped[1].to_string());
+        if let Some(refused) = &self.refused {
+            put("refused", refused.clone());
+        }
         put("total_ms", format!("{:.3}", self.total_ms));
+        if let Some(overhead_ms) = self.overhead_ms {
+            put("overhead_ms", format!("{overhead_ms:.3}"));
+        }
         put("bundle", self.identity.bundle.clone());
         put("bundle_sha256", self.identity.bundle_sha256.clone());
         put("provider", self.identity.provider.clone());

@@ -2,47 +2,48 @@
 
 use std::time::Duration;
 
+use super::event::Picture;
+use super::pairing::Pairing;
 use crate::frame::Frame;
 use crate::safety::{CameraWatch, Guard, Hold, Verdict};
 use crate::units::Stamp;
 
-/// Pictures that come sooner than this many control periods after the last step wait for the next: a fast camera must
-/// not make the arm fast.
-const SOONEST_PERIODS: f64 = 0.75;
-/// Pictures of two cameras this many control periods apart still show the same moment.
-const TOGETHER_PERIODS: f64 = 0.5;
-
 pub(super) struct Cameras {
     slots: Vec<Slot>,
-    period_secs: f64,
-    last_step: Option<Stamp>,
-    /// Since when every camera has had an unused picture.
-    complete: Option<Stamp>,
+    pairing: Pairing,
 }
 
-/// A camera's newest picture, and whether a step has used it.
+/// A camera's newest picture, when it came, and whether a step has used it.
 struct Slot {
     watch: CameraWatch,
-    frame: Option<Frame>,
+    frame: Option<(Frame, Duration)>,
     used: bool,
 }
 
 impl Cameras {
     pub(super) fn new<'a>(roles: impl Iterator<Item = &'a str>, period_secs: f64) -> Self {
         let slot = |role| Slot { watch: CameraWatch::new(role), frame: None, used: true };
-        Self { slots: roles.map(slot).collect(), period_secs, last_step: None, complete: None }
+        Self { slots: roles.map(slot).collect(), pairing: Pairing::new(period_secs) }
     }
 
-    pub(super) fn take(&mut self, camera: usize, frame: Frame, frozen: Option<u32>) {
-        if let Some(slot) = self.slots.get_mut(camera) {
-            slot.watch.see(&frame, frozen);
-            (slot.frame, slot.used) = (Some(frame), false);
+    /// Takes what a camera sent. Only what can be read counts as a sign of life: a picture that is refused is none.
+    pub(super) fn take(&mut self, picture: Picture, frozen: Option<u32>) {
+        let Picture { camera, frame, received, messages, took } = picture;
+        let Some(slot) = self.slots.get_mut(camera) else { return };
+        match frame {
+            Ok(frame) => {
+                slot.watch.hear(received, messages);
+                slot.watch.read_in(took);
+                slot.watch.see(&frame, frozen);
+                (slot.frame, slot.used) = (Some((frame, received)), false);
+            }
+            Err(reason) => slot.watch.refuse(reason),
         }
     }
 
-    pub(super) fn hear(&mut self, camera: usize, machine: Duration, messages: u64) {
+    pub(super) fn trouble(&mut self, camera: usize, reason: Option<String>) {
         if let Some(slot) = self.slots.get_mut(camera) {
-            slot.watch.hear(machine, messages);
+            slot.watch.trouble(reason);
         }
     }
 
@@ -51,36 +52,42 @@ impl Cameras {
         self.slots.iter().map(|slot| slot.watch.heard()).min().flatten()
     }
 
+    /// When the last of the pictures at hand came.
+    pub(super) fn received(&self) -> Option<Duration> {
+        self.slots.iter().filter_map(|slot| slot.frame.as_ref().map(|(_, received)| *received)).max()
+    }
+
     /// Seconds between two pictures of the slowest camera.
     pub(super) fn slowest_gap_secs(&self) -> Option<f64> {
         self.slots.iter().filter_map(|slot| slot.watch.rate_hz()).min_by(f64::total_cmp).map(|rate_hz| 1.0 / rate_hz)
     }
 
-    /// See [`super::Control::due`].
+    /// How long the pictures of one set take to be read, in seconds.
+    pub(super) fn reading_secs(&self) -> f64 {
+        self.slots.iter().map(|slot| slot.watch.reading_secs()).sum()
+    }
+
+    /// Width and height of each camera's newest picture, once all have sent one.
+    pub(super) fn sizes(&self) -> Option<Vec<(u32, u32)>> {
+        self.slots.iter().map(|slot| slot.watch.size()).collect()
+    }
+
+    /// Whether a step should be taken on what is there.
     pub(super) fn due(&mut self, now: Stamp) -> bool {
-        let (Some(newest), true) = (self.newest(), self.fresh()) else {
-            return false;
-        };
-        let too_soon = 0.0..SOONEST_PERIODS * self.period_secs;
-        if self.last_step.is_some_and(|last| too_soon.contains(&newest.secs_since(last))) {
-            return false;
-        }
-        let complete = *self.complete.get_or_insert(now);
-        let oldest = self.frames().map(|frame| frame.stamp).min();
-        let together = oldest.is_some_and(|oldest| newest.secs_since(oldest) <= TOGETHER_PERIODS * self.period_secs);
-        together || now.secs_since(complete) >= self.period_secs
+        let stamps = self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp));
+        let fresh = self.slots.iter().all(|slot| slot.frame.is_some() && !slot.used);
+        fresh && self.pairing.due(stamps, now)
     }
 
     /// A step begins on what is there.
     pub(super) fn begin_step(&mut self) {
-        self.last_step = self.newest();
-        self.complete = None;
+        self.pairing.begin_step(self.newest());
         self.mark_used();
     }
 
     /// The next pictures are due however soon they come, or come again.
     pub(super) fn forget_step(&mut self) {
-        self.last_step = None;
+        self.pairing.forget_step();
     }
 
     pub(super) fn mark_used(&mut self) {
@@ -136,7 +143,7 @@ impl Cameras {
     }
 
     pub(super) fn skewed(&self, guard: &Guard) -> Option<Hold> {
-        guard.skewed(self.slots.iter().filter_map(|slot| Some((slot.watch.role(), slot.frame.as_ref()?.stamp))))
+        guard.skewed(self.slots.iter().filter_map(|slot| Some((slot.watch.role(), slot.frame.as_ref()?.0.stamp))))
     }
 
     /// Whether every camera has a picture that no step has used.
@@ -145,15 +152,16 @@ impl Cameras {
     }
 
     pub(super) fn stamps(&self) -> Vec<(String, Option<Stamp>)> {
-        let stamp = |slot: &Slot| slot.frame.as_ref().map(|frame| frame.stamp);
+        let stamp = |slot: &Slot| slot.frame.as_ref().map(|(frame, _)| frame.stamp);
         self.slots.iter().map(|slot| (slot.watch.role().to_owned(), stamp(slot))).collect()
     }
 
-    pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.slots.iter().filter_map(|slot| slot.frame.as_ref())
+    /// The picture at hand of each camera that has sent one.
+    pub(super) fn frames(&self) -> Vec<&Frame> {
+        self.slots.iter().filter_map(|slot| slot.frame.as_ref().map(|(frame, _)| frame)).collect()
     }
 
     pub(super) fn newest(&self) -> Option<Stamp> {
-        self.frames().map(|frame| frame.stamp).max()
+        self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp)).max()
     }
 }

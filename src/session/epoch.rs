@@ -1,51 +1,60 @@
 //! The life of one instruction.
 
-use super::Control;
-use crate::engine::{Engine, EngineError};
-use crate::observe::ObserveError;
+use super::{Effect, Level, Session};
+use crate::network::Network;
 
-/// Why an instruction was not taken up.
-#[derive(Debug, thiserror::Error)]
-pub enum InstructionError {
-    /// It could not be tokenized.
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
-    /// It could not be embedded.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+/// Longer than any sentence that is said to a robot, in bytes.
+const LONGEST_SENTENCE: usize = 2000;
+
+/// The instruction, and how far it has been followed.
+#[derive(Debug, Default)]
+pub(super) struct Epoch {
+    /// Counts instructions and resets; 0 before the first.
+    pub(super) number: u64,
+    /// The network's steps in it.
+    pub(super) steps: u64,
+    /// The sentence; empty means hold.
+    pub(super) instruction: String,
+    /// Why the last sentence was not taken up.
+    pub(super) refusal: Option<String>,
 }
 
-impl<E: Engine> Control<E> {
-    /// Hears an instruction. A new text starts an epoch, the same text changes nothing, an empty one means hold.
-    /// Tells whether an epoch started.
-    ///
-    /// # Errors
-    /// When the text cannot be embedded; the arm then holds, as for an empty text.
-    pub fn instruction(&mut self, text: &str) -> Result<bool, InstructionError> {
+impl<N: Network> Session<N> {
+    /// Hears an instruction. A new text starts an epoch, the same text changes nothing, an empty one means hold, and so
+    /// does one that cannot be taken up.
+    pub(super) fn instruction<R>(&mut self, text: &str) -> Option<Effect<R>> {
         let text = text.trim();
-        if text == self.instruction {
-            return Ok(false);
+        if text == self.epoch.instruction && self.epoch.refusal.is_none() {
+            return None;
         }
-        self.instruction.clear();
+        self.epoch.instruction.clear();
+        self.epoch.refusal = None;
         self.new_epoch();
-        if !text.is_empty() {
-            let ids = self.observer.ids(text)?;
-            self.policy.start_epoch(&ids)?;
-            self.instruction = text.to_owned();
+        if let Err(reason) = self.begin_epoch(text) {
+            self.epoch.refusal = Some(reason.clone());
+            return Some(Effect::Log(Level::Error, format!("the instruction was not taken up: {reason}")));
         }
-        Ok(true)
+        text.clone_into(&mut self.epoch.instruction);
+        Some(Effect::Log(Level::Info, format!("epoch {}: {text:?}", self.epoch.number)))
+    }
+
+    fn begin_epoch(&mut self, text: &str) -> Result<(), String> {
+        if text.len() > LONGEST_SENTENCE {
+            return Err(format!("it has {} bytes; at most {LONGEST_SENTENCE} are taken", text.len()));
+        }
+        if text.is_empty() { Ok(()) } else { self.network.begin_epoch(text) }
     }
 
     /// Starts the epoch of the same instruction again: state cleared, gripper command sent anew.
-    pub fn reset(&mut self) {
-        self.policy.reset();
+    pub(super) fn reset(&mut self) {
+        self.network.reset();
         self.new_epoch();
     }
 
     fn new_epoch(&mut self) {
-        self.epoch += 1;
-        self.steps = 0;
+        self.epoch.number += 1;
+        self.epoch.steps = 0;
         self.cameras.begin_epoch();
-        self.gripper.reset();
+        self.motion.gripper.reset();
     }
 }

@@ -1,54 +1,74 @@
-//! The whole journey of a frame, without ROS, clocks, threads or files: pictures and a sentence in, one answer out.
+//! What decides the order of things on the robot: which pictures belong together, what is late, which answer is dropped,
+//! when the arm halts, when a parameter takes effect. Without ROS, clocks, threads or files.
 //!
-//! The node and `deer_vla replay` are thin around this, which is why a replayed bag takes the exits that the robot
-//! took.
+//! Three state machines: the session decides, the [`Commander`] moves the arm, the [`Watchdog`](crate::safety::Watchdog)
+//! halts it when the session hangs. Events and moments go in, effects and the next wake-up come out. The node gives
+//! each a thread, `deer_vla replay` and the simulator run them on a virtual clock.
+//!
+//! Whoever runs a session does this, again and again:
+//!
+//! 1. wait until something has arrived or [`Session::wake`];
+//! 2. read how often the arm was halted, then take what has arrived, and hand it to [`Session::on`];
+//! 3. [`Session::look`]: it may want the network's opinion;
+//! 4. while it [is thinking](Session::thinking): let it [`Session::think`], which takes its time, then once more read
+//!    the halts, take and hand over what has arrived, and [`Session::finish`].
 
 mod answer;
 mod cameras;
+mod commander;
 mod epoch;
+mod event;
+mod order;
+mod pairing;
 mod readiness;
+pub mod run;
+pub mod simulator;
+mod step;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use crate::bundle::{Action, Bundle};
-use crate::engine::{Engine, EngineError};
-use crate::frame::Frame;
-use crate::motion::{self, Gripper, Limits, Twist};
-use crate::network::{Policy, Settings, Step};
-use crate::observe::Observer;
-use crate::safety::{Arming, ClockWatch, Guard, Hold, ServoWatch, Verdict};
-use crate::thresholds::Thresholds;
-use crate::units::Stamp;
+use crate::bundle::Bundle;
+use crate::motion::{Gripper, Limits};
+use crate::network::{Network, Settings};
+use crate::safety::{self, Arming, ClockWatch, Guard, Hold, ServoWatch, Verdict};
+use crate::thresholds::Live;
+use crate::units::{Moment, Stamp};
+
 pub use answer::{Answer, Identity};
+pub use commander::{Command, Commander};
+pub use event::{Change, Effect, Event, Level, Picture};
+pub use order::{Move, Order, Report};
+pub use pairing::Pairing;
+
 use cameras::Cameras;
-pub use epoch::InstructionError;
+use epoch::Epoch;
+use readiness::Readiness;
+use step::{Motion, Pending, Record};
 
-/// An action is over after its control period; this many periods after it, an arm that got no other is told to stand.
-const SPENT_PERIODS: f64 = 1.5;
+/// What one robot's policy knows between two steps.
+pub struct Session<N> {
+    network: N,
+    readiness: Readiness,
+    live: Option<Live>,
+    cameras: Cameras,
+    safety: Safety,
+    motion: Motion,
+    epoch: Epoch,
+    record: Record,
+    pending: Option<Pending>,
+}
 
-/// Holds what one robot's policy knows between two steps.
-pub struct Control<E> {
-    observer: Observer,
-    policy: Policy<E>,
+/// What may forbid motion, but for the cameras.
+struct Safety {
     rules: Rules,
     arming: Arming,
     clock: ClockWatch,
-    /// The machine's clock at the last beat.
-    machine: Option<Duration>,
     /// MoveIt Servo, where the arm waits for it.
     servo: Option<ServoWatch>,
-    gripper: Gripper,
-    action: Action,
-    cameras: Cameras,
-    instruction: String,
-    epoch: u64,
-    steps: u64,
-    /// How long a step at full depth takes, once it was rehearsed.
-    step_secs: Option<f64>,
-    last: Option<Answer>,
-    identity: Identity,
+    /// What the watchdog has found during this step.
+    found: Option<Hold>,
 }
 
 /// What the arm's side demands.
@@ -56,8 +76,8 @@ pub struct Control<E> {
 pub struct Rules {
     /// Limits on the pictures.
     pub guard: Guard,
-    /// Limits on the motion. `None` where a world waits for every command and obeys it to the letter (lock-step): it
-    /// does not matter then how long a step takes.
+    /// Limits on the motion. `None` in lock-step, where a world waits for every command and obeys it as it is: it does
+    /// not matter then how long a step takes, and the machine's clock counts for nothing but the emergency stop.
     pub limits: Option<Limits>,
     /// Probability on either side of the gripper's threshold within which nothing changes.
     pub hysteresis: f64,
@@ -67,239 +87,204 @@ pub struct Rules {
     pub simulated: bool,
 }
 
-impl<E: Engine> Control<E> {
-    /// Puts the pieces together; nothing has been seen or said yet.
-    pub fn new(
-        bundle: &Bundle,
-        observer: Observer,
-        policy: Policy<E>,
-        rules: Rules,
-        arming: Arming,
-        provider: String,
-    ) -> Self {
+impl Rules {
+    fn lock_step(&self) -> bool {
+        self.limits.is_none()
+    }
+}
+
+/// What a session is made from, beside its network.
+pub struct Start<'a> {
+    /// The bundle that the network is from.
+    pub bundle: &'a Bundle,
+    /// What the arm's side demands.
+    pub rules: Rules,
+    /// Armed or not.
+    pub arming: Arming,
+    /// What computes.
+    pub provider: String,
+    /// What the exits are compared with.
+    pub live: Option<Live>,
+    /// Where the arm waits for MoveIt Servo: its node's name.
+    pub servo: Option<&'a str>,
+}
+
+impl<N: Network> Session<N> {
+    /// Nothing has been seen or said yet.
+    pub fn new(network: N, start: Start<'_>) -> Self {
+        let Start { bundle, rules, arming, provider, live, servo } = start;
         let manifest = &bundle.manifest;
         let action = manifest.action.clone();
         let roles = manifest.cameras.iter().map(|camera| camera.role.as_str());
+        let identity = Identity { bundle: manifest.name.clone(), bundle_sha256: bundle.hash.clone(), provider };
         Self {
-            observer,
-            policy,
-            arming,
-            clock: ClockWatch::new(rules.simulated),
-            machine: None,
-            servo: None,
-            gripper: Gripper::new(action.gripper.open_above, rules.hysteresis, rules.dwell_secs),
+            network,
+            readiness: Readiness::default(),
+            live,
             cameras: Cameras::new(roles, 1.0 / action.control_hz),
-            rules,
-            action,
-            instruction: String::new(),
-            epoch: 0,
-            steps: 0,
-            step_secs: None,
-            last: None,
-            identity: Identity { bundle: manifest.name.clone(), bundle_sha256: bundle.hash.clone(), provider },
+            motion: Motion {
+                gripper: Gripper::new(action.gripper.open_above, rules.hysteresis, rules.dwell_secs),
+                limits: rules.limits,
+                action,
+            },
+            safety: Safety {
+                clock: ClockWatch::new(rules.simulated),
+                servo: servo.map(ServoWatch::new),
+                rules,
+                arming,
+                found: None,
+            },
+            epoch: Epoch::default(),
+            record: Record::new(identity),
+            pending: None,
         }
     }
 
-    /// Takes a camera's newest picture; `camera` counts in the manifest's order.
-    pub fn frame(&mut self, camera: usize, frame: Frame) {
-        self.cameras.take(camera, frame, self.rules.guard.frozen);
+    /// Takes what has arrived. `watch` tells the machine's time, for what takes its time.
+    pub fn on<R>(&mut self, event: Event<R>, now: Moment, watch: &mut dyn FnMut() -> Duration) -> Vec<Effect<R>> {
+        match event {
+            Event::Picture(picture) => self.cameras.take(picture, self.safety.rules.guard.frozen),
+            Event::Trouble { camera, reason } => self.cameras.trouble(camera, reason),
+            Event::Instruction(text) => return self.instruction(&text).into_iter().collect(),
+            Event::Estop { pressed, received } => self.safety.arming.estop(pressed, received),
+            Event::Enable(true, reply) => {
+                let enabled = self.enable(now).map(|()| "enabled".to_owned()).map_err(|e| e.to_string());
+                return vec![Effect::Reply(reply, enabled)];
+            }
+            Event::Enable(false, reply) => {
+                self.safety.arming.disable();
+                return vec![Effect::Reply(reply, Ok("disabled".into()))];
+            }
+            Event::Reset(reply) => {
+                self.reset();
+                let message = format!("state cleared, epoch {}", self.epoch.number);
+                return vec![Effect::Reply(reply, Ok(message))];
+            }
+            Event::ClearFault(reply) => return self.clear_fault(reply, now, watch),
+            Event::Configure(change, reply) => {
+                let configured = self.configure(*change, watch).map(|()| String::new());
+                return vec![Effect::Reply(reply, configured)];
+            }
+            Event::Servo { report, received } => self.servo(report, received),
+            Event::Commanded(report) => self.commanded(report, now),
+            Event::Found(hold) if hold.verdict == Verdict::HoldFault => self.safety.arming.fault(hold.message),
+            Event::Found(hold) => self.safety.found = Some(hold),
+        }
+        Vec::new()
     }
 
-    /// Hears that a camera has sent so many more pictures, the last of them at `machine` on the machine's clock.
-    pub fn hear(&mut self, camera: usize, machine: Duration, messages: u64) {
-        self.cameras.hear(camera, machine, messages);
+    /// Looks at what is there: answers what is due and keeps watch where nothing is. Afterwards it may be
+    /// [thinking](Self::thinking).
+    pub fn look<R>(&mut self, now: Moment, watch: &mut dyn FnMut() -> Duration) -> Vec<Effect<R>> {
+        self.record.looked = now.machine;
+        // What was found before this step is over: the control loop has come round.
+        self.safety.found = None;
+        if let Some(rehearsed) = self.rehearse_if_needed(now, watch) {
+            // It took its time: what is known now is of before.
+            return vec![rehearsed];
+        }
+        if !self.safety.rules.lock_step() {
+            self.beat(now);
+        }
+        let now = self.now(now);
+        if self.cameras.due(now.robot) {
+            return self.begin(now);
+        }
+        if let Some(repeated) = self.repeated(now) {
+            return repeated;
+        }
+        match self.watch(now).or_else(|| self.still_standing(now)) {
+            Some(answer) => self.answered(answer, now),
+            None => Vec::new(),
+        }
     }
 
-    /// Reads the robot's clock and the machine's in one moment. From the first beat on, the machine's clock judges
-    /// whether cameras are silent or slow and whether the robot's clock jumps; without, as in a lock-stepped world or a
-    /// replay, nothing depends on how fast this machine is.
-    pub fn beat(&mut self, now: Stamp, machine: Duration) {
-        self.machine = Some(machine);
-        self.clock.beat(now, machine, self.rules.guard.max_clock_jump_secs);
+    /// When to look again if nothing arrives, on the machine's clock: often enough for two clocks to be compared and
+    /// silence to be noticed while the arm may move, seldom else.
+    pub fn wake(&self) -> Duration {
+        let secs = if self.armed() { 0.5 * self.period_secs() } else { IDLE_SECS };
+        self.record.looked + Duration::from_secs_f64(secs)
+    }
+
+    /// Reads the robot's clock and the machine's in one moment: the machine's judges whether cameras are silent or slow
+    /// and whether the robot's jumps.
+    fn beat(&mut self, now: Moment) {
+        let Safety { clock, rules, .. } = &mut self.safety;
+        clock.beat(now.robot, now.machine, rules.guard.max_clock_jump_secs);
         if let Some(heard) = self.cameras.heard() {
-            self.clock.settle(heard);
+            clock.settle(heard);
         }
     }
 
-    /// Whether a step should be taken: every camera has delivered a picture that no step has used, they were taken
-    /// together, and the last step is a control period ago.
-    ///
-    /// Pictures further apart than half a period belong to different moments: the partner of one was lost or is still
-    /// on its way, and so the next of the older camera is waited for. No longer than a period, because cameras may
-    /// simply be that far apart.
-    pub fn due(&mut self, now: Stamp) -> bool {
-        self.cameras.due(now)
+    /// The moment by the pictures, where time is simulated: a picture may overtake the clock message of its own step.
+    /// One that is further ahead than a picture may be old is stamped by another clock, and no measure of time.
+    fn now(&self, now: Moment) -> Moment {
+        let Rules { simulated, guard, .. } = &self.safety.rules;
+        let silent = now.robot == Stamp(0);
+        let near = |newest: &Stamp| silent || newest.secs_since(now.robot) <= guard.max_frame_age_secs;
+        let newest = self.cameras.newest().filter(|newest| *simulated && near(newest));
+        Moment { robot: newest.map_or(now.robot, |newest| now.robot.max(newest)), ..now }
     }
 
-    /// The last answer, when the very pictures that it answered have come again: a simulator that waits for its
-    /// command sends them anew when the command was lost. On a real robot the same pictures mean a frozen camera.
-    pub fn repeated(&mut self) -> Option<Answer> {
-        let stamps = self.cameras.stamps();
-        let last = self.last.as_ref().filter(|last| self.cameras.fresh() && last.frames == stamps)?.clone();
-        self.cameras.mark_used();
-        Some(last)
+    /// The machine's time, where it counts.
+    fn machine(&self, now: Moment) -> Option<Duration> {
+        (!self.safety.rules.lock_step()).then_some(now.machine)
     }
 
-    /// What is wrong with a camera, if anything is, and names and values of what is known of it.
-    pub fn camera(&self, camera: usize, now: Stamp) -> (Option<Hold>, Vec<(String, String)>) {
-        let hold = self.cameras.hold_of(camera, &self.rules.guard, now, self.machine);
-        (hold, self.cameras.facts(camera))
+    /// How long after the last set of pictures came the action on it is over, whether or not another comes. Where the
+    /// machine's clock counts, a camera that is slow by nature is given its own time.
+    pub fn patience_secs(&self) -> f64 {
+        let gap_secs = self.cameras.slowest_gap_secs().filter(|_| !self.safety.rules.lock_step());
+        SPENT_PERIODS * gap_secs.map_or(self.period_secs(), |gap_secs| gap_secs.max(self.period_secs()))
+    }
+
+    fn servo(&mut self, report: safety::Report, received: Duration) {
+        // Where Servo has stopped the arm, what the network remembers is of a motion that did not happen.
+        if self.safety.servo.as_mut().is_some_and(|servo| servo.hear(report, received)) {
+            self.reset();
+        }
+    }
+
+    /// What became of an order.
+    fn commanded(&mut self, report: Report, now: Moment) {
+        let Report { grip, refused, dropped } = report;
+        if let Some(grip) = grip {
+            self.motion.gripper.told(grip, now.machine);
+        }
+        if refused.is_some() {
+            self.cameras.stood();
+        }
+        self.record.commanded(refused, dropped);
     }
 
     /// Counts instructions and resets; 0 before the first.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.epoch.number
+    }
+
+    /// Whether motion is enabled.
+    pub fn armed(&self) -> bool {
+        self.safety.arming.armed()
     }
 
     /// What is set now.
     pub fn settings(&self) -> &Settings {
-        self.policy.settings()
+        self.network.settings()
     }
 
-    /// The policy's engine.
-    pub fn engine(&self) -> &E {
-        self.policy.engine()
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
     }
 
-    /// Swaps the thresholds; from the next step on.
-    ///
-    /// # Errors
-    /// When a stage does not load; everything stays as it was.
-    pub fn set_thresholds(&mut self, thresholds: Thresholds) -> Result<(), EngineError> {
-        self.policy.configure(Settings { thresholds, ..self.policy.settings().clone() })
+    /// What the exits cost lately, where the bundle was calibrated.
+    pub fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
     }
 
-    /// One control step on the newest pictures: exactly one answer. `elapsed` is the time since the step began.
-    pub fn step(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
-        self.cameras.begin_step();
-        let skewed = self.cameras.skewed(&self.rules.guard);
-        let mut answer = match self.hold(now).or(skewed) {
-            Some(hold) => self.holding(now, hold),
-            None => self.act(now, elapsed),
-        };
-        if answer.verdict == Verdict::HoldFutureFrame {
-            // It may be the clock that is late: the same pictures, sent anew, are another question.
-            self.cameras.forget_step();
-        }
-        answer.total_ms = elapsed().as_secs_f64() * 1e3;
-        self.last = Some(answer.clone());
-        answer
-    }
-
-    /// The answer where a step's own came too late to be followed, or none will come.
-    pub fn give_up(&mut self, now: Stamp, hold: Hold) -> Answer {
-        let answer = self.holding(now, hold);
-        self.last = Some(answer.clone());
-        answer
-    }
-
-    /// Between pictures: the answer that stops the arm when they stay away, once for each reason.
-    pub fn watch(&mut self, now: Stamp) -> Option<Answer> {
-        let Answer { verdict: last, stamp, .. } = *self.last.as_ref()?;
-        let hold = self.hold(now).or_else(|| {
-            let spent = last == Verdict::Act;
-            spent.then(|| self.spent(now.secs_since(stamp))).flatten()
-        })?;
-        if hold.verdict == last {
-            return None;
-        }
-        let answer = self.holding(now, hold);
-        self.last = Some(answer.clone());
-        Some(answer)
-    }
-
-    /// Whether the last action is over. Where the machine's clock counts, the next pictures are overdue by it, however
-    /// long the step on the last ones took to begin.
-    fn spent(&self, acted_secs: f64) -> Option<Hold> {
-        let since = |(machine, heard): (Duration, Duration)| machine.saturating_sub(heard).as_secs_f64();
-        let waited_secs = self.machine.zip(self.cameras.heard()).map_or(acted_secs, since);
-        let message = format!("no new set of pictures for {waited_secs:.3} s; the last action is over");
-        (waited_secs > self.patience_secs()).then(|| Hold::new(Verdict::HoldSpent, message))
-    }
-
-    /// How long after the last set of pictures the action on it is over, whether or not another came. Where the
-    /// machine's clock counts, a camera that is slow by nature is given its own time.
-    pub fn patience_secs(&self) -> f64 {
-        let most_secs = SPENT_PERIODS * self.period_secs();
-        let gap_secs = self.machine.and_then(|_| self.cameras.slowest_gap_secs());
-        gap_secs.filter(|gap_secs| *gap_secs > most_secs).map_or(most_secs, |gap_secs| SPENT_PERIODS * gap_secs)
-    }
-
-    fn act(&mut self, now: Stamp, elapsed: &mut dyn FnMut() -> Duration) -> Answer {
-        let step = match self.infer(elapsed) {
-            Ok(step) => step,
-            Err(reason) => {
-                self.arming.fault(reason.clone());
-                return self.holding(now, Hold::new(Verdict::HoldFault, reason));
-            }
-        };
-        self.steps += 1;
-        let (asked, mut clips) = motion::twist(&self.action, &step.arm);
-        let (twist, cut) = self.rules.limits.map_or((asked, [0.0; 2]), |limits| limits.cut(&asked));
-        clips.extend(["speed", "turn"].iter().zip(cut).filter(|(_, cut)| *cut > 0.0).map(|(name, _)| (*name).into()));
-        let period_secs = self.period_secs();
-        self.cameras.moved(twist.speeds().map(|speed| speed * period_secs));
-        let grip = self.gripper.command(step.gripper, now);
-        let answer = self.answer(now, Hold::new(Verdict::Act, ""));
-        Answer { decision: Some(step), twist, grip, clips, cut: cut.map(|speed| speed * period_secs), ..answer }
-    }
-
-    fn infer(&mut self, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
-        let images = self.observer.images(self.cameras.frames());
-        self.policy.step(images, elapsed).map_err(|e| e.to_string())
-    }
-
-    /// What forbids motion, whether or not pictures are due.
-    fn hold(&mut self, now: Stamp) -> Option<Hold> {
-        if self.arming.starts_by_itself() {
-            let unready = self.unready(now);
-            // Refused is not ready yet; the answer says that it is not armed.
-            if self.arming.enable(now, unready).is_ok() {
-                self.cameras.accept();
-            }
-        }
-        if let Some(mut hold) = self.arming.hold(now) {
-            if let (Verdict::HoldDisarmed, Some(reason)) = (hold.verdict, self.unready(now)) {
-                hold.message = format!("not ready: {reason}");
-            }
-            return Some(hold);
-        }
-        if self.instruction.is_empty() {
-            return Some(Hold::new(Verdict::HoldNoInstruction, "no instruction; publish a sentence on `instruction`"));
-        }
-        let cameras = || self.cameras.hold(&self.rules.guard, now, self.machine);
-        let servo = self.servo.as_ref().and_then(|servo| servo.hold(now));
-        servo.or_else(|| self.clock.hold()).or_else(cameras)
-    }
-
-    /// An answer without motion.
-    fn holding(&mut self, now: Stamp, hold: Hold) -> Answer {
-        // Between two pictures the arm comes to rest, but it is the same motion.
-        if hold.verdict != Verdict::HoldSpent {
-            self.cameras.stood();
-        }
-        self.answer(now, hold)
-    }
-
-    fn answer(&self, now: Stamp, hold: Hold) -> Answer {
-        let ready = self.arming.armed() || self.unready(now).is_none();
-        Answer {
-            stamp: now,
-            verdict: hold.verdict,
-            state: self.arming.state(ready, hold.verdict != Verdict::Act),
-            message: hold.message,
-            epoch: self.epoch,
-            step: self.steps,
-            instruction: self.instruction.clone(),
-            frames: self.cameras.stamps(),
-            decision: None,
-            twist: Twist::default(),
-            grip: None,
-            clips: Vec::new(),
-            cut: [0.0; 2],
-            total_ms: 0.0,
-            identity: self.identity.clone(),
-        }
+    /// Camera roles, and when the pictures at hand were taken.
+    pub fn stamps(&self) -> Vec<(String, Option<Stamp>)> {
+        self.cameras.stamps()
     }
 
     /// The newest picture's capture time.
@@ -307,15 +292,23 @@ impl<E: Engine> Control<E> {
         self.cameras.newest()
     }
 
-    /// The time in a simulated world whose clock shows `clock`: a picture may overtake the clock message of its own step.
-    /// One that is further ahead than a picture may be old is stamped by another clock, and no measure of time.
-    pub fn simulated_now(&self, clock: Stamp) -> Stamp {
-        let silent = clock == Stamp(0);
-        let near = |newest: &Stamp| silent || newest.secs_since(clock) <= self.rules.guard.max_frame_age_secs;
-        self.newest().filter(near).map_or(clock, |newest| clock.max(newest))
+    /// Limits on the pictures.
+    pub fn guard(&self) -> &Guard {
+        &self.safety.rules.guard
+    }
+
+    /// What is wrong with a camera, if anything is, and names and values of what is known of it.
+    pub fn camera(&self, camera: usize, now: Moment) -> (Option<Hold>, Vec<(String, String)>) {
+        let hold = self.cameras.hold_of(camera, &self.safety.rules.guard, self.now(now).robot, self.machine(now));
+        (hold, self.cameras.facts(camera))
     }
 
     fn period_secs(&self) -> f64 {
-        1.0 / self.action.control_hz
+        1.0 / self.motion.action.control_hz
     }
 }
+
+/// An action is over after its control period; this many periods after it, an arm that got no other is told to stand.
+const SPENT_PERIODS: f64 = 1.5;
+/// Between two looks while the arm is disarmed and nothing arrives.
+const IDLE_SECS: f64 = 0.25;

@@ -1,249 +1,376 @@
 use super::*;
 use crate::engine::{LstmState, Scripted};
-use crate::network::Metric;
-use crate::safety::{Halt, Report, State};
+use crate::frame::Frame;
+use crate::motion::{Grip, Limit, Twist};
+use crate::network::{Metric, Observed, Policy};
+use crate::observe::Observer;
+use crate::safety::{Halt, Report as Servo, State, Verdict};
+use crate::thresholds::Thresholds;
 
 const PERIOD: f64 = 1.0 / 30.0;
 
-/// Control over the toy bundle's cameras and tokenizer, with an engine that plays `levels`.
-fn control(levels: &[f32], armed: bool) -> Control<Scripted> {
-    governed(levels, armed, None)
+/// A session over the toy bundle's cameras and tokenizer, whose engine plays `levels`; seconds count on both clocks.
+struct Robot {
+    session: Session<Observed<Scripted>>,
+    halts: u64,
+    /// How long a look at the watch takes.
+    lap: Duration,
 }
 
-fn governed(levels: &[f32], armed: bool, limits: Option<Limits>) -> Control<Scripted> {
-    let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
-    let exits = bundle.manifest.exits.len();
-    let settings = Settings { thresholds: Thresholds::deepest(exits), metric: Metric::Rms, cap: 0, deadline: None };
-    let policy = Policy::new(Scripted::level(levels), &bundle.manifest, settings);
-    let guard = Guard { frozen: Some(2), ..Guard::default() };
-    let rules = Rules { guard, limits, hysteresis: 0.1, dwell_secs: 0.0, simulated: false };
-    let observer = Observer::new(&bundle).unwrap();
-    let mut control = Control::new(&bundle, observer, policy, rules, Arming::new(armed, None), "scripted".into());
-    control.rehearse(&mut || Duration::ZERO).unwrap();
-    control
+impl Robot {
+    fn new(levels: &[f32], armed: bool, limits: Option<Limits>) -> Self {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
+        let exits = bundle.manifest.exits.len();
+        let settings = Settings { thresholds: Thresholds::deepest(exits), metric: Metric::Rms, cap: 0, deadline: None };
+        let policy = Policy::new(Scripted::level(levels), &bundle.manifest, settings);
+        let guard = Guard { frozen: Some(2), ..Guard::default() };
+        let rules = Rules { guard, limits, hysteresis: 0.1, dwell_secs: 0.0, simulated: false };
+        let start = Start {
+            bundle: &bundle,
+            rules,
+            arming: Arming::new(armed, None),
+            provider: "scripted".into(),
+            live: None,
+            servo: None,
+        };
+        let session = Session::new(Observed::new(Observer::new(&bundle).unwrap(), policy), start);
+        let mut robot = Self { session, halts: 0, lap: Duration::ZERO };
+        robot.rehearse();
+        robot
+    }
+
+    /// On an arm, with a sentence.
+    fn acting() -> Self {
+        let mut robot = Self::new(&[0.5, 0.5], true, Some(limits()));
+        robot.say("push the button");
+        robot
+    }
+
+    /// In a world that waits.
+    fn lock_step(levels: &[f32]) -> Self {
+        let mut robot = Self::new(levels, true, None);
+        robot.say("push the button");
+        robot
+    }
+
+    fn rehearse(&mut self) {
+        let (mut clock, lap) = (Duration::ZERO, self.lap);
+        let mut watch = || {
+            clock += lap;
+            clock
+        };
+        let _: Effect<()> = self.session.rehearse(Moment::default(), &mut watch);
+    }
+
+    fn at(&self, secs: f64) -> Moment {
+        Moment { robot: Stamp::from_secs(secs), machine: Duration::from_secs_f64(secs), halts: self.halts }
+    }
+
+    fn on(&mut self, event: Event<()>, secs: f64) -> Vec<Effect<()>> {
+        self.session.on(event, self.at(secs), &mut || Duration::ZERO)
+    }
+
+    fn say(&mut self, text: &str) {
+        self.on(Event::Instruction(text.into()), 0.0);
+    }
+
+    fn show(&mut self, camera: usize, frame: Frame, secs: f64) {
+        let received = Duration::from_secs_f64(secs);
+        let picture = Picture { camera, frame: Ok(frame), received, messages: 1, took: Duration::ZERO };
+        self.on(Event::Picture(picture), secs);
+    }
+
+    fn see(&mut self, secs: f64) {
+        (0..2).for_each(|camera| self.show(camera, frame(secs), secs));
+    }
+
+    /// What a look at `begun` comes to, whose network answers at `ended`.
+    fn look_until(&mut self, begun: f64, ended: f64) -> Vec<Effect<()>> {
+        let mut effects = self.session.look(self.at(begun), &mut || Duration::ZERO);
+        while self.session.thinking() {
+            self.session.think(&mut || Duration::ZERO);
+            effects.extend(self.session.finish(self.at(ended)));
+        }
+        effects
+    }
+
+    fn look(&mut self, secs: f64) -> Option<Answer> {
+        answer(self.look_until(secs, secs))
+    }
+
+    /// A step on pictures of `secs`.
+    fn step(&mut self, secs: f64) -> Answer {
+        self.see(secs);
+        self.look(secs).unwrap()
+    }
+
+    fn reply(&mut self, event: Event<()>, secs: f64) -> Result<String, String> {
+        let reply = |effect| if let Effect::Reply((), result) = effect { Some(result) } else { None };
+        self.on(event, secs).into_iter().find_map(reply).unwrap()
+    }
+
+    fn enable(&mut self, secs: f64) -> Result<String, String> {
+        self.reply(Event::Enable(true, ()), secs)
+    }
+
+    fn memory(&self) -> &LstmState {
+        self.session.network().policy().state()
+    }
+}
+
+fn answer(effects: Vec<Effect<()>>) -> Option<Answer> {
+    let published = |effect| if let Effect::Publish(answer) = effect { Some(*answer) } else { None };
+    effects.into_iter().filter_map(published).next_back()
+}
+
+fn limits() -> Limits {
+    let limit = |speed| Limit { speed, acceleration: 10.0, jerk: 500.0 };
+    Limits { linear: limit(0.35), angular: limit(0.7) }
 }
 
 /// A picture that is no other moment's.
 fn frame(secs: f64) -> Frame {
-    let rgb = [[(secs * 1e3) as u8; 3], [200; 3]].concat().repeat(32 * 64);
+    let rgb = [[(secs * 1e3) as u64 as u8; 3], [200; 3]].concat().repeat(32 * 64);
     Frame { stamp: Stamp::from_secs(secs), width: 64, height: 64, rgb, encoding: "rgb8" }
-}
-
-fn see(control: &mut Control<Scripted>, secs: f64) {
-    control.frame(0, frame(secs));
-    control.frame(1, frame(secs));
-}
-
-fn step(control: &mut Control<Scripted>, secs: f64) -> Answer {
-    see(control, secs);
-    control.step(Stamp::from_secs(secs), &mut || Duration::ZERO)
 }
 
 #[test]
 fn pictures_and_a_sentence_give_a_motion_and_its_reason() {
-    let mut control = control(&[0.5, 0.5], true);
-    assert!(control.instruction("push the button").unwrap());
-    let answer = step(&mut control, 1.0);
-    assert_eq!((answer.verdict, answer.epoch, answer.step), (Verdict::Act, 1, 1));
-    assert!((answer.twist.linear[0] - 0.3).abs() < 1e-6);
-    assert_eq!(answer.grip, Some(crate::motion::Grip::Open));
-    let fields = answer.fields();
+    let mut robot = Robot::acting();
+    let told = robot.step(1.0);
+    assert_eq!((told.verdict, told.epoch, told.step, told.state), (Verdict::Act, 1, 1, State::Active));
+    assert!((told.twist.linear[0] - 0.35 / 3f64.sqrt()).abs() < 1e-9, "{:?}", told.twist);
+    assert_eq!(told.grip, Some(Grip::Open));
+    let fields = told.fields();
     for name in ["verdict", "exit", "deltas", "thresholds", "stamp_static", "stamp_gripper", "bundle_sha256"] {
         assert!(fields.iter().any(|(key, value)| key == name && !value.is_empty()), "{name}: {fields:?}");
     }
-    assert_eq!(step(&mut control, 1.0 + PERIOD).grip, None, "the gripper's command is sent once");
+}
+
+#[test]
+fn the_gripper_is_latched_by_what_it_was_told() {
+    let mut robot = Robot::acting();
+    assert_eq!(robot.step(1.0).grip, Some(Grip::Open));
+    let refused = Report { refused: Some("late".into()), ..Report::default() };
+    robot.on(Event::Commanded(refused), 1.01);
+    let next = robot.step(1.0 + PERIOD);
+    assert_eq!(
+        (next.grip, next.refused.as_deref()),
+        (Some(Grip::Open), Some("late")),
+        "that order was not carried out"
+    );
+    robot.on(Event::Commanded(Report { grip: Some(Grip::Open), ..Report::default() }), 1.04);
+    assert_eq!(robot.step(1.0 + 2.0 * PERIOD).grip, None, "it was told");
+}
+
+#[test]
+fn an_opinion_that_comes_too_late_is_no_motion_and_its_grip_is_told_with_the_next() {
+    let mut robot = Robot::acting();
+    robot.see(1.0);
+    let late = answer(robot.look_until(1.0, 1.06)).unwrap();
+    assert_eq!((late.verdict, late.twist, late.grip), (Verdict::HoldSpent, Twist::default(), None));
+    assert_eq!(robot.step(1.07).grip, Some(Grip::Open));
+}
+
+#[test]
+fn what_is_late_is_judged_after_everything_that_takes_its_time() {
+    let mut robot = Robot::acting();
+    robot.see(1.0);
+    let effects = robot.look_until(1.0, 1.049);
+    let Some(Effect::Move(motion)) = effects.into_iter().find(|effect| matches!(effect, Effect::Move(_))) else {
+        panic!("no motion")
+    };
+    assert_eq!(motion.until, Some(Duration::from_secs_f64(1.05)), "the commander refuses it after that");
 }
 
 #[test]
 fn a_new_sentence_starts_an_epoch_and_the_same_one_does_not() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    assert!(!control.instruction(" push the button ").unwrap());
-    assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0, "the state is that after one step");
-    assert!(control.instruction("open the drawer").unwrap());
-    assert_eq!(control.epoch(), 2);
-    assert_eq!(control.policy.state(), &LstmState::zeros(4, 32));
+    let mut robot = Robot::acting();
+    robot.step(1.0);
+    robot.say(" push the button ");
+    assert_eq!(robot.memory().h[[0, 0, 0]], 1.0, "the state is that after one step");
+    robot.say("open the drawer");
+    assert_eq!(robot.session.epoch(), 2);
+    assert_eq!(robot.memory(), &LstmState::zeros(4, 32));
+}
+
+#[test]
+fn a_sentence_that_is_too_long_holds_and_says_so() {
+    let mut robot = Robot::acting();
+    for (sentence, why) in [("x".repeat(2001), "2001 bytes"), ("push the button ".repeat(40), "tokens")] {
+        robot.say(&sentence);
+        let told = robot.step(1.0 + robot.session.epoch() as f64);
+        assert_eq!(told.verdict, Verdict::HoldNoInstruction);
+        assert!(told.message.contains(why), "{}", told.message);
+    }
 }
 
 #[test]
 fn whatever_is_missing_or_wrong_gives_a_zero_twist() {
-    let mut control = control(&[0.5, 0.5], false);
-    let verdict = |control: &mut Control<Scripted>, secs| {
-        let answer = control.step(Stamp::from_secs(secs), &mut || Duration::ZERO);
-        assert_eq!(answer.twist, Twist::default(), "{:?}", answer.verdict);
-        answer.verdict
-    };
-    let refused = control.enable(Stamp::from_secs(1.0)).unwrap_err().to_string();
+    let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
+    let refused = robot.enable(1.0).unwrap_err();
     assert!(refused.contains("not ready: no picture from the static camera"), "{refused}");
-    assert_eq!(verdict(&mut control, 1.0), Verdict::HoldDisarmed);
-    see(&mut control, 1.0);
-    control.enable(Stamp::from_secs(1.0)).unwrap();
-    assert_eq!(verdict(&mut control, 1.0), Verdict::HoldNoInstruction);
-    control.instruction("push the button").unwrap();
-    assert_eq!(verdict(&mut control, 1.5), Verdict::HoldStaleFrame);
-    control.instruction("").unwrap();
-    assert_eq!(verdict(&mut control, 1.0), Verdict::HoldNoInstruction);
-    let visions = control.engine().calls.iter().filter(|call| *call == "vision").count();
-    assert_eq!(visions, 1, "nothing of this needed the network but its rehearsal");
+    assert_eq!(robot.step(1.0).verdict, Verdict::HoldDisarmed);
+    robot.enable(1.0).unwrap();
+    assert_eq!(robot.look(1.01).unwrap().verdict, Verdict::HoldNoInstruction);
+    robot.say("push the button");
+    assert_eq!(robot.look(1.3).unwrap().verdict, Verdict::HoldStaleFrame);
+    robot.say("");
+    assert_eq!(robot.step(2.0).verdict, Verdict::HoldNoInstruction);
+    let visions = robot.session.network().engine().calls.iter().filter(|call| *call == "vision").count();
+    assert_eq!(visions, 12, "nothing of this needed the network but its rehearsals: at the start, on real pictures");
 }
 
 #[test]
 fn a_network_that_gives_no_number_latches_a_fault() {
-    let mut control = control(&[0.5, f32::NAN], true);
-    control.instruction("push the button").unwrap();
-    let answer = step(&mut control, 1.0);
-    assert_eq!((answer.verdict, answer.twist), (Verdict::HoldFault, Twist::default()));
-    assert!(answer.message.contains("not finite"), "{}", answer.message);
-    assert!(control.enable(Stamp::from_secs(1.1)).is_err());
+    let mut robot = Robot::new(&[0.5, f32::NAN], true, Some(limits()));
+    robot.say("push the button");
+    let told = robot.step(1.0);
+    assert_eq!((told.verdict, told.twist), (Verdict::HoldFault, Twist::default()));
+    assert!(told.message.contains("not finite"), "{}", told.message);
+    assert!(robot.enable(1.1).is_err());
 }
 
 #[test]
 fn an_arm_that_gets_no_further_action_is_told_to_stand_once() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    let watch = |control: &mut Control<Scripted>, secs| control.watch(Stamp::from_secs(secs)).map(|a| a.verdict);
-    assert_eq!(watch(&mut control, 1.0 + PERIOD), None);
-    assert_eq!(watch(&mut control, 1.0 + 2.0 * PERIOD), Some(Verdict::HoldSpent));
-    assert_eq!(watch(&mut control, 1.0 + 3.0 * PERIOD), None);
-    assert_eq!(watch(&mut control, 1.3), Some(Verdict::HoldStaleFrame));
-    assert_eq!(watch(&mut control, 1.4), None);
+    let mut robot = Robot::acting();
+    robot.step(1.0);
+    assert!(robot.look(1.0 + PERIOD).is_none());
+    assert_eq!(robot.look(1.0 + 2.0 * PERIOD).unwrap().verdict, Verdict::HoldSpent);
+    assert!(robot.look(1.0 + 2.5 * PERIOD).is_none());
+    assert_eq!(robot.look(1.15).unwrap().verdict, Verdict::HoldSilentCamera);
+    assert!(robot.look(1.16).is_none());
+}
+
+#[test]
+fn the_reason_is_said_once_a_second_where_nothing_else_is() {
+    let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
+    let refuse = |robot: &mut Robot| {
+        let frame = Err("image encoding \"yuyv\" is not read".to_owned());
+        let picture = Picture { camera: 0, frame, received: Duration::ZERO, messages: 1, took: Duration::ZERO };
+        robot.on(Event::Picture(picture), 0.9);
+    };
+    refuse(&mut robot);
+    assert!(robot.look(0.9).is_none());
+    let told = robot.look(1.0).unwrap();
+    assert!(told.verdict == Verdict::HoldDisarmed && told.message.contains("yuyv"), "{}", told.message);
+    assert!(robot.look(1.9).is_none());
+    assert!(robot.look(2.0).is_some());
+    assert!(robot.enable(2.1).unwrap_err().contains("yuyv"));
+    robot.on(Event::Trouble { camera: 0, reason: Some("it carries a PointCloud2".into()) }, 2.2);
+    assert!(robot.enable(2.3).unwrap_err().contains("PointCloud2"));
 }
 
 #[test]
 fn a_step_waits_for_every_camera_and_for_its_control_period() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    let due = |control: &mut Control<Scripted>, secs| control.due(Stamp::from_secs(secs));
-    control.frame(0, frame(1.0));
-    assert!(!due(&mut control, 1.0), "the other camera has delivered nothing");
-    control.frame(1, frame(1.0));
-    assert!(due(&mut control, 1.0));
-    step(&mut control, 1.0);
-    assert!(!due(&mut control, 1.0));
-    see(&mut control, 1.0 + 0.5 * PERIOD);
-    assert!(!due(&mut control, 1.1), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
-    see(&mut control, 1.0 + 0.9 * PERIOD);
-    assert!(due(&mut control, 1.1));
-    see(&mut control, 0.5);
-    assert!(due(&mut control, 0.5), "a clock that was set back");
+    let mut robot = Robot::acting();
+    robot.show(0, frame(1.0), 1.0);
+    assert!(robot.look(1.0).is_some_and(|told| told.verdict != Verdict::Act), "it is not armed yet");
+    robot.show(1, frame(1.0), 1.0);
+    assert_eq!(robot.look(1.0).unwrap().verdict, Verdict::Act);
+    robot.see(1.0 + 0.5 * PERIOD);
+    assert!(robot.look(1.0 + 0.5 * PERIOD).is_none(), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
+    assert_eq!(robot.step(1.0 + 0.9 * PERIOD).verdict, Verdict::Act);
 }
 
 #[test]
 fn a_picture_that_came_alone_does_not_stop_the_arm() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    control.frame(0, frame(1.1));
-    let answer = control.watch(Stamp::from_secs(1.0 + PERIOD));
-    assert!(answer.is_none(), "{answer:?}");
+    let mut robot = Robot::acting();
+    robot.step(1.0);
+    robot.show(0, frame(1.0 + PERIOD), 1.0 + PERIOD);
+    assert!(robot.look(1.0 + PERIOD).is_none());
 }
 
 #[test]
 fn pictures_taken_too_far_apart_hold() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    control.frame(0, frame(1.0));
-    control.frame(1, frame(1.1));
-    control.enable(Stamp::from_secs(1.1)).unwrap();
-    let answer = control.step(Stamp::from_secs(1.1), &mut || Duration::ZERO);
-    assert_eq!((answer.verdict, answer.twist), (Verdict::HoldSkewedFrames, Twist::default()));
+    let mut robot = Robot::acting();
+    robot.step(1.0);
+    robot.show(0, frame(1.03), 1.1);
+    robot.show(1, frame(1.1), 1.1);
+    assert!(robot.look(1.1).is_none(), "the partner of the newer one may still come");
+    let told = robot.look(1.1 + 1.01 * PERIOD).unwrap();
+    assert_eq!((told.verdict, told.twist), (Verdict::HoldSkewedFrames, Twist::default()));
 }
 
 #[test]
-fn after_a_lost_picture_the_cameras_pair_up_again() {
-    let mut control = control(&[0.5, 0.5], true);
-    let due = |control: &mut Control<Scripted>, secs| control.due(Stamp::from_secs(secs));
-    control.frame(0, frame(1.0)); // its partner was lost
-    control.frame(1, frame(1.0 + PERIOD)); // overtook its partner
-    assert!(!due(&mut control, 1.0 + PERIOD));
-    control.frame(0, frame(1.0 + PERIOD));
-    assert!(due(&mut control, 1.0 + PERIOD));
-}
-
-#[test]
-fn cameras_that_are_always_apart_are_waited_for_no_longer_than_a_period() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.frame(0, frame(1.0));
-    control.frame(1, frame(1.0 - 0.8 * PERIOD));
-    assert!(!control.due(Stamp::from_secs(1.0)));
-    control.frame(0, frame(1.0 + PERIOD));
-    assert!(control.due(Stamp::from_secs(1.0 + 1.01 * PERIOD)));
-}
-
-#[test]
-fn the_same_pictures_again_get_the_same_answer_without_another_step() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    let first = step(&mut control, 1.0);
-    assert!(control.repeated().is_none());
-    see(&mut control, 1.0);
-    assert!(!control.due(Stamp::from_secs(1.0)));
-    let again = control.repeated().unwrap();
+fn the_same_pictures_again_get_the_same_answer_in_lock_step_without_another_step() {
+    let mut robot = Robot::lock_step(&[0.5, 0.5]);
+    let first = robot.step(1.0);
+    assert!(robot.look(1.0).is_none());
+    let again = robot.step(1.0);
     assert_eq!((again.stamp, again.step, again.twist), (first.stamp, 1, first.twist));
-    assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0);
-    control.instruction("open the drawer").unwrap();
-    see(&mut control, 1.0);
-    assert!(control.due(Stamp::from_secs(1.0)), "another sentence is another question");
-}
-
-fn limits() -> Limits {
-    let limit = |speed| crate::motion::Limit { speed, acceleration: 10.0, jerk: 500.0 };
-    Limits { linear: limit(0.35), angular: limit(0.7) }
+    assert_eq!(robot.memory().h[[0, 0, 0]], 1.0);
+    robot.say("open the drawer");
+    assert_eq!(robot.step(1.0).epoch, 2, "another sentence is another question");
 }
 
 #[test]
 fn a_motion_beyond_the_limits_is_cut_and_the_answer_says_by_how_much() {
-    let mut control = governed(&[1.0, 1.0], true, Some(limits()));
-    control.instruction("push the button").unwrap();
-    let answer = step(&mut control, 1.0);
-    assert_eq!(answer.state, State::Active);
-    assert!((answer.twist.speeds()[0] - 0.35).abs() < 1e-9 && answer.twist.speeds()[1] < 0.7 + 1e-9);
-    assert_eq!(answer.clips, ["speed", "turn"]);
+    let mut robot = Robot::new(&[1.0, 1.0], true, Some(limits()));
+    robot.say("push the button");
+    let told = robot.step(1.0);
+    assert!((told.twist.speeds()[0] - 0.35).abs() < 1e-9 && told.twist.speeds()[1] < 0.7 + 1e-9);
+    assert_eq!(told.clips, ["speed", "turn"]);
     let asked_m = 0.02 * 3f64.sqrt();
-    assert!((answer.cut[0] - (asked_m - 0.35 * PERIOD)).abs() < 1e-9, "{:?}", answer.cut);
+    assert!((told.cut[0] - (asked_m - 0.35 * PERIOD)).abs() < 1e-9, "{:?}", told.cut);
 }
 
 #[test]
 fn a_network_slower_than_the_control_period_is_not_ready() {
-    let mut control = governed(&[0.5, 0.5], false, Some(limits()));
-    see(&mut control, 1.0);
-    let mut clock = Duration::ZERO;
-    let mut slow = || {
-        clock += Duration::from_millis(50);
-        clock
-    };
-    control.rehearse(&mut slow).unwrap();
-    let refused = control.enable(Stamp::from_secs(1.0)).unwrap_err().to_string();
+    let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
+    robot.lap = Duration::from_millis(50);
+    robot.see(1.0);
+    robot.rehearse();
+    let refused = robot.enable(1.0).unwrap_err();
     assert!(refused.contains("50.0 ms") && refused.contains("33.3 ms"), "{refused}");
-    assert_eq!(control.state(Stamp::from_secs(1.0)), State::Disarmed);
-    control.rehearse(&mut || Duration::ZERO).unwrap();
-    assert_eq!(control.state(Stamp::from_secs(1.0)), State::Ready);
-    control.enable(Stamp::from_secs(1.0)).unwrap();
+    assert_eq!(robot.session.state(robot.at(1.0)), State::Disarmed);
+    robot.lap = Duration::ZERO;
+    robot.rehearse();
+    assert_eq!(robot.session.state(robot.at(1.0)), State::Ready);
+    robot.enable(1.0).unwrap();
+}
+
+#[test]
+fn pictures_that_take_long_to_be_read_are_part_of_the_step() {
+    let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
+    for camera in 0..2 {
+        let (received, took) = (Duration::from_secs(1), Duration::from_millis(18));
+        let picture = Picture { camera, frame: Ok(frame(1.0)), received, messages: 1, took };
+        robot.on(Event::Picture(picture), 1.0);
+    }
+    let refused = robot.enable(1.0).unwrap_err();
+    assert!(refused.contains("of which 36.0 ms to read its pictures"), "{refused}");
+}
+
+#[test]
+fn the_network_is_rehearsed_on_pictures_of_the_size_that_the_cameras_send() {
+    let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
+    let visions = |robot: &Robot| robot.session.network().engine().calls.iter().filter(|c| *c == "vision").count();
+    let before = visions(&robot);
+    robot.step(1.0);
+    assert_eq!(visions(&robot), before + 6);
+    robot.step(1.0 + PERIOD);
+    assert_eq!(visions(&robot), before + 6, "they send the same sizes");
 }
 
 #[test]
 fn enabling_again_clears_the_networks_state() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    assert_eq!(control.policy.state().h[[0, 0, 0]], 1.0);
-    control.arming().disable();
-    control.enable(Stamp::from_secs(1.0)).unwrap();
-    assert_eq!(control.policy.state(), &LstmState::zeros(4, 32));
+    let mut robot = Robot::acting();
+    robot.step(1.0);
+    assert_eq!(robot.memory().h[[0, 0, 0]], 1.0);
+    robot.reply(Event::Enable(false, ()), 1.0).unwrap();
+    robot.enable(1.0).unwrap();
+    assert_eq!(robot.memory(), &LstmState::zeros(4, 32));
 }
 
 #[test]
 fn a_camera_that_sends_the_same_picture_while_the_arm_moves_holds_it() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
+    let mut robot = Robot::acting();
     let mut frozen = |i: i32| {
         let secs = 1.0 + f64::from(i) * PERIOD;
-        let stamp = Stamp::from_secs(secs);
-        control.frame(0, Frame { stamp, ..frame(1.0) });
-        control.frame(1, frame(secs));
-        control.step(stamp, &mut || Duration::ZERO).verdict
+        robot.show(0, Frame { stamp: Stamp::from_secs(secs), ..frame(1.0) }, secs);
+        robot.show(1, frame(secs), secs);
+        robot.look(secs).unwrap().verdict
     };
     assert_eq!(
         [0, 1, 2, 3].map(&mut frozen),
@@ -252,39 +379,32 @@ fn a_camera_that_sends_the_same_picture_while_the_arm_moves_holds_it() {
 }
 
 #[test]
-fn an_arm_that_waits_for_servo_holds_until_it_is_ready() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    control.wait_for_servo("/servo_node");
-    assert_eq!(step(&mut control, 1.0).verdict, Verdict::HoldServo);
-    control.servo(Report::Ready, Stamp::from_secs(1.0));
-    assert_eq!(step(&mut control, 1.05).verdict, Verdict::Act);
-}
-
-#[test]
-fn what_the_controller_ran_into_holds_and_clears_the_networks_state() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    control.wait_for_servo("/servo_node");
-    control.servo(Report::Ready, Stamp::from_secs(1.0));
-    assert_eq!(step(&mut control, 1.05).verdict, Verdict::Act);
-    control.servo(Report::Status(Some(Halt::Singularity)), Stamp::from_secs(1.1));
-    assert_eq!(control.policy.state(), &LstmState::zeros(4, 32));
-    let answer = step(&mut control, 1.1);
-    assert_eq!((answer.verdict, answer.state), (Verdict::HoldSingularity, State::Hold));
-    control.servo(Report::Status(None), Stamp::from_secs(1.7));
-    assert_eq!(step(&mut control, 1.7).verdict, Verdict::Act);
+fn an_arm_that_waits_for_servo_holds_until_it_is_ready_and_when_it_halts() {
+    let mut robot = Robot::acting();
+    robot.session.safety.servo = Some(ServoWatch::new("/servo_node"));
+    assert_eq!(robot.step(1.0).verdict, Verdict::HoldServo);
+    robot.on(Event::Servo { report: Servo::Ready, received: Duration::from_secs_f64(1.0) }, 1.0);
+    assert_eq!(robot.step(1.05).verdict, Verdict::Act);
+    robot.on(
+        Event::Servo { report: Servo::Status(Some(Halt::Singularity)), received: Duration::from_secs_f64(1.1) },
+        1.1,
+    );
+    assert_eq!(robot.memory(), &LstmState::zeros(4, 32), "what it remembers is of a motion that did not happen");
+    let told = robot.step(1.1);
+    assert_eq!((told.verdict, told.state), (Verdict::HoldSingularity, State::Hold));
+    robot.on(Event::Servo { report: Servo::Status(None), received: Duration::from_secs_f64(1.7) }, 1.7);
+    assert_eq!(robot.step(1.7).verdict, Verdict::Act);
 }
 
 #[test]
 fn a_picture_may_overtake_the_simulated_clock_but_not_be_stamped_by_another() {
-    let mut control = control(&[0.5, 0.5, 0.5, 0.5], true);
-    control.rules.guard.frozen = None;
-    control.instruction("push the button").unwrap();
+    let mut robot = Robot::lock_step(&[0.5, 0.5]);
+    robot.session.safety.rules.simulated = true;
+    robot.session.safety.rules.guard.frozen = None;
     let mut shown = |clock: f64, stamp: f64| {
-        see(&mut control, stamp);
-        let now = control.simulated_now(Stamp::from_secs(clock));
-        control.due(now).then(|| control.step(now, &mut || Duration::ZERO).verdict)
+        robot.see(stamp);
+        let before = robot.session.record.last.clone().map(|last| last.step);
+        robot.look(clock).filter(|told| Some(told.step) != before || told.verdict != Verdict::Act).map(|t| t.verdict)
     };
     assert_eq!(shown(0.0, 5.0), Some(Verdict::Act), "nobody has said what time it is");
     assert_eq!(shown(5.0, 5.0 + PERIOD), Some(Verdict::Act));
@@ -295,13 +415,18 @@ fn a_picture_may_overtake_the_simulated_clock_but_not_be_stamped_by_another() {
 
 #[test]
 fn a_clock_that_is_set_holds_until_pictures_of_the_new_time_have_come() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
+    let mut robot = Robot::acting();
     let mut at = |secs: f64, machine: f64| {
-        let machine = Duration::from_secs_f64(machine);
-        (0..2).for_each(|camera| control.hear(camera, machine, 1));
-        control.beat(Stamp::from_secs(secs), machine);
-        step(&mut control, secs).verdict
+        for camera in 0..2 {
+            let received = Duration::from_secs_f64(machine);
+            let picture = Picture { camera, frame: Ok(frame(secs)), received, messages: 1, took: Duration::ZERO };
+            robot.on(Event::Picture(picture), secs);
+        }
+        let now = Moment { machine: Duration::from_secs_f64(machine), ..robot.at(secs) };
+        let mut effects: Vec<Effect<()>> = robot.session.look(now, &mut || Duration::ZERO);
+        robot.session.think(&mut || Duration::ZERO);
+        effects.extend(robot.session.finish(now));
+        answer(effects).unwrap().verdict
     };
     assert_eq!(at(1.0, 1.0), Verdict::Act);
     assert_eq!(at(6.0, 1.03), Verdict::HoldClockAhead);
@@ -309,10 +434,24 @@ fn a_clock_that_is_set_holds_until_pictures_of_the_new_time_have_come() {
 }
 
 #[test]
-fn an_answer_that_came_too_late_is_given_up() {
-    let mut control = control(&[0.5, 0.5], true);
-    control.instruction("push the button").unwrap();
-    step(&mut control, 1.0);
-    let answer = control.give_up(Stamp::from_secs(1.1), Hold::new(Verdict::HoldStuck, "late"));
-    assert_eq!((answer.verdict, answer.twist), (Verdict::HoldStuck, Twist::default()));
+fn what_changed_while_the_network_ran_makes_its_opinion_one_on_another_question() {
+    let mut robot = Robot::acting();
+    robot.see(1.0);
+    let _: Vec<Effect<()>> = robot.session.look(robot.at(1.0), &mut || Duration::ZERO);
+    robot.session.think(&mut || Duration::ZERO);
+    robot.on(Event::Estop { pressed: true, received: Duration::from_millis(1010) }, 1.01);
+    let told = answer(robot.session.finish(robot.at(1.02))).unwrap();
+    assert_eq!((told.verdict, told.twist), (Verdict::HoldEstop, Twist::default()));
+}
+
+#[test]
+fn a_halt_while_the_network_ran_takes_its_opinion_back() {
+    let mut robot = Robot::acting();
+    robot.see(1.0);
+    let _: Vec<Effect<()>> = robot.session.look(robot.at(1.0), &mut || Duration::ZERO);
+    robot.session.think(&mut || Duration::ZERO);
+    robot.halts += 1;
+    robot.on(Event::Found(Hold::new(Verdict::HoldStuck, "late")), 1.01);
+    let told = answer(robot.session.finish(robot.at(1.02))).unwrap();
+    assert_eq!((told.verdict, told.message.as_str()), (Verdict::HoldStuck, "late"));
 }

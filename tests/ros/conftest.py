@@ -20,13 +20,15 @@ def domain() -> int:
 def pair(domain, tmp_path):
     """Starts a node and its peer; afterwards the node must end cleanly.
 
-    In simulated time, enabled and with the loosest limit on the frames' age, unless parameters say otherwise.
+    In lock-step where time is simulated (it is unless parameters say otherwise), enabled and with the loosest limit on
+    the frames' age.
     """
     started = []
 
     def begin(*, remappings: dict | None = None, peer: dict | None = None, **parameters) -> tuple[Running, Peer]:
         defaults = {"use_sim_time": True, "autostart": True, "dry_run": False, "images__qos": "default"}
         parameters = defaults | {"max_frame_age": 10.0} | parameters
+        parameters.setdefault("twist__mode", "lock_step" if parameters["use_sim_time"] else "stream")
         node = policy(tmp_path, domain, remappings=remappings, **parameters)
         listener = Peer(
             domain,

@@ -141,6 +141,7 @@ class World:
         # A shallow network: what is judged here is not how fast it is.
         shallow = {"gate__thresholds": [1e9] * 5, "gate__deadline": PERIOD / SECOND, "threads": 1}
         settings = {"use_sim_time": lock_step, "dry_run": False, "images__qos": "default"} | shallow
+        settings["twist__mode"] = "lock_step" if lock_step else "stream"
         self.node = policy(folder, domain, network=self.network, **settings)
         self.table = self.new_table()
         self.peer = Peer(domain, sim_time=False)

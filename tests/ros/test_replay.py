@@ -2,12 +2,17 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 from conftest import picture
-from messages import PERIOD, SECOND, numbers_of
-from programs import BUNDLE, built
+from diagnostic_msgs.msg import DiagnosticStatus
+from live import Live
+from messages import PERIOD, SECOND, image_message, numbers_of
+from peer import Peer
+from programs import BUNDLE, built, policy
+from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -55,3 +60,92 @@ def test_replay_takes_the_exits_and_the_actions_of_the_live_node(pair, tmp_path)
     for line, (decision, twist) in zip(replayed, live, strict=True):
         assert np.array_equal(np.float32(line["decision"]["arm"]), np.float32(decision.numbers("arm")))
         assert line["twist"]["linear"] + line["twist"]["angular"] == numbers_of(twist)
+
+
+class Recorder:
+    """What went over the topics and when, as `ros2 bag record` beside the node leaves it."""
+
+    def __init__(self, folder: Path):
+        self.writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+        self.connections = {}
+        self.messages = []
+
+    def hear(self, topic: str, kind: str, message) -> None:
+        self.messages.append((time.time_ns(), topic, kind, serialize_message(message)))
+
+    def close(self) -> None:
+        with self.writer as writer:
+            for stamp, topic, kind, data in sorted(self.messages, key=lambda message: message[0]):
+                if topic not in self.connections:
+                    self.connections[topic] = writer.add_connection(topic, kind, typestore=TYPES)
+                writer.write(self.connections[topic], stamp, data)
+
+
+def recorded(publisher, recorder: Recorder, topic: str, kind: str) -> None:
+    """What a publisher sends is recorded when it is sent."""
+    send = publisher.publish
+
+    def publish(message) -> None:
+        recorder.hear(topic, kind, message)
+        send(message)
+
+    publisher.publish = publish
+
+
+def test_a_live_run_with_faults_replays_to_the_runs_own_decisions(domain, tmp_path):
+    """Cameras that die, freeze and go blank, an emergency stop, a disarm and a reset: decision by decision."""
+    fault_file = tmp_path / "fault"
+    fault_file.write_text("")
+    node = policy(tmp_path, domain, network=fault_file, dry_run=False, threads=1, gate__thresholds=[0.05] * 5)
+    peer = Peer(domain, sim_time=False)
+    recorder = Recorder(tmp_path / "bag")
+    image, text, flag = "sensor_msgs/msg/Image", "std_msgs/msg/String", "std_msgs/msg/Bool"
+    recorded(peer.static, recorder, "/static/image", image)
+    recorded(peer.gripper, recorder, "/gripper/image", image)
+    recorded(peer.instruction, recorder, "/instruction", text)
+    recorded(peer.estop, recorder, "/estop", flag)
+    decision = "diagnostic_msgs/msg/DiagnosticStatus"
+    peer.hear(DiagnosticStatus, "deer_vla/decision", lambda m: recorder.hear("/deer_vla/decision", decision, m))
+    try:
+        peer.meet(node.check)
+        live = Live(node, peer, (picture(200, 0), picture(84, 1)), fault_file)
+        live.begin(SENTENCE)
+        for fault in (
+            lambda: setattr(live, "feeds", [image_message, lambda *_: None]),
+            lambda: setattr(live, "feeds", [lambda p, t: image_message(live.variants[0][0], t), image_message]),
+            lambda: setattr(live, "feeds", [image_message, lambda p, t: image_message(np.full_like(p, 30), t)]),
+            lambda: peer.stop(True),
+            lambda: peer.enable(False),
+            lambda: peer.trigger("reset"),
+        ):
+            fault()
+            shown = live.shown + 12
+            live.until(lambda shown=shown: live.shown >= shown, "the fault to last")
+            live.begin(SENTENCE)
+    finally:
+        assert node.stop() == 0
+        peer.close()
+    recorder.close()
+
+    command = [built("deer_vla"), "replay", BUNDLE, tmp_path / "bag", "--live", "--out", tmp_path / "replay"]
+    command += ["--thresholds", ",".join(["0.05"] * 5)]
+    subprocess.run(command, check=True, timeout=300)
+    lines = [json.loads(line) for line in (tmp_path / "replay" / "decisions.jsonl").read_text().splitlines()]
+    stamps = lambda line: tuple(stamp or 0 for _, stamp in line["frames"])  # noqa: E731
+    replayed = {stamps(line): line for line in lines if line["verdict"] == "act"}
+    acted = [d for d in peer.decisions if d.acts]
+    assert len(acted) > 100
+    missing = [d for d in acted if d.stamps not in replayed]
+    assert not missing, f"{len(missing)} of {len(acted)} actions were not replayed; the first at {missing[0].time}"
+    ours = {d.stamps for d in acted}
+    extra = [line for line in replayed.values() if stamps(line) not in ours and stamps(line) > acted[0].stamps]
+    assert not extra, f"{len(extra)} actions that were not taken, the first: {extra[0]}"
+    for decided in acted:
+        line = replayed[decided.stamps]
+        assert line["decision"]["exit"] == int(decided["exit"]), decided
+        assert np.array_equal(np.float32(line["decision"]["arm"]), np.float32(decided.numbers("arm"))), decided
+    # Every hold of the run is one of the replay, in the same order.
+    holds = lambda verdicts: [v for i, v in enumerate(verdicts) if i == 0 or v != verdicts[i - 1]]  # noqa: E731
+    run = holds([d["verdict"] for d in peer.decisions if d.time >= acted[0].time])
+    again = holds([line["verdict"] for line in lines if line["stamp"] >= acted[0].time])
+    assert run == again

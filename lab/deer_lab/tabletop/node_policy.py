@@ -73,6 +73,7 @@ class NodePolicy:
         domain = int(self._domain.name.rpartition("_")[2])
         self._log = tempfile.NamedTemporaryFile("w+", prefix="deer_vla_node_", suffix=".log")  # noqa: SIM115
         parameters = {"bundle": bundle.resolve(), "dry_run": False, "autostart": True, "use_sim_time": True}
+        parameters |= {"twist.mode": "lock_step"}
         parameters["threads"] = 1  # workers run side by side
         if thresholds:
             parameters["gate.thresholds"] = [float(limit) for limit in thresholds]

@@ -1,11 +1,13 @@
 //! `deer_vla replay`: what would the policy have done?
 
+mod live;
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -13,17 +15,25 @@ use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources};
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
-use deer_vla::network::Policy;
+use deer_vla::motion::Stream;
+use deer_vla::network::{Observed, Policy};
 use deer_vla::observe::Observer;
 use deer_vla::report::Summary;
-use deer_vla::safety::Arming;
-use deer_vla::session::Answer;
-use deer_vla::session::Control;
+use deer_vla::safety::{Arming, Watchdog};
+use deer_vla::session::run::{Run, Seen};
+use deer_vla::session::{Answer, Command, Commander, Effect, Event, Order, Picture, Session, Start};
+use deer_vla::units::{Moment, Stamp};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
+use live::{Recorded, Recording, operators};
 
-/// Run the policy on a recording, as the node would in lock-step
+/// Run the policy on a recording, as the node would in lock-step, or live as it was recorded
+///
+/// In lock-step the clock stands at the newest picture, and the policy is armed. With --live the log times are the time:
+/// pictures come when they were recorded, and cameras that fall silent, late pictures and an emergency stop hold the arm
+/// as they would have. Where the recording holds the node's own decisions, they tell when it was enabled, disabled or
+/// reset, and how long its steps took: the replay then decides what the run decided.
 ///
 /// Writes OUT/decisions.jsonl (one JSON object a line; only `total_ms` and `decision.timing` depend on the machine's
 /// speed) and OUT/commands, a bag with the twists, gripper commands and decisions. Ctrl-C ends both properly.
@@ -37,6 +47,9 @@ pub(crate) struct Replay {
     /// /gripper/image, /instruction]
     #[arg(long = "topic", value_name = "INPUT=TOPIC", value_parser = assignment)]
     topics: Vec<(String, String)>,
+    /// On the recording's own time, instead of in lock-step
+    #[arg(long)]
+    live: bool,
     /// The instruction, instead of the bag's
     #[arg(long, value_name = "SENTENCE")]
     instruction: Option<String>,
@@ -68,23 +81,96 @@ impl Replay {
         let mut raw = raw(&self.bundle, &self.engine, Some(&self.gate));
         raw.max_frame_age = self.max_frame_age.unwrap_or(raw.max_frame_age);
         raw.max_frame_skew = self.max_frame_skew.unwrap_or(raw.max_frame_skew);
+        raw.twist.mode = if self.live { "stream" } else { "lock_step" }.into();
         let (bundle, config) = open(&raw)?;
         let sources = self.sources(&bundle.manifest)?;
         let bag = Bag::open(&self.bag)?;
+        let sources = Sources { estop: self.estop(&bag), ..sources };
         let inputs = bag
             .inputs(&sources)
             .context("--topic INPUT=TOPIC names another topic, --instruction gives the sentence itself")?;
-        let mut control = control(&bundle, &config)?;
-        if let Some(sentence) = &self.instruction {
-            control.instruction(sentence)?;
-        }
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
         let mut results = Results::create(&self.out, self.force, &config, &bundle.manifest)?;
-        let read = replay(inputs, &mut control, &mut results, &stop);
+        let read = if self.live {
+            self.live(&bundle, &config, &bag, inputs, &mut results, &stop)
+        } else {
+            self.lock_step(&bundle, &config, inputs, &mut results, &stop)
+        };
         let finished = results.finish();
         read.and(finished)
+    }
+
+    /// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.
+    fn lock_step(
+        &self,
+        bundle: &Bundle,
+        config: &Config,
+        inputs: Inputs<'_>,
+        results: &mut Results,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<()> {
+        let mut robot = LockStep::new(session(bundle, config, true)?);
+        if let Some(sentence) = &self.instruction {
+            robot.on(Event::Instruction(sentence.clone()));
+        }
+        let progress = progress(inputs.total)?;
+        for input in inputs {
+            if let Some(event) = results.event(input?, Duration::ZERO) {
+                robot.on(event);
+            }
+            robot.answer().iter().try_for_each(|answer| results.write(answer))?;
+            progress.inc(1);
+            if stop.load(Ordering::Relaxed) {
+                bail!("interrupted; what was decided until then is written");
+            }
+        }
+        progress.finish_and_clear();
+        Ok(())
+    }
+
+    /// Feeds the recording when it was recorded.
+    fn live(
+        &self,
+        bundle: &Bundle,
+        config: &Config,
+        bag: &Bag,
+        inputs: Inputs<'_>,
+        results: &mut Results,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<()> {
+        let decisions = Recorded::all(bag, "/deer_vla/decision")?;
+        let mut operators = operators(&decisions).into_iter().peekable();
+        let armed = decisions.first().is_none_or(Recorded::armed);
+        let progress = progress(inputs.total)?;
+        let mut inputs = inputs.peekable();
+        let Some(Ok((start, _))) = inputs.peek() else { bail!("the bag holds none of the policy's inputs") };
+        let mut run = live_run(bundle, config, armed, *start, &decisions)?;
+        if let Some(sentence) = &self.instruction {
+            run.arrive(Event::Instruction(sentence.clone()));
+        }
+        for input in inputs {
+            let (at, input) = input?;
+            while let Some((when, operator)) = operators.next_if(|(when, _)| *when <= at) {
+                run.pass(run.pace.machine(when));
+                run.arrive(operator.event());
+            }
+            run.pass(run.pace.machine(at));
+            if let Some(event) = results.event((at, input), run.now()) {
+                run.arrive(event);
+            }
+            results.see(&mut run)?;
+            progress.inc(1);
+            if stop.load(Ordering::Relaxed) {
+                bail!("interrupted; what was decided until then is written");
+            }
+        }
+        // What the last pictures lead to.
+        run.pass(run.now() + Duration::from_secs_f64(2.0 / bundle.manifest.action.control_hz));
+        results.see(&mut run)?;
+        progress.finish_and_clear();
+        Ok(())
     }
 
     fn sources(&self, manifest: &Manifest) -> anyhow::Result<Sources> {
@@ -102,56 +188,115 @@ impl Replay {
         if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
             bail!("topic {} is named for two inputs; each needs its own", pair[0]);
         }
-        Ok(Sources { cameras, instruction })
+        Ok(Sources { cameras, instruction, estop: None })
+    }
+
+    /// The emergency stop counts where the recording's own time does.
+    fn estop(&self, bag: &Bag) -> Option<String> {
+        Some("/estop".to_owned()).filter(|topic| self.live && bag.topics().contains_key(topic))
     }
 }
 
-/// The policy, armed from the start.
-fn control(bundle: &Bundle, config: &Config) -> anyhow::Result<Control<OrtEngine>> {
+fn progress(messages: u64) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {per_sec}, {eta} left")?;
+    Ok(ProgressBar::new(messages).with_style(style))
+}
+
+type Robot = Session<Observed<OrtEngine>>;
+
+/// The policy; `armed` as soon as it is ready. In lock-step and with a mode of its own each, as the node's would be.
+fn session(bundle: &Bundle, config: &Config, armed: bool) -> anyhow::Result<Robot> {
     let settings = config.settings(bundle)?;
     let engine = OrtEngine::load(bundle, settings.cap, &config.engine)?;
     let policy = Policy::new(engine, &bundle.manifest, settings);
-    let (arming, provider) = (Arming::new(true, None), config.engine.provider.to_string());
-    let rules = config.rules(bundle.manifest.action.control_hz, true, true);
-    let mut control = Control::new(bundle, Observer::new(bundle)?, policy, rules, arming, provider);
-    let started = Instant::now();
-    control.rehearse(&mut || started.elapsed())?;
-    Ok(control)
+    let start = Start {
+        bundle,
+        rules: config.rules(bundle.manifest.action.control_hz, config.twist.lock_step),
+        arming: Arming::new(armed, None),
+        provider: config.engine.provider.to_string(),
+        live: None,
+        servo: None,
+    };
+    Ok(Session::new(Observed::new(Observer::new(bundle)?, policy), start))
 }
 
-/// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.
-fn replay(
-    inputs: Inputs<'_>,
-    control: &mut Control<OrtEngine>,
-    results: &mut Results,
-    stop: &AtomicBool,
-) -> anyhow::Result<()> {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} messages, {per_sec}, {eta} left")?;
-    let progress = ProgressBar::new(inputs.total).with_style(style);
-    for input in inputs {
-        match input? {
-            Input::Frame { camera, frame } => control.frame(camera, frame),
-            Input::Instruction(text) => {
-                if let Err(error) = control.instruction(&text) {
-                    results.unreadable("the instruction", &error.to_string());
-                }
-            }
-            Input::Unreadable { topic, reason } => results.unreadable(&topic, &reason),
-        }
-        if let Some(now) = control.newest()
-            && control.due(now)
-        {
-            let started = Instant::now();
-            let answer = control.step(now, &mut || started.elapsed());
-            results.write(&answer)?;
-        }
-        progress.inc(1);
-        if stop.load(Ordering::Relaxed) {
-            bail!("interrupted; what was decided until then is written");
-        }
+/// A session and a commander that obeys it, on the pictures' own time.
+struct LockStep {
+    session: Robot,
+    commander: Commander,
+    started: Instant,
+}
+
+impl LockStep {
+    fn new(mut session: Robot) -> Self {
+        let started = Instant::now();
+        let _: Effect<()> = session.rehearse(Moment::default(), &mut || started.elapsed());
+        Self { session, commander: Commander::lock_step(Duration::ZERO), started }
     }
-    progress.finish_and_clear();
-    Ok(())
+
+    fn now(&self) -> Moment {
+        Moment { robot: self.session.newest().unwrap_or_default(), ..Moment::default() }
+    }
+
+    fn on(&mut self, event: Event<()>) {
+        let (now, started) = (self.now(), self.started);
+        let effects = self.session.on(event, now, &mut || started.elapsed());
+        self.perform(effects);
+    }
+
+    /// What is due on what has been shown.
+    fn answer(&mut self) -> Vec<Answer> {
+        let started = self.started;
+        if self.session.newest().is_none() {
+            return Vec::new();
+        }
+        let effects = self.session.look(self.now(), &mut || started.elapsed());
+        let mut answers = self.perform(effects);
+        while self.session.thinking() {
+            self.session.think(&mut || started.elapsed());
+            let effects = self.session.finish(self.now());
+            answers.extend(self.perform(effects));
+        }
+        answers
+    }
+
+    fn perform(&mut self, effects: Vec<Effect<()>>) -> Vec<Answer> {
+        let (now, mut answers) = (self.now(), Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::Publish(answer) => answers.push(*answer),
+                Effect::Move(motion) => {
+                    for command in self.commander.on(Order::Move(motion), now) {
+                        if let Command::Report(report) = command {
+                            let _: Vec<Effect<()>> =
+                                self.session.on(Event::Commanded(report), now, &mut || Duration::ZERO);
+                        }
+                    }
+                }
+                _ => (),
+            }
+        }
+        answers
+    }
+}
+
+/// The node on the recording's time.
+fn live_run(
+    bundle: &Bundle,
+    config: &Config,
+    armed: bool,
+    start: Stamp,
+    decisions: &[Recorded],
+) -> anyhow::Result<Run<Observed<OrtEngine>, Recording>> {
+    let manifest = &bundle.manifest;
+    let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
+    let (period_secs, tick_secs) = (1.0 / manifest.action.control_hz, 1.0 / config.twist.rate_hz);
+    let stream = Stream::new(&config.twist.limits, tick_secs, period_secs);
+    let commander = Commander::streaming(stream, Duration::from_secs_f64(tick_secs), config.twist.zeros);
+    let max_silence_secs = config.guard(manifest.action.control_hz).max_silence_secs;
+    let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, max_silence_secs);
+    let pace = Recording::new(start, &roles, decisions);
+    Ok(Run::new(session(bundle, config, armed)?, commander, watchdog, roles.len(), pace))
 }
 
 /// What a replay leaves behind.
@@ -184,6 +329,32 @@ impl Results {
             summary: Summary::new(manifest),
             unreadable: Vec::new(),
         })
+    }
+
+    /// What an input is to the session, if it is anything.
+    fn event<R>(&mut self, (_, input): (Stamp, Input), received: Duration) -> Option<Event<R>> {
+        Some(match input {
+            Input::Frame { camera, frame } => {
+                Event::Picture(Picture { camera, frame: Ok(frame), received, messages: 1, took: Duration::ZERO })
+            }
+            Input::Instruction(text) => Event::Instruction(text),
+            Input::Estop(pressed) => Event::Estop { pressed, received },
+            Input::Unreadable { topic, reason } => {
+                self.unreadable(&topic, &reason);
+                return None;
+            }
+        })
+    }
+
+    /// Writes what was answered meanwhile.
+    fn see(&mut self, run: &mut Run<Observed<OrtEngine>, Recording>) -> anyhow::Result<()> {
+        let seen: Vec<_> = run.seen().collect();
+        for (_, seen) in seen {
+            if let Seen::Answer(answer) = seen {
+                self.write(&answer)?;
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self, answer: &Answer) -> anyhow::Result<()> {

@@ -42,13 +42,13 @@ impl Stream {
     }
 
     /// The next command. `ticks` is 1, or more where the caller is late: the command before then held for so long, and
-    /// what it moved too far or too little is made good. After two control periods the motion is over instead.
-    pub fn tick(&mut self, ticks: u32) -> Twist {
-        if ticks > self.most_late {
-            self.stop();
-        }
+    /// what it moved too far or too little is made good. After two control periods the motion is over instead: gives
+    /// also what was dropped then (m, rad).
+    pub fn tick(&mut self, ticks: u32) -> (Twist, [f64; 2]) {
+        let dropped = if ticks > self.most_late { self.stop() } else { [0.0; 2] };
         let per_second = |v: f64| v / self.tick_secs;
-        Twist { linear: self.linear.tick(ticks).map(per_second), angular: self.angular.tick(ticks).map(per_second) }
+        let linear = self.linear.tick(ticks).map(per_second);
+        (Twist { linear, angular: self.angular.tick(ticks).map(per_second) }, dropped)
     }
 
     /// Forgets all motion at once: the next command is zero. For a halt, which knows no limits of acceleration. Gives

@@ -40,12 +40,12 @@ fn run(hz: f64, actions: &[([f64; 6], usize)]) -> (Vec<Twist>, [f64; 6], f64) {
         let (twist, _) = limits.cut(&Twist { linear: [x, y, z], angular: [a, b, c] });
         sum(&mut asked, &twist, PERIOD);
         lost += stream.act(&twist).iter().sum::<f64>();
-        told.extend((0..ticks).map(|_| stream.tick(1)));
+        told.extend((0..ticks).map(|_| stream.tick(1).0));
     }
     let most = (hz * (PERIOD * 4.0 + 4.0 * stream.delay_secs())) as usize + 8;
-    told.extend((0..most).map(|_| stream.tick(1)));
+    told.extend((0..most).map(|_| stream.tick(1).0));
     assert!(stream.at_rest(), "still moving {most} ticks after the last action");
-    assert_eq!(stream.tick(1), Twist::default());
+    assert_eq!(stream.tick(1).0, Twist::default());
     (told, asked, lost)
 }
 
@@ -78,11 +78,11 @@ fn a_halt_is_zero_at_once_and_nothing_of_the_motion_comes_back() {
     let mut stream = Stream::new(&limits(), 0.01, PERIOD);
     stream.act(&Twist { linear: [0.3; 3], angular: [0.0; 3] });
     let mut moved = [0.0; 6];
-    (0..5).for_each(|_| sum(&mut moved, &stream.tick(1), 0.01));
+    (0..5).for_each(|_| sum(&mut moved, &stream.tick(1).0, 0.01));
     assert!(moved[0] > 1e-4);
     let left = 3f64.sqrt() * (0.3 * PERIOD - moved[0]);
     assert!((stream.stop()[0] - left).abs() < 1e-12, "what is not carried out is told");
-    assert!((0..50).all(|_| stream.tick(1) == Twist::default()));
+    assert!((0..50).all(|_| stream.tick(1).0 == Twist::default()));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn steady_actions_are_a_steady_velocity() {
 fn a_caller_that_slept_for_long_ends_the_motion() {
     let mut stream = Stream::new(&limits(), 0.01, PERIOD);
     stream.act(&Twist { linear: [0.3; 3], angular: [0.0; 3] });
-    assert_eq!(stream.tick(8), Twist::default());
+    assert_eq!(stream.tick(8).0, Twist::default());
     assert!(stream.at_rest());
 }
 
@@ -150,7 +150,7 @@ proptest! {
             }
             // An arm goes on as it was told last.
             sum(&mut total, &before, 0.01 * f64::from(ticks));
-            before = stream.tick(ticks);
+            before = stream.tick(ticks).0;
         }
         prop_assert!(stream.at_rest());
         for (moved, asked) in total.iter().zip(asked) {

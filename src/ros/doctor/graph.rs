@@ -3,8 +3,8 @@
 use r2r::Node;
 use r2r::qos::ReliabilityPolicy;
 
-use super::names::Names;
 use crate::doctor::{self, Finding, Offer, Wish};
+use crate::ros::names::Names;
 
 const TEXT: &str = "std_msgs/msg/String";
 const BOOL: &str = "std_msgs/msg/Bool";

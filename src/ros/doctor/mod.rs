@@ -4,7 +4,6 @@
 //! counted from a publisher alone.
 
 mod graph;
-mod names;
 mod network;
 mod servo;
 mod topics;
@@ -18,12 +17,12 @@ use tokio::runtime::Runtime;
 use super::assemble::found;
 use super::check_arguments;
 use super::clock::Clock;
+use super::names::Names;
 use super::parameters::Parameters;
 use crate::bundle::{Action, Bundle};
 use crate::config::Config;
 use crate::doctor::{Finding, Motion, limits};
 use graph::Graph;
-use names::Names;
 use topics::Topics;
 
 const SPIN: Duration = Duration::from_millis(5);
@@ -56,11 +55,14 @@ pub fn look(listen: Duration) -> Result<Vec<Finding>> {
 fn examine(node: &mut Node, runtime: &Runtime, config: &Config, listen: Duration) -> Result<Vec<Finding>> {
     let simulated = node.get_parameter::<Option<bool>>("use_sim_time")?.unwrap_or(false);
     let clock = Clock::new(node, runtime.handle(), simulated)?;
-    let (mut findings, bundle) = network::check(config);
+    let (mut findings, bundle, settings) = network::bundle(config);
     let mut topics = Topics::new(node, config, bundle.as_ref().map(|bundle| &bundle.manifest))?;
     hear(node, &clock, &mut topics, APPEAR_WITHIN, Topics::complete);
     topics.forget();
     hear(node, &clock, &mut topics, listen, |_| false);
+    if let Some((bundle, settings)) = bundle.as_ref().zip(settings) {
+        findings.extend(network::network(config, bundle, settings, topics.samples().as_deref()));
+    }
     let names = Names::new(&node.name()?, &node.namespace()?, std::env::args());
     findings.extend(topics.findings(&Graph { node, names }, config, simulated, listen)?);
     if let Some(bundle) = bundle {
@@ -86,7 +88,7 @@ fn configured(node: &Node) -> Result<Config> {
 
 fn controller(node: &mut Node, config: &Config, bundle: &Bundle, simulated: bool) -> Result<Vec<Finding>> {
     let action = &bundle.manifest.action;
-    let (motion, step_secs) = if config.twist.mode.is_lock_step(simulated) {
+    let (motion, step_secs) = if config.twist.lock_step {
         (fastest(action), 1.0 / action.control_hz)
     } else {
         let limits = &config.twist.limits;

@@ -14,14 +14,14 @@ use super::graph::Graph;
 use crate::bundle::Manifest;
 use crate::config::{Config, GripperInterface, Images, Qos};
 use crate::doctor::{self, CameraLimits, Finding, Level, Seen, Wish};
-use crate::ros::inbox::Picture;
+use crate::ros::inbox::Payload;
 use crate::ros::worker::read;
 use crate::units::Stamp;
 
 const IMAGE: &str = "sensor_msgs/msg/Image";
 const COMPRESSED: &str = "sensor_msgs/msg/CompressedImage";
 
-type Pictures = Pin<Box<dyn Stream<Item = Picture>>>;
+type Pictures = Pin<Box<dyn Stream<Item = Payload>>>;
 
 /// What was heard, and publishers that know who would hear.
 pub(super) struct Topics {
@@ -36,6 +36,8 @@ struct Listened {
     limits: CameraLimits,
     pictures: Pictures,
     seen: Vec<Seen>,
+    /// The newest picture that can be read, as it came.
+    sample: Option<Payload>,
 }
 
 enum GripperProbe {
@@ -59,7 +61,7 @@ impl Topics {
                 size: camera.size,
             };
             let pictures = subscribe(node, &name, config.images.compressed)?;
-            cameras.push(Listened { name, limits, pictures, seen: Vec::new() });
+            cameras.push(Listened { name, limits, pictures, seen: Vec::new(), sample: None });
         }
         let command = || QosProfile::default().keep_last(1).reliable().volatile();
         let gripper = match config.gripper.interface {
@@ -80,11 +82,19 @@ impl Topics {
         for camera in &mut self.cameras {
             while let Some(Some(picture)) = camera.pictures.next().now_or_never() {
                 camera.seen.push(match read(&picture) {
-                    Ok(frame) => Seen { stamp: frame.stamp, received: now, picture: Ok((frame.width, frame.height)) },
+                    Ok(frame) => {
+                        camera.sample = Some(picture);
+                        Seen { stamp: frame.stamp, received: now, picture: Ok((frame.width, frame.height)) }
+                    }
                     Err(error) => Seen { stamp: Stamp(0), received: now, picture: Err(error.to_string()) },
                 });
             }
         }
+    }
+
+    /// The newest picture of every camera, once each has sent one that can be read. They are given away.
+    pub(super) fn samples(&mut self) -> Option<Vec<Payload>> {
+        self.cameras.iter_mut().map(|camera| camera.sample.take()).collect()
     }
 
     /// Whether every camera was heard.
@@ -139,9 +149,9 @@ impl Topics {
 fn subscribe(node: &mut Node, topic: &str, compressed: bool) -> r2r::Result<Pictures> {
     let qos = QosProfile::sensor_data().keep_last(10);
     Ok(if compressed {
-        Box::pin(node.subscribe::<CompressedImage>(topic, qos)?.map(|image| Picture::Compressed(Box::new(image))))
+        Box::pin(node.subscribe::<CompressedImage>(topic, qos)?.map(|image| Payload::Compressed(Box::new(image))))
     } else {
-        Box::pin(node.subscribe::<Image>(topic, qos)?.map(|image| Picture::Raw(Box::new(image))))
+        Box::pin(node.subscribe::<Image>(topic, qos)?.map(|image| Payload::Raw(Box::new(image))))
     })
 }
 

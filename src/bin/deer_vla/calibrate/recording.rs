@@ -14,15 +14,12 @@ use deer_vla::engine::ort::OrtEngine;
 use deer_vla::frame::Frame;
 use deer_vla::observe::Observer;
 use deer_vla::safety::Guard;
+use deer_vla::session::Pairing;
 use deer_vla::thresholds::{Calibrator, Sample};
 use deer_vla::units::Stamp;
 use sha2::{Digest, Sha256};
 
 use super::unfinished::Job;
-
-/// Pictures are paired as the node pairs them (src/control/cameras.rs); in control periods.
-const TOGETHER_PERIODS: f64 = 0.5;
-const SOONEST_PERIODS: f64 = 0.75;
 
 /// The recordings at and below the given places, in order.
 pub(super) fn find(places: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -101,22 +98,22 @@ impl<'a> Runner<'a> {
         let manifest = &self.bundle.manifest;
         let cameras = manifest.cameras.iter().map(|camera| format!("/{}/image", camera.role)).collect();
         let bag = Bag::open(recording)?;
-        let inputs = bag.inputs(&Sources { cameras, instruction: Some("/instruction".into()) })?;
+        let inputs = bag.inputs(&Sources { cameras, instruction: Some("/instruction".into()), estop: None })?;
         let seed = job.seed ^ u64::from_str_radix(&sha256[..16], 16)?;
         let mut calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
         let mut moments = Moments::new(manifest.cameras.len(), self.guard, 1.0 / manifest.action.control_hz);
         let (mut sentence, mut samples) = (String::new(), Vec::new());
         for input in inputs {
-            match input? {
+            match input?.1 {
                 // As on the robot, the same text again changes nothing and an empty one means hold.
                 Input::Instruction(text) if text.trim() != sentence => {
                     sentence = text.trim().to_owned();
-                    moments.last = None;
+                    moments.pairing.forget_step();
                     if !sentence.is_empty() {
                         calibrator.instruction(&self.observer.ids(&sentence)?)?;
                     }
                 }
-                Input::Instruction(_) => {}
+                Input::Instruction(_) | Input::Estop(_) => {}
                 Input::Frame { camera, frame } => moments.frames[camera] = Some(frame),
                 Input::Unreadable { topic, reason } => bail!("{topic}: {reason}"),
             }
@@ -136,32 +133,22 @@ impl<'a> Runner<'a> {
 struct Moments {
     frames: Vec<Option<Frame>>,
     guard: Guard,
-    period_secs: f64,
-    /// The newest picture of the last set.
-    last: Option<Stamp>,
-    /// Since when there is a picture of every camera.
-    complete: Option<Stamp>,
+    pairing: Pairing,
 }
 
 impl Moments {
     fn new(cameras: usize, guard: Guard, period_secs: f64) -> Self {
-        Self { frames: vec![None; cameras], guard, period_secs, last: None, complete: None }
+        Self { frames: vec![None; cameras], guard, pairing: Pairing::new(period_secs) }
     }
 
     /// The pictures that a step would be taken on now, and not again.
     fn take(&mut self) -> Option<Vec<Frame>> {
         let stamps: Vec<Stamp> = self.frames.iter().map(|frame| Some(frame.as_ref()?.stamp)).collect::<Option<_>>()?;
-        let (newest, oldest) = (*stamps.iter().max()?, *stamps.iter().min()?);
-        let too_soon = 0.0..SOONEST_PERIODS * self.period_secs;
-        if self.last.is_some_and(|last| too_soon.contains(&newest.secs_since(last))) {
+        let newest = *stamps.iter().max()?;
+        if !self.pairing.due(stamps.iter().copied(), newest) {
             return None;
         }
-        let waited_secs = newest.secs_since(*self.complete.get_or_insert(newest));
-        let together = newest.secs_since(oldest) <= TOGETHER_PERIODS * self.period_secs;
-        if !together && waited_secs < self.period_secs {
-            return None;
-        }
-        (self.last, self.complete) = (Some(newest), None);
+        self.pairing.begin_step(Some(newest));
         let frames: Vec<Frame> = self.frames.iter_mut().filter_map(Option::take).collect();
         let skewed = self.guard.skewed(frames.iter().map(|frame| ("", frame.stamp))).is_some();
         (!skewed).then_some(frames)

@@ -1,0 +1,145 @@
+//! A recording on its own time: pictures come when they were recorded, and what the node decided beside them tells what
+//! its operator did and how long its steps took.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use deer_vla::bag::{Bag, DiagnosticStatus};
+use deer_vla::session::run::{Caller, Pace, Thread};
+use deer_vla::session::{Event, Session};
+use deer_vla::units::Stamp;
+
+/// A decision of the node that was recorded.
+pub(super) struct Recorded {
+    at: Stamp,
+    values: HashMap<String, String>,
+}
+
+/// What an operator did, as far as decisions tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Enable,
+    Disable,
+    Reset,
+    ClearFault,
+}
+
+impl Operator {
+    /// What that is to the session; nobody waits for the reply.
+    pub(super) fn event(self) -> Event<Caller> {
+        match self {
+            Self::Enable => Event::Enable(true, 0),
+            Self::Disable => Event::Enable(false, 0),
+            Self::Reset => Event::Reset(0),
+            Self::ClearFault => Event::ClearFault(0),
+        }
+    }
+}
+
+impl Recorded {
+    /// All decisions on `topic`, if the bag holds it.
+    pub(super) fn all(bag: &Bag, topic: &str) -> anyhow::Result<Vec<Self>> {
+        if !bag.topics().contains_key(topic) {
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::new();
+        for message in bag.messages(&[topic]) {
+            let message = message?;
+            let status: DiagnosticStatus = cdr::deserialize(&message.data)?;
+            let values = status.values.into_iter().map(|pair| (pair.key, pair.value)).collect();
+            all.push(Self { at: message.log_time, values });
+        }
+        Ok(all)
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    pub(super) fn armed(&self) -> bool {
+        matches!(self.value("state"), "active" | "hold")
+    }
+
+    fn epoch(&self) -> u64 {
+        self.value("epoch").parse().unwrap_or_default()
+    }
+}
+
+/// What was done between the decisions, each just after the decision before it. An epoch that neither a sentence nor
+/// an enabling began was begun by a reset.
+pub(super) fn operators(decisions: &[Recorded]) -> Vec<(Stamp, Operator)> {
+    let mut done = Vec::new();
+    for pair in decisions.windows(2) {
+        let [before, after] = pair else { continue };
+        let at = Stamp(before.at.0 + 1);
+        let mut epochs = after.epoch().saturating_sub(before.epoch());
+        epochs -= u64::from(before.value("instruction") != after.value("instruction")).min(epochs);
+        let fault = |decision: &Recorded| decision.value("state") == "fault";
+        if fault(before) && !fault(after) {
+            done.push((at, Operator::ClearFault));
+        }
+        if after.armed() && !before.armed() {
+            epochs = epochs.saturating_sub(1);
+            done.push((at, Operator::Enable));
+        }
+        if before.armed() && after.value("verdict") == "hold_disarmed" {
+            done.push((at, Operator::Disable));
+        }
+        done.extend((0..epochs).map(|_| (at, Operator::Reset)));
+    }
+    done
+}
+
+/// Virtual time that begins with the recording.
+pub(super) struct Recording {
+    start: Stamp,
+    began: Instant,
+    /// How long each step took, by the capture times of its pictures; the longest, where it was answered anew.
+    took: HashMap<Vec<String>, Duration>,
+    roles: Vec<String>,
+}
+
+impl Recording {
+    pub(super) fn new(start: Stamp, roles: &[String], decisions: &[Recorded]) -> Self {
+        let mut took: HashMap<Vec<String>, Duration> = HashMap::new();
+        for decision in decisions {
+            let stamps = roles.iter().map(|role| decision.value(&format!("stamp_{role}")).to_owned()).collect();
+            let ms = decision.value("total_ms").parse().unwrap_or(0.0f64);
+            let longest = took.entry(stamps).or_default();
+            *longest = Duration::from_secs_f64(ms.max(0.0) * 1e-3).max(*longest);
+        }
+        Self { start, began: Instant::now(), took, roles: roles.to_vec() }
+    }
+
+    pub(super) fn machine(&self, at: Stamp) -> Duration {
+        Duration::from_nanos(u64::try_from(at.0 - self.start.0).unwrap_or_default())
+    }
+}
+
+impl<N: deer_vla::network::Network> Pace<N> for Recording {
+    fn robot(&self, machine: Duration) -> Stamp {
+        Stamp(self.start.0 + machine.as_nanos() as i64)
+    }
+
+    fn watch(&mut self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn took(&mut self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn thought(&mut self, session: &Session<N>) -> Duration {
+        let stamps = session.stamps();
+        let stamp = |role: &String| {
+            let known = stamps.iter().find(|(name, _)| name == role).and_then(|(_, stamp)| *stamp);
+            known.map_or_else(String::new, |stamp| stamp.to_string())
+        };
+        let key: Vec<String> = self.roles.iter().map(stamp).collect();
+        self.took.get(&key).copied().unwrap_or_default()
+    }
+
+    fn delay(&mut self, _: Thread) -> Duration {
+        Duration::ZERO
+    }
+}

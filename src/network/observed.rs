@@ -1,0 +1,71 @@
+//! A bundle's network: frames and a sentence through its observer into its policy.
+
+use std::time::Duration;
+
+use super::{Network, Policy, Settings, Step};
+use crate::engine::Engine;
+use crate::frame::Frame;
+use crate::observe::Observer;
+
+/// A policy and the observer that feeds it.
+pub struct Observed<E> {
+    observer: Observer,
+    policy: Policy<E>,
+    /// Whether a prompt has been embedded.
+    prompted: bool,
+}
+
+impl<E: Engine> Observed<E> {
+    /// Nothing was said yet.
+    pub fn new(observer: Observer, policy: Policy<E>) -> Self {
+        Self { observer, policy, prompted: false }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy<E> {
+        &self.policy
+    }
+
+    /// The policy's engine, for whoever loaded it.
+    pub fn engine(&self) -> &E {
+        self.policy.engine()
+    }
+}
+
+impl<E: Engine> Network for Observed<E> {
+    fn begin_epoch(&mut self, sentence: &str) -> Result<(), String> {
+        self.policy.reset();
+        let ids = self.observer.ids(sentence).map_err(|e| e.to_string())?;
+        self.policy.start_epoch(&ids).map_err(|e| e.to_string())?;
+        self.prompted = true;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.policy.reset();
+    }
+
+    fn step(&mut self, frames: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
+        let images = self.observer.images(frames.iter().copied());
+        self.policy.step(images, watch).map_err(|e| e.to_string())
+    }
+
+    fn rehearse(&mut self, frames: &[&Frame]) -> Result<(), String> {
+        if !self.prompted {
+            self.policy.embed(&self.observer.longest()).map_err(|e| e.to_string())?;
+        }
+        let mut images = self.observer.made_up();
+        if frames.len() == images.len() {
+            images = self.observer.images(frames.iter().copied());
+        }
+        self.policy.rehearse(images).map_err(|e| e.to_string())
+    }
+
+    fn settings(&self) -> &Settings {
+        self.policy.settings()
+    }
+
+    fn configure(&mut self, settings: Settings) -> Result<(), String> {
+        self.policy.configure(settings).map_err(|e| e.to_string())
+    }
+}

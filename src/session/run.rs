@@ -1,0 +1,421 @@
+//! The three machines on a virtual clock, wired as the node wires its threads: for `deer_vla replay` and the simulator.
+//!
+//! Whoever drives it says when something arrives, and lets time pass between. What a thread does takes effect when its
+//! work is done; how long it sleeps too long and how long the network takes, a [`Pace`] says.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::{Answer, Command, Commander, Effect, Event, Level, Order, Picture, Session};
+use crate::motion::{Grip, Twist};
+use crate::network::Network;
+use crate::safety::Watchdog;
+use crate::units::{Moment, Stamp};
+
+/// Whoever waits for a reply, by number.
+pub type Caller = u64;
+
+/// How time passes.
+pub trait Pace<N> {
+    /// The robot's clock at a moment of the machine's.
+    fn robot(&self, machine: Duration) -> Stamp;
+
+    /// A watch for the network, which tells the time since any moment.
+    fn watch(&mut self) -> Duration;
+
+    /// How long the work took that the session has just done, by the virtual clock; but for the network's steps.
+    fn took(&mut self) -> Duration;
+
+    /// How long the step took that the network has just done.
+    fn thought(&mut self, session: &Session<N>) -> Duration;
+
+    /// How much later than it could a thread goes on.
+    fn delay(&mut self, thread: Thread) -> Duration;
+}
+
+/// Who goes on late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thread {
+    /// Whoever takes what arrives, between telling the session and halting the arm.
+    Receiver,
+    /// The session's.
+    Control,
+    /// The commander's.
+    Command,
+    /// The watchdog's.
+    Watchdog,
+}
+
+/// What was seen of it from outside, and when.
+#[derive(Debug)]
+pub enum Seen {
+    /// An answer was published.
+    Answer(Box<Answer>),
+    /// The arm was told its velocity, so many ticks of the stream after the last time.
+    Twist(Stamp, Twist, u32),
+    /// The gripper was told.
+    Grip(Stamp, Grip),
+    /// Somebody was told what came of a request.
+    Reply(Caller, Result<String, String>),
+    /// A line of the log.
+    Log(Level, String),
+    /// The arm was halted.
+    Halt,
+    /// An order reached the commander, and why it was refused.
+    Order(Order, Option<String>),
+    /// The network began to work.
+    Thinking,
+}
+
+/// The three machines and what lies between them.
+pub struct Run<N, P> {
+    /// The session.
+    pub session: Session<N>,
+    /// How time passes.
+    pub pace: P,
+    commander: Commander,
+    watchdog: Watchdog,
+    now: Duration,
+    halts: u64,
+    inbox: Inbox,
+    mailbox: VecDeque<Order>,
+    /// What takes effect later: when, in which order.
+    later: BinaryHeap<Reverse<(Duration, u64, Wrapped)>>,
+    count: u64,
+    control: Control,
+    /// When the commander's thread goes on, where an order woke it.
+    command_at: Option<Duration>,
+    /// When the commander and the watchdog wanted to be woken, and when their threads go on.
+    tick_at: Option<(Duration, Duration)>,
+    look_at: Option<(Duration, Duration)>,
+    seen: VecDeque<(Duration, Seen)>,
+    /// The longest that the session's thread has been at work without a look at what arrives.
+    pub busiest: Duration,
+    /// The longest that the inbox, the mailbox and what takes effect later have been.
+    pub longest: [usize; 3],
+}
+
+#[derive(Default)]
+struct Inbox {
+    pictures: Vec<Option<Picture>>,
+    events: VecDeque<Event<Caller>>,
+}
+
+/// Where the session's thread is.
+enum Control {
+    /// It waits since then.
+    Waits,
+    /// Something has woken it; it goes on then.
+    Wakes(Duration),
+    /// The network is at work until then.
+    Thinks(Duration),
+    /// It is at work until then.
+    Works(Duration),
+}
+
+enum Later {
+    Effect(Effect<Caller>),
+    Deliver(Event<Caller>),
+    Halt,
+    StepBegins,
+    Round { armed: bool, patience_secs: f64 },
+}
+
+/// Ordered by nothing: time and count come before it.
+struct Wrapped(Later);
+
+impl PartialEq for Wrapped {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Wrapped {}
+
+impl PartialOrd for Wrapped {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Wrapped {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+impl<N: Network, P: Pace<N>> Run<N, P> {
+    /// Starts at 0 on the machine's clock; the network is rehearsed first.
+    pub fn new(session: Session<N>, commander: Commander, watchdog: Watchdog, cameras: usize, pace: P) -> Self {
+        let inbox = Inbox { pictures: (0..cameras).map(|_| None).collect(), events: VecDeque::new() };
+        let mut run = Self {
+            session,
+            pace,
+            commander,
+            watchdog,
+            now: Duration::ZERO,
+            halts: 0,
+            inbox,
+            mailbox: VecDeque::new(),
+            later: BinaryHeap::new(),
+            count: 0,
+            control: Control::Waits,
+            command_at: None,
+            tick_at: None,
+            look_at: None,
+            seen: VecDeque::new(),
+            busiest: Duration::ZERO,
+            longest: [0; 3],
+        };
+        let effect = run.session.rehearse(Moment::default(), &mut || run.pace.watch());
+        let end = run.pace.took();
+        run.effects(vec![effect], end);
+        run.work(Duration::ZERO, Control::Works(end), end);
+        run
+    }
+
+    /// The machine's time.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Something arrives now.
+    pub fn arrive(&mut self, event: Event<Caller>) {
+        let stops = matches!(event, Event::Estop { pressed: true, .. } | Event::Enable(false, _));
+        if let Event::Picture(picture) = event {
+            self.watchdog.hear(picture.camera, self.now);
+            if let Some(slot) = self.inbox.pictures.get_mut(picture.camera) {
+                let messages = picture.messages + slot.as_ref().map_or(0, |before| before.messages);
+                *slot = Some(Picture { messages, ..picture });
+            }
+        } else {
+            self.inbox.events.push_back(event);
+        }
+        if stops {
+            let at = self.now + self.pace.delay(Thread::Receiver);
+            self.later(at, Later::Halt);
+        }
+        self.wake_control();
+    }
+
+    /// What was seen since this was asked last, in the order of time.
+    pub fn seen(&mut self) -> impl Iterator<Item = (Duration, Seen)> + use<'_, N, P> {
+        self.seen.drain(..)
+    }
+
+    /// Lets time pass until then.
+    pub fn pass(&mut self, until: Duration) {
+        loop {
+            let later = self.later.peek().map(|Reverse((at, ..))| *at);
+            let control = match self.control {
+                Control::Wakes(at) | Control::Thinks(at) | Control::Works(at) => at,
+                Control::Waits => self.session.wake().max(self.now),
+            };
+            let tick = late(&mut self.tick_at, self.commander.wake(), || self.pace.delay(Thread::Command));
+            let command = [self.command_at, tick].into_iter().flatten().min();
+            let watchdog = late(&mut self.look_at, self.watchdog.wake(), || self.pace.delay(Thread::Watchdog));
+            // What takes effect goes before whoever would look at it at the same time.
+            let next = [later, command, watchdog, Some(control)];
+            let Some((who, at)) =
+                next.iter().enumerate().filter_map(|(who, at)| Some((who, (*at)?))).min_by_key(|(_, at)| *at)
+            else {
+                break;
+            };
+            if at > until {
+                break;
+            }
+            self.now = self.now.max(at);
+            match who {
+                0 => self.take_effect(),
+                1 => self.command(),
+                2 => self.look(),
+                _ => self.go_on(),
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn moment(&self, machine: Duration, halts: u64) -> Moment {
+        Moment { robot: self.pace.robot(machine), machine, halts }
+    }
+
+    fn later(&mut self, at: Duration, what: Later) {
+        self.count += 1;
+        self.later.push(Reverse((at, self.count, Wrapped(what))));
+        self.longest[2] = self.longest[2].max(self.later.len());
+    }
+
+    fn effects(&mut self, effects: Vec<Effect<Caller>>, at: Duration) {
+        effects.into_iter().for_each(|effect| self.later(at, Later::Effect(effect)));
+    }
+
+    fn see(&mut self, what: Seen) {
+        self.seen.push_back((self.now, what));
+    }
+
+    fn take_effect(&mut self) {
+        let Some(Reverse((_, _, Wrapped(what)))) = self.later.pop() else { return };
+        match what {
+            Later::Effect(Effect::Move(motion)) => self.order(Order::Move(motion)),
+            Later::Effect(Effect::Halt) | Later::Halt => self.halt(),
+            Later::Effect(Effect::Publish(answer)) => self.see(Seen::Answer(answer)),
+            Later::Effect(Effect::Reply(caller, result)) => self.see(Seen::Reply(caller, result)),
+            Later::Effect(Effect::Log(level, text)) => self.see(Seen::Log(level, text)),
+            Later::Deliver(event) => {
+                self.inbox.events.push_back(event);
+                self.wake_control();
+            }
+            Later::StepBegins => {
+                self.watchdog.begin_step(self.now);
+                self.see(Seen::Thinking);
+            }
+            Later::Round { armed, patience_secs } => self.watchdog.come_round(self.now, armed, patience_secs),
+        }
+    }
+
+    fn halt(&mut self) {
+        self.halts += 1;
+        self.mailbox.clear();
+        self.see(Seen::Halt);
+        self.order(Order::Halt);
+    }
+
+    fn order(&mut self, order: Order) {
+        self.mailbox.push_back(order);
+        self.longest[1] = self.longest[1].max(self.mailbox.len());
+        let delay = self.pace.delay(Thread::Command);
+        self.command_at.get_or_insert(self.now + delay);
+    }
+
+    fn command(&mut self) {
+        if self.command_at.is_some_and(|at| at <= self.now) {
+            while let Some(order) = self.mailbox.pop_front() {
+                let now = self.moment(self.now, self.halts);
+                let commands = self.commander.on(order.clone(), now);
+                let refused = commands.iter().find_map(|command| match command {
+                    Command::Report(report) => report.refused.clone(),
+                    _ => None,
+                });
+                self.see(Seen::Order(order, refused));
+                self.perform(commands, 1);
+            }
+            self.command_at = None;
+        }
+        // However late the thread is: it looks at its clock now.
+        let before = self.commander.wake();
+        let commands = self.commander.tick(self.moment(self.now, self.halts));
+        let passed = self.commander.wake().zip(before).map_or(Duration::ZERO, |(after, before)| after - before);
+        self.perform(commands, passed.div_duration_f64(self.commander.tick_length()).round() as u32);
+    }
+
+    fn perform(&mut self, commands: Vec<Command>, ticks: u32) {
+        for command in commands {
+            match command {
+                Command::Report(report) => {
+                    self.inbox.events.push_back(Event::Commanded(report));
+                    self.wake_control();
+                }
+                Command::Grip(stamp, grip) => self.see(Seen::Grip(stamp, grip)),
+                Command::Twist(stamp, twist) => self.see(Seen::Twist(stamp, twist, ticks.max(1))),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let look = self.watchdog.look(self.now);
+        if let Some(hold) = look.found {
+            self.later(self.now, Later::Deliver(Event::Found(hold)));
+        }
+        if look.halt {
+            let at = self.now + self.pace.delay(Thread::Watchdog);
+            self.later(at, Later::Halt);
+        }
+    }
+
+    fn wake_control(&mut self) {
+        self.longest[0] = self.longest[0].max(self.inbox.events.len());
+        if matches!(self.control, Control::Waits) {
+            self.control = Control::Wakes(self.now + self.pace.delay(Thread::Control));
+        }
+    }
+
+    /// The session's thread goes on.
+    fn go_on(&mut self) {
+        match std::mem::replace(&mut self.control, Control::Waits) {
+            Control::Works(_) if self.inbox.events.is_empty() && self.inbox.pictures.iter().all(Option::is_none) => (),
+            Control::Thinks(_) => {
+                let (at, halts) = self.hear(false);
+                let effects = self.session.finish(self.moment(at, halts));
+                self.effects(effects, at);
+                self.round(at);
+                self.think_or_rest(at);
+            }
+            _ => {
+                self.round(self.now);
+                let (at, halts) = self.hear(true);
+                let now = self.moment(at, halts);
+                let effects = self.session.look(now, &mut || self.pace.watch());
+                let at = at + self.pace.took();
+                self.effects(effects, at);
+                self.think_or_rest(at);
+            }
+        }
+    }
+
+    /// Hands over what has arrived; gives when that is done, and the halts before.
+    fn hear(&mut self, pictures: bool) -> (Duration, u64) {
+        let (mut at, halts) = (self.now, self.halts);
+        let mut events = VecDeque::new();
+        if pictures {
+            events.extend(self.inbox.pictures.iter_mut().filter_map(Option::take).map(Event::Picture));
+        }
+        events.append(&mut self.inbox.events);
+        for event in events {
+            let now = self.moment(at, halts);
+            let effects = self.session.on(event, now, &mut || self.pace.watch());
+            at += self.pace.took();
+            self.effects(effects, at);
+        }
+        (at, halts)
+    }
+
+    fn think_or_rest(&mut self, at: Duration) {
+        if !self.session.thinking() {
+            self.round(at);
+            self.work(self.now, Control::Works(at), at);
+            return;
+        }
+        self.later(at, Later::StepBegins);
+        self.session.think(&mut || self.pace.watch());
+        let end = at + self.pace.thought(&self.session);
+        self.work(self.now, Control::Thinks(end), end);
+    }
+
+    fn work(&mut self, from: Duration, what: Control, end: Duration) {
+        self.busiest = self.busiest.max(end.saturating_sub(from));
+        self.control = what;
+    }
+
+    fn round(&mut self, at: Duration) {
+        let (armed, patience_secs) = (self.session.armed(), self.session.patience_secs());
+        self.later(at, Later::Round { armed, patience_secs });
+    }
+}
+
+/// When a thread goes on that wants to be woken at `wake`: drawn once, and never before.
+fn late(
+    known: &mut Option<(Duration, Duration)>,
+    wake: Option<Duration>,
+    delay: impl FnOnce() -> Duration,
+) -> Option<Duration> {
+    let wake = wake?;
+    match known {
+        Some((wanted, at)) if *wanted == wake => Some(*at),
+        _ => {
+            let at = wake + delay();
+            *known = Some((wake, at));
+            Some(at)
+        }
+    }
+}

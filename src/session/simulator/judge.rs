@@ -1,0 +1,405 @@
+//! What must hold whatever happens, judged from outside: by what was sent, and by what the world knows.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::network::Blind;
+use super::schedule::{Fault, Schedule, What};
+use super::world::{DWELL_SECS, EXITS, TICK, Time};
+use super::{Broken, Invariant};
+use crate::motion::{Grip, Twist};
+use crate::safety::Verdict;
+use crate::session::run::{Caller, Run, Seen};
+use crate::session::{Answer, Move, Order};
+use crate::units::Stamp;
+
+/// A picture as the world knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) stamp: Stamp,
+    pub(super) received: Duration,
+    /// No motion may follow from it.
+    pub(super) bad: bool,
+    pub(super) unreadable: bool,
+    pub(super) resized: bool,
+    /// It shows what the one before it showed.
+    pub(super) same: bool,
+}
+
+pub(super) struct Judge {
+    period: Duration,
+    /// A thread is never later than this, all of them together.
+    slack: Duration,
+    /// So long after an action its motion may last.
+    tail: Duration,
+    /// The longest gap between two pictures of a healthy camera.
+    gap: Duration,
+    heartbeat: Option<Duration>,
+    deepest: usize,
+    pictures: [VecDeque<Taken>; 2],
+    bad_since: [Option<Duration>; 2],
+    same: [u32; 2],
+    stopped: Option<Duration>,
+    pressed: bool,
+    beaten: Duration,
+    servo_stands: Option<Duration>,
+    set: Option<Duration>,
+    calls: HashMap<Caller, Option<Duration>>,
+    /// Act answers that may still be carried out.
+    answers: VecDeque<(Duration, Answer)>,
+    thinking: Duration,
+    acted: Option<(u64, Vec<(String, Option<Stamp>)>)>,
+    halted: Duration,
+    /// The last motion that was begun.
+    begun: Option<Duration>,
+    epoch: u64,
+    sizes: [Option<bool>; 2],
+    gripper: Option<(Grip, Duration)>,
+    asked: [f64; 6],
+    moved: [f64; 6],
+    dropped: [f64; 2],
+    told: Twist,
+    said: Duration,
+    busiest: Duration,
+    calm: Option<Duration>,
+    /// Of the last answers since all is calm: when, and the exit.
+    acts: VecDeque<(Duration, usize)>,
+    end: Duration,
+}
+
+impl Judge {
+    pub(super) fn new(schedule: &Schedule, delay: Duration) -> Self {
+        let robot = &schedule.robot;
+        let period = Duration::from_secs_f64(1.0 / robot.control_hz);
+        let late = |incident: &super::schedule::Incident| match incident.what {
+            What::Busy(late, _) => Some(late),
+            _ => None,
+        };
+        let late = schedule.incidents.iter().filter_map(late).max().unwrap_or_default().max(robot.late);
+        let lossy = |incident: &super::schedule::Incident| matches!(incident.what, What::Camera(_, Fault::Lossy, _));
+        let factor = if schedule.incidents.iter().any(lossy) { 2.0 } else { 1.0 };
+        let gap = robot.cameras.iter().map(|camera| Duration::from_secs_f64(factor / camera.rate_hz) + camera.jitter);
+        Self {
+            period,
+            slack: late * 3 + TICK + Duration::from_millis(1),
+            tail: period.mul_f64(1.5) + delay * 2 + TICK * 2,
+            gap: gap.max().unwrap_or_default(),
+            heartbeat: robot.heartbeat_secs.map(Duration::from_secs_f64),
+            deepest: EXITS - 1,
+            pictures: [VecDeque::new(), VecDeque::new()],
+            bad_since: [None; 2],
+            same: [0; 2],
+            stopped: (!robot.autostart).then_some(Duration::ZERO),
+            pressed: false,
+            beaten: Duration::ZERO,
+            servo_stands: None,
+            set: None,
+            calls: HashMap::new(),
+            answers: VecDeque::new(),
+            thinking: Duration::ZERO,
+            acted: None,
+            halted: Duration::ZERO,
+            begun: None,
+            epoch: 0,
+            sizes: [None; 2],
+            gripper: None,
+            asked: [0.0; 6],
+            moved: [0.0; 6],
+            dropped: [0.0; 2],
+            told: Twist::default(),
+            said: Duration::ZERO,
+            busiest: Duration::ZERO,
+            calm: None,
+            acts: VecDeque::new(),
+            end: schedule.end,
+        }
+    }
+
+    pub(super) fn picture(&mut self, camera: usize, taken: Taken) {
+        // A camera that shows the same while the arm is told to move is frozen.
+        let moving = self.begun.is_some_and(|begun| taken.received.saturating_sub(begun) < self.period * 2);
+        self.same[camera] = if taken.same && moving { self.same[camera] + 1 } else { 0 };
+        let bad = taken.bad || self.same[camera] > 6;
+        self.bad_since[camera] = bad.then(|| self.bad_since[camera].unwrap_or(taken.received));
+        self.pictures[camera].push_back(taken);
+        if self.pictures[camera].len() > 64 {
+            self.pictures[camera].pop_front();
+        }
+    }
+
+    /// A request, and whether it is to arm.
+    pub(super) fn called(&mut self, caller: Caller, arms: Option<()>, at: Duration) {
+        self.calls.insert(caller, arms.map(|()| at));
+    }
+
+    pub(super) fn stopped(&mut self, at: Duration) {
+        self.stopped.get_or_insert(at);
+    }
+
+    pub(super) fn estop(&mut self, pressed: bool, at: Duration) {
+        (self.pressed, self.beaten) = (pressed, at);
+        if pressed {
+            self.stopped = Some(at);
+        }
+    }
+
+    pub(super) fn pressed(&self) -> bool {
+        self.pressed
+    }
+
+    pub(super) fn heartbeat(&mut self, at: Duration) {
+        self.beaten = at;
+    }
+
+    pub(super) fn servo(&mut self, stands: bool, at: Duration) {
+        self.servo_stands = stands.then_some(at);
+    }
+
+    pub(super) fn clock_set(&mut self, at: Duration) {
+        self.set = Some(at);
+    }
+
+    pub(super) fn calmed(&mut self, at: Duration) {
+        self.calm = Some(at);
+    }
+
+    pub(super) fn see(&mut self, at: Duration, seen: &Seen, busiest: Duration) -> Result<(), Broken> {
+        self.busiest = busiest;
+        match seen {
+            Seen::Answer(answer) => self.answer(at, answer),
+            Seen::Twist(_, twist, ticks) => self.twist(at, twist, *ticks),
+            Seen::Grip(_, grip) => {
+                self.may_move(at, "the gripper was told")?;
+                self.gripper = Some((*grip, at));
+                Ok(())
+            }
+            Seen::Reply(caller, result) => self.reply(at, *caller, result.is_ok()),
+            Seen::Halt => {
+                self.halted = at;
+                Ok(())
+            }
+            Seen::Order(Order::Move(motion), None) => self.begun(at, motion),
+            Seen::Order(..) | Seen::Log(..) => Ok(()),
+            Seen::Thinking => {
+                self.thinking = at;
+                Ok(())
+            }
+        }
+    }
+
+    fn broken(&self, at: Duration, invariant: Invariant, what: impl Into<String>) -> Broken {
+        Broken { at, invariant, what: what.into() }
+    }
+
+    fn reply(&mut self, at: Duration, caller: Caller, done: bool) -> Result<(), Broken> {
+        let Some(arms) = self.calls.remove(&caller) else {
+            return Err(self.broken(at, Invariant::OneReply, format!("call {caller} was answered twice")));
+        };
+        // What stopped it after the call is newer than the call.
+        if let Some(called) = arms.filter(|_| done)
+            && self.stopped.is_none_or(|stopped| stopped <= called)
+        {
+            self.stopped = None;
+        }
+        if arms.is_some() {
+            // Whoever enables it takes the cameras as they are.
+            (self.same, self.bad_since) = ([0; 2], [None; 2]);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, at: Duration, answer: &Answer) -> Result<(), Broken> {
+        let quiet = at.saturating_sub(self.said);
+        if quiet > Duration::from_millis(1300) + self.busiest + self.slack {
+            return Err(self.broken(at, Invariant::SaysWhy, format!("nothing was said for {quiet:.3?}")));
+        }
+        self.said = at;
+        self.dropped = [self.dropped[0] + answer.dropped[0], self.dropped[1] + answer.dropped[1]];
+        if answer.epoch != self.epoch {
+            (self.epoch, self.sizes) = (answer.epoch, [None; 2]);
+        }
+        if answer.verdict != Verdict::Act {
+            return Ok(());
+        }
+        let asked = Some((answer.epoch, answer.frames.clone()));
+        if asked == self.acted {
+            return Err(self.broken(at, Invariant::OneAnswer, "the same pictures were acted on twice"));
+        }
+        self.acted = asked;
+        for (camera, (role, stamp)) in answer.frames.iter().enumerate() {
+            self.fit(at, camera, role, *stamp)?;
+            let resized = self.taken(camera, *stamp).is_some_and(|taken| taken.resized);
+            if *self.sizes[camera].get_or_insert(resized) != resized {
+                let what = format!("the {role} camera's picture has another size than the epoch's first");
+                return Err(self.broken(at, Invariant::FitPictures, what));
+            }
+        }
+        if let Some(set) = self.set.filter(|set| at > *set + self.period.mul_f64(0.5) + self.slack) {
+            let before = |camera: usize| self.taken(camera, answer.frames[camera].1).is_some_and(|t| t.received < set);
+            if (0..2).any(before) {
+                return Err(self.broken(at, Invariant::FitPictures, "pictures from before the clock was set"));
+            }
+        }
+        if let Some(step) = &answer.decision {
+            self.acts.push_back((at, step.exit));
+        }
+        self.answers.push_back((self.thinking, answer.clone()));
+        if self.answers.len() > 16 {
+            self.answers.pop_front();
+        }
+        Ok(())
+    }
+
+    fn taken(&self, camera: usize, stamp: Option<Stamp>) -> Option<&Taken> {
+        self.pictures[camera].iter().rev().find(|taken| Some(taken.stamp) == stamp)
+    }
+
+    /// Whether a picture may be acted on.
+    fn fit(&self, at: Duration, camera: usize, role: &str, stamp: Option<Stamp>) -> Result<(), Broken> {
+        let wrong = |what: &str| self.broken(at, Invariant::FitPictures, format!("the {role} camera's picture {what}"));
+        let Some(taken) = self.taken(camera, stamp) else { return Err(wrong("was never sent")) };
+        if taken.unreadable {
+            return Err(wrong("could not be read"));
+        }
+        if taken.bad {
+            return Err(wrong("is old, ahead, blank or out of order"));
+        }
+        Ok(())
+    }
+
+    fn begun(&mut self, at: Duration, motion: &Move) -> Result<(), Broken> {
+        let Some((thinking, answer)) = self.answers.iter().rev().find(|(_, answer)| answer.stamp == motion.stamp)
+        else {
+            return Ok(()); // answers come with their orders; one that was seen before its answer is judged by its twists
+        };
+        let (thinking, answer) = (*thinking, answer.clone());
+        if self.halted > thinking {
+            return Err(self.broken(at, Invariant::NoOrderAcrossAHalt, "an order that was made before the halt"));
+        }
+        let received =
+            (0..2).filter_map(|camera| self.taken(camera, answer.frames[camera].1)).map(|t| t.received).max();
+        let old = received.map_or(Duration::ZERO, |received| at.saturating_sub(received));
+        if old > self.period.max(self.gap).mul_f64(1.6) {
+            return Err(self.broken(at, Invariant::NoLateOrder, format!("begun {old:.3?} after its pictures came")));
+        }
+        self.begun = Some(at);
+        self.may_move(at, "a motion was begun")?;
+        let period = self.period.as_secs_f64();
+        for (asked, speed) in self.asked.iter_mut().zip(motion.twist.linear.iter().chain(&motion.twist.angular)) {
+            *asked += speed * period;
+        }
+        let gripper = answer.decision.as_ref().map_or(0.5, |step| step.gripper);
+        self.gripper_wish(at, motion, gripper)
+    }
+
+    /// A wish that nothing wavers about is told as soon as a motion is.
+    fn gripper_wish(&self, at: Duration, motion: &Move, gripper: f32) -> Result<(), Broken> {
+        let wish = match gripper {
+            p if p > 0.6 => Grip::Open,
+            p if p < 0.4 => Grip::Closed,
+            _ => return Ok(()),
+        };
+        let dwells = |since: Duration| at.saturating_sub(since) < Duration::from_secs_f64(DWELL_SECS) + self.slack * 2;
+        let told = self.gripper.is_some_and(|(told, since)| told == wish || dwells(since));
+        if told || motion.grip == Some(wish) {
+            return Ok(());
+        }
+        Err(self.broken(
+            at,
+            Invariant::GripperIsTold,
+            format!("p = {gripper}, told {:?}, last {:?}", motion.grip, self.gripper),
+        ))
+    }
+
+    fn twist(&mut self, at: Duration, twist: &Twist, ticks: u32) -> Result<(), Broken> {
+        let held = TICK.as_secs_f64() * f64::from(ticks);
+        for (moved, speed) in self.moved.iter_mut().zip(self.told.linear.iter().chain(&self.told.angular)) {
+            *moved += speed * held;
+        }
+        self.told = *twist;
+        if *twist == Twist::default() {
+            return Ok(());
+        }
+        let [linear, angular] = twist.speeds();
+        if linear > 0.35 + 1e-9 || angular > 0.7 + 1e-9 {
+            return Err(self.broken(at, Invariant::Limits, format!("{linear} m/s, {angular} rad/s")));
+        }
+        if self.begun.is_none_or(|begun| at > begun + self.tail + self.slack) {
+            return Err(self.broken(
+                at,
+                Invariant::MotionEnds,
+                format!("the last motion was begun at {:?}", self.begun),
+            ));
+        }
+        if self.begun.is_some_and(|begun| self.halted > begun && at > self.halted + self.slack) {
+            return Err(self.broken(at, Invariant::MotionEnds, format!("the arm was halted at {:.3?}", self.halted)));
+        }
+        self.may_move(at, "the arm was told to move")
+    }
+
+    /// Whether anything may move at all: nothing that forbids it is older than two control periods.
+    fn may_move(&self, at: Duration, what: &str) -> Result<(), Broken> {
+        let within = self.period * 2 + self.slack;
+        let beyond = |since: Duration| at > since + within;
+        let forbids = |why: &str, since: Duration| {
+            self.broken(at, Invariant::NoMotionUnlessAllowed, format!("{what}, {why} since {since:.3?}"))
+        };
+        if let Some(since) = self.stopped.filter(|since| beyond(*since)) {
+            return Err(forbids("stopped and not enabled", since));
+        }
+        if let Some(silent) = self.heartbeat.map(|heartbeat| self.beaten + heartbeat).filter(|since| beyond(*since)) {
+            return Err(forbids("the emergency stop's heartbeat silent", silent));
+        }
+        if let Some(since) = self.servo_stands.filter(|since| beyond(*since)) {
+            return Err(forbids("MoveIt Servo standing", since));
+        }
+        for camera in 0..2 {
+            if let Some(since) = self.bad_since[camera].filter(|since| at > *since + within + self.gap) {
+                return Err(forbids(&format!("camera {camera} bad"), since));
+            }
+            let heard = self.pictures[camera].iter().rev().find(|taken| !taken.unreadable).map(|taken| taken.received);
+            let overdue = heard.map(|heard| heard + self.period.max(self.gap).mul_f64(1.6));
+            if let Some(since) = overdue.filter(|since| at > *since + self.period + self.slack) {
+                return Err(forbids(&format!("camera {camera} overdue"), since));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&self, run: &Run<Blind, Time>) -> Result<(), Broken> {
+        if let Some(caller) = self.calls.keys().min() {
+            return Err(self.broken(self.end, Invariant::OneReply, format!("call {caller} was never answered")));
+        }
+        let longest = run.longest;
+        if longest[0] > 100 || longest[1] > 10 || longest[2] > 100 {
+            return Err(self.broken(self.end, Invariant::BoundedQueues, format!("{longest:?}")));
+        }
+        self.went_on()?;
+        for (part, range) in [(0, 0..3), (1, 3..6)] {
+            let off = range.map(|i| (self.asked[i] - self.moved[i]).powi(2)).sum::<f64>().sqrt();
+            // What the stream still holds at the end, and one tick at full speed for every halt that fell between two.
+            let open = self.tail.as_secs_f64() * [0.35, 0.7][part];
+            if off > self.dropped[part] + open + 1e-9 {
+                let what = format!("{off:.6} off, {:.6} reported as dropped", self.dropped[part]);
+                return Err(self.broken(self.end, Invariant::Integral, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Once all is calm and the operator has gone on, it acts again, as deep as it may.
+    fn went_on(&self) -> Result<(), Broken> {
+        let since = self.end - Duration::from_millis(400);
+        let acts: Vec<usize> = self.acts.iter().filter(|(at, _)| *at > since).map(|(_, exit)| *exit).collect();
+        // Cameras that are never quite together are waited for.
+        let expected = (0.4 / self.period.max(self.gap).as_secs_f64()).floor() as usize;
+        if acts.len() < (expected / 3).max(1) {
+            let what = format!("{} actions in the last 0.4 s, expected about {expected}", acts.len());
+            return Err(self.broken(self.end, Invariant::GoesOn, what));
+        }
+        match acts.iter().find(|exit| **exit != self.deepest) {
+            Some(exit) => Err(self.broken(self.end, Invariant::FullDepthAgain, format!("exit {exit}"))),
+            None => Ok(()),
+        }
+    }
+}

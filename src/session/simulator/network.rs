@@ -1,0 +1,138 @@
+//! A scripted network under the real policy, whose work takes virtual time.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ndarray::{Array2, Array3, Array4, ArrayView2};
+
+use super::draw::Draw;
+use crate::engine::{Actions, Engine, EngineError, LstmState};
+use crate::frame::Frame;
+use crate::network::{Network, Policy, Settings, Step};
+
+/// What is wrong with the network, and what its work has cost.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// Since the virtual clock asked last.
+    pub(super) spent: Cell<Duration>,
+    /// Every stage takes so many times as long.
+    pub(super) factor: Cell<f64>,
+    /// The next step takes so much longer.
+    pub(super) hang: Cell<Duration>,
+    pub(super) not_a_number: Cell<bool>,
+    pub(super) fails: Cell<bool>,
+    /// A cap takes so long to load.
+    pub(super) loading: Cell<Duration>,
+}
+
+/// The sentence that no tokenizer knows.
+pub(super) const UNKNOWN: &str = "xyzzy";
+
+pub(super) struct Scripted {
+    load: Rc<Load>,
+    draw: Draw,
+    stage: Duration,
+    steps: u64,
+    row: ([f32; 6], f32),
+}
+
+impl Scripted {
+    pub(super) fn new(load: Rc<Load>, draw: Draw, stage: Duration) -> Self {
+        Self { load, draw, stage, steps: 0, row: ([0.0; 6], 0.5) }
+    }
+
+    fn spend(&self, secs: f64) {
+        self.load.spent.set(self.load.spent.get() + Duration::from_secs_f64(secs));
+    }
+
+    /// A wish of the gripper that lasts some steps, with some wavering; a motion that is now and then too fast.
+    fn draw_row(&mut self) {
+        self.steps += 1;
+        let draw = self.draw.of(self.steps);
+        let arm = std::array::from_fn(|i| draw.of(i as u64).between(-0.7, 0.7) as f32);
+        let long = self.draw.of(1_000_000 + self.steps / 12).share();
+        let gripper = if draw.of(9).one_in(5) {
+            draw.of(10).share()
+        } else if long < 0.5 {
+            0.05
+        } else {
+            0.95
+        };
+        let fast = if draw.of(11).one_in(8) { 3.0 } else { 1.0 };
+        self.row = (arm.map(|v: f32| v * fast), gripper as f32);
+    }
+}
+
+impl Engine for Scripted {
+    fn embed(&mut self, _: &[i64]) -> Result<(), EngineError> {
+        self.spend(1e-4);
+        Ok(())
+    }
+
+    fn vision(&mut self, _: Vec<Array4<f32>>) -> Result<(), EngineError> {
+        self.draw_row();
+        let hang = self.load.hang.take();
+        self.spend(hang.as_secs_f64() + 1e-3 * self.load.factor.get());
+        if self.load.fails.take() {
+            return Err(EngineError::Run { part: "vision".into(), reason: "told to".into() });
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
+        self.spend(self.stage.as_secs_f64() * self.load.factor.get());
+        Ok(Array2::zeros((if k == 0 { 2 } else { 1 }, 1)))
+    }
+
+    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
+        let n = features.nrows();
+        let (layers, _, hidden) = state.h.dim();
+        let bad = self.load.not_a_number.take();
+        let (arm, gripper) = self.row;
+        Ok(Actions {
+            arm: Array2::from_shape_fn((n, 6), |(_, i)| if bad { f32::NAN } else { arm[i] }),
+            gripper: vec![gripper; n],
+            h: Array3::zeros((layers, n, hidden)),
+            c: Array3::zeros((layers, n, hidden)),
+        })
+    }
+
+    fn load_to(&mut self, _: usize) -> Result<(), EngineError> {
+        self.spend(self.load.loading.take().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// The policy without an observer: what pictures show is nobody's matter here.
+pub(super) struct Blind(pub(super) Policy<Scripted>);
+
+impl Network for Blind {
+    fn begin_epoch(&mut self, sentence: &str) -> Result<(), String> {
+        self.0.reset();
+        if sentence == UNKNOWN {
+            return Err("the bundle's tokenizer does not know its words".into());
+        }
+        self.0.start_epoch(&[]).map_err(|e| e.to_string())
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn step(&mut self, _: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
+        self.0.step(Vec::new(), watch).map_err(|e| e.to_string())
+    }
+
+    fn rehearse(&mut self, _: &[&Frame]) -> Result<(), String> {
+        self.0.rehearse(Vec::new()).map_err(|e| e.to_string())
+    }
+
+    fn settings(&self) -> &Settings {
+        self.0.settings()
+    }
+
+    fn configure(&mut self, settings: Settings) -> Result<(), String> {
+        self.0.configure(settings).map_err(|e| e.to_string())
+    }
+}
