@@ -96,8 +96,9 @@ impl Commander {
         let Move { stamp, twist, grip, .. } = motion;
         let refused = self.refusal(&motion, now);
         let stands = refused.is_some();
-        let mut report = Report { grip: grip.filter(|_| !stands), refused, dropped: [0.0; 2] };
-        let gripper = report.grip.map(|grip| Command::Grip(stamp, grip));
+        let grip = grip.filter(|_| !stands);
+        let mut report = Report { grip: grip.map(|grip| (grip, now.machine)), refused, dropped: [0.0; 2] };
+        let gripper = grip.map(|grip| Command::Grip(stamp, grip));
         let Some(stream) = &mut self.stream else {
             let twist = if stands { Twist::default() } else { twist };
             return [Some(Command::Report(report)), gripper, Some(Command::Twist(stamp, twist))]

@@ -166,7 +166,7 @@ impl<N: Network> Session<N> {
                 return vec![Effect::Reply(reply, configured)];
             }
             Event::Servo { report, received } => self.servo(report, received),
-            Event::Commanded(report) => self.commanded(report, now),
+            Event::Commanded(report) => self.commanded(report),
             Event::Found(hold) if hold.verdict == Verdict::HoldFault => self.safety.arming.fault(hold.message),
             Event::Found(hold) => self.safety.found = Some(hold),
         }
@@ -183,9 +183,7 @@ impl<N: Network> Session<N> {
             // It took its time: what is known now is of before.
             return vec![rehearsed];
         }
-        if !self.safety.rules.lock_step() {
-            self.beat(now);
-        }
+        self.beat(now);
         let now = self.now(now);
         if self.cameras.due(now.robot) {
             return self.begin(now);
@@ -207,9 +205,12 @@ impl<N: Network> Session<N> {
     }
 
     /// Reads the robot's clock and the machine's in one moment: the machine's judges whether cameras are silent or slow
-    /// and whether the robot's jumps.
+    /// and whether the robot's jumps. In lock-step it judges nothing: there the world waits.
     fn beat(&mut self, now: Moment) {
         let Safety { clock, rules, .. } = &mut self.safety;
+        if rules.lock_step() {
+            return;
+        }
         clock.beat(now.robot, now.machine, rules.guard.max_clock_jump_secs);
         if let Some(heard) = self.cameras.heard() {
             clock.settle(heard);
@@ -246,10 +247,10 @@ impl<N: Network> Session<N> {
     }
 
     /// What became of an order.
-    fn commanded(&mut self, report: Report, now: Moment) {
+    fn commanded(&mut self, report: Report) {
         let Report { grip, refused, dropped } = report;
-        if let Some(grip) = grip {
-            self.motion.gripper.told(grip, now.machine);
+        if let Some((grip, told)) = grip {
+            self.motion.gripper.told(grip, told);
         }
         if refused.is_some() {
             self.cameras.stood();

@@ -34,8 +34,8 @@ pub struct Move {
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// What the gripper was told.
-    pub grip: Option<Grip>,
+    /// What the gripper was told, and when on the machine's clock.
+    pub grip: Option<(Grip, Duration)>,
     /// Why the order was not carried out.
     pub refused: Option<String>,
     /// So much of what was ordered will not be carried out (m, rad).

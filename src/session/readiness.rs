@@ -150,8 +150,8 @@ impl<N: Network> Session<N> {
         self.safety.arming.state(self.unready(now).is_none(), holds)
     }
 
-    /// Changes what may change while running. When a stage does not load, everything stays as it was; a deeper network
-    /// that loads and does not run is not ready.
+    /// Changes what may change while running. When a stage does not load, everything stays as it was; a network that loads
+    /// and does not run is a fault.
     pub(super) fn configure(&mut self, change: Change, watch: &mut dyn FnMut() -> Duration) -> Result<(), String> {
         let Change { settings, guard, live } = change;
         let same_depth = settings.cap == self.settings().cap;
@@ -161,6 +161,8 @@ impl<N: Network> Session<N> {
         if same_depth {
             return Ok(());
         }
-        self.try_rehearse(watch).map(drop)
+        self.try_rehearse(watch).map(drop).inspect_err(|reason| {
+            self.safety.arming.fault(format!("the network cannot be run: {reason}"));
+        })
     }
 }

@@ -82,7 +82,10 @@ impl<N: Network> Session<N> {
     /// on another question: it is dropped, and the same pictures are answered anew.
     pub fn finish<R>(&mut self, now: Moment) -> Vec<Effect<R>> {
         let Some(mut pending) = self.pending.take() else { return Vec::new() };
+        // The clocks and the emergency stop's heartbeat may have changed meanwhile as well.
+        self.beat(now);
         let now = self.now(now);
+        let _disarms = self.safety.arming.hold(now.machine);
         match pending.outcome.take() {
             None => Vec::new(),
             Some(Err(reason)) => {
@@ -127,7 +130,8 @@ impl<N: Network> Session<N> {
         let spent = || Hold::new(Verdict::HoldSpent, "the network answered when the next pictures were overdue");
         let halted = || Hold::new(Verdict::HoldStuck, "the arm was halted while the network was at work");
         let halted = (now.halts > pending.began.halts).then(halted);
-        if let Some(hold) = self.safety.found.take().or_else(|| late.then(spent)).or(halted) {
+        let changed = self.halts_of_others(now);
+        if let Some(hold) = self.safety.found.take().or(changed).or_else(|| late.then(spent)).or(halted) {
             return self.give_up(hold, pending.took, now);
         }
         let (twist, clips, cut) = self.motion.twist(&step);
@@ -264,8 +268,13 @@ impl<N: Network> Session<N> {
             ));
         }
         let cameras = || self.cameras.hold(&self.safety.rules.guard, now.robot, self.machine(now));
+        self.halts_of_others(now).or_else(cameras)
+    }
+
+    /// What MoveIt Servo or a clock that was set forbids.
+    fn halts_of_others(&self, now: Moment) -> Option<Hold> {
         let servo = self.safety.servo.as_ref().and_then(|servo| servo.hold(now.machine));
-        servo.or_else(|| self.safety.clock.hold()).or_else(cameras)
+        servo.or_else(|| self.safety.clock.hold())
     }
 
     /// An answer without motion.

@@ -159,7 +159,7 @@ fn the_gripper_is_latched_by_what_it_was_told() {
         (Some(Grip::Open), Some("late")),
         "that order was not carried out"
     );
-    robot.on(Event::Commanded(Report { grip: Some(Grip::Open), ..Report::default() }), 1.04);
+    robot.on(Event::Commanded(Report { grip: Some((Grip::Open, Duration::from_secs(1))), ..Report::default() }), 1.04);
     assert_eq!(robot.step(1.0 + 2.0 * PERIOD).grip, None, "it was told");
 }
 
