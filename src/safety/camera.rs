@@ -24,7 +24,8 @@ pub struct CameraWatch {
     reference: Option<Format>,
     /// By how many seconds the newest picture is older than the one before it.
     behind_secs: Option<f64>,
-    /// Pictures in a row that were the same as the one before, and how far the arm was told to move meanwhile (m, rad).
+    /// Pictures in a row that were the same as the one before although the arm had visibly moved, and how far it was told
+    /// to move since the picture changed last (m, rad). An arm that stands may look the same for as long as it does.
     same: u32,
     path: [f64; 2],
     frozen: bool,
@@ -95,14 +96,14 @@ impl CameraWatch {
         if let Some(before) = self.newest.replace(picture) {
             let behind_secs = before.stamp.secs_since(stamp);
             self.behind_secs = (behind_secs > 0.0).then_some(behind_secs);
-            if before.fingerprint == picture.fingerprint {
-                self.same += 1;
-            } else {
+            let visible = self.path.iter().zip(VISIBLE).any(|(path, visible)| *path >= visible);
+            if before.fingerprint != picture.fingerprint {
                 self.trust();
+            } else if visible {
+                self.same += 1;
             }
         }
-        let visible = self.path.iter().zip(VISIBLE).any(|(path, visible)| *path >= visible);
-        self.frozen |= visible && frozen.is_some_and(|most| self.same >= most);
+        self.frozen |= frozen.is_some_and(|most| self.same >= most);
     }
 
     /// Hears that `messages` more have come, the last of them at `machine`; not all of them are seen.
@@ -148,11 +149,6 @@ impl CameraWatch {
         self.path = [self.path[0] + path[0], self.path[1] + path[1]];
     }
 
-    /// The arm stands: it may look the same for as long as it does.
-    pub fn stood(&mut self) {
-        (self.same, self.path) = (0, [0.0; 2]);
-    }
-
     /// From here on pictures may look otherwise: as the one at hand does, which is the first that is acted on.
     pub fn begin_epoch(&mut self) {
         self.reference = self.newest.map(|picture| picture.format);
@@ -160,8 +156,7 @@ impl CameraWatch {
 
     /// A person looked, or the picture changed: it is not frozen.
     pub fn trust(&mut self) {
-        self.stood();
-        self.frozen = false;
+        (self.same, self.path, self.frozen) = (0, [0.0; 2], false);
     }
 
     /// What is wrong with it, if anything is. `machine`: the machine's clock, where it counts.
@@ -299,7 +294,7 @@ mod tests {
         };
         assert_eq!([see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1), see([0.0; 2], 1)], [None; 4], "it stands");
         assert_eq!([see([9e-4, 0.0], 2), see([9e-4, 0.0], 2), see([0.0; 2], 2)], [None; 3], "so little may not show");
-        assert_eq!(see([9e-4, 0.0], 2), Some(Verdict::HoldFrozenFrame));
+        assert_eq!([see([9e-4, 0.0], 2), see([0.0; 2], 2)], [None, Some(Verdict::HoldFrozenFrame)], "now it must");
         assert_eq!(see([0.0; 2], 2), Some(Verdict::HoldFrozenFrame));
         assert_eq!(see([0.0; 2], 3), None, "a picture that changes is alive");
         assert_eq!([see([0.0, 0.1], 3), see([0.0, 0.1], 3)], [None, Some(Verdict::HoldFrozenFrame)]);
@@ -308,14 +303,15 @@ mod tests {
     }
 
     #[test]
-    fn standing_still_begins_the_count_anew() {
+    fn a_hold_in_between_hides_no_frozen_camera() {
         let mut camera = CameraWatch::new("static");
-        for _ in 0..10 {
-            camera.moved([0.01, 0.0]);
-            camera.see(&frame(1.0, 1), Some(2));
-            camera.stood();
-        }
+        camera.see(&frame(1.0, 1), Some(2));
+        camera.moved([0.01, 0.0]);
+        camera.see(&frame(1.0, 1), Some(2));
         assert_eq!(verdict(&camera, 1.0), None);
+        // The arm stands for a while, for whatever reason.
+        camera.see(&frame(1.0, 1), Some(2));
+        assert_eq!(verdict(&camera, 1.0), Some(Verdict::HoldFrozenFrame));
     }
 
     #[test]

@@ -109,10 +109,6 @@ impl Cameras {
         self.watches().for_each(|watch| watch.moved(path));
     }
 
-    pub(super) fn stood(&mut self) {
-        self.watches().for_each(CameraWatch::stood);
-    }
-
     pub(super) fn trust(&mut self) {
         self.watches().for_each(CameraWatch::trust);
     }

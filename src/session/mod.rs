@@ -252,9 +252,6 @@ impl<N: Network> Session<N> {
         if let Some((grip, told)) = grip {
             self.motion.gripper.told(grip, told);
         }
-        if refused.is_some() {
-            self.cameras.stood();
-        }
         self.record.commanded(refused, dropped);
     }
 

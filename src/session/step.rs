@@ -157,7 +157,7 @@ impl<N: Network> Session<N> {
 
     /// The answer where no motion is allowed, or the network's opinion came too late.
     fn give_up<R>(&mut self, hold: Hold, took: Duration, now: Moment) -> Vec<Effect<R>> {
-        let answer = Answer { total_ms: took.as_secs_f64() * 1e3, ..self.holding(now, hold) };
+        let answer = Answer { total_ms: took.as_secs_f64() * 1e3, ..self.answer(now, hold) };
         self.answered(answer, now)
     }
 
@@ -219,7 +219,7 @@ impl<N: Network> Session<N> {
         let spent = last == Verdict::Act;
         let hold = self.hold(now);
         let hold = hold.or_else(|| spent.then(|| self.spent(now, stamp)).flatten())?;
-        (hold.verdict != last).then(|| self.holding(now, hold))
+        (hold.verdict != last).then(|| self.answer(now, hold))
     }
 
     /// Whether the last action is over. Where the machine's clock counts, the next pictures are overdue by it, however
@@ -241,7 +241,7 @@ impl<N: Network> Session<N> {
         }
         let waiting = || Hold::new(Verdict::HoldSpent, "no new set of pictures; the last action is over");
         let hold = self.hold(now).unwrap_or_else(waiting);
-        Some(self.holding(now, hold))
+        Some(self.answer(now, hold))
     }
 
     /// What forbids motion, whether or not pictures are due.
@@ -277,15 +277,7 @@ impl<N: Network> Session<N> {
         servo.or_else(|| self.safety.clock.hold())
     }
 
-    /// An answer without motion.
-    fn holding(&mut self, now: Moment, hold: Hold) -> Answer {
-        // Between two pictures the arm comes to rest, but it is the same motion.
-        if hold.verdict != Verdict::HoldSpent {
-            self.cameras.stood();
-        }
-        self.answer(now, hold)
-    }
-
+    /// An answer without motion, or the beginning of one with it.
     fn answer(&self, now: Moment, hold: Hold) -> Answer {
         let ready = self.armed() || self.unready(now).is_none();
         Answer {
