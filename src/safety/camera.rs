@@ -31,9 +31,9 @@ pub struct CameraWatch {
     frozen: bool,
     /// When the newest message came, on the machine's clock, and the seconds between messages.
     heard: Option<Duration>,
-    gaps: VecDeque<f64>,
-    /// Seconds that the newest pictures took to be read.
-    reading: VecDeque<f64>,
+    gaps: Newest,
+    /// Seconds that pictures took to be read.
+    reading: Newest,
     /// Messages that could not be read, and why the last could not.
     refused: u64,
     refusal: Option<String>,
@@ -74,8 +74,8 @@ impl CameraWatch {
             path: [0.0; 2],
             frozen: false,
             heard: None,
-            gaps: VecDeque::new(),
-            reading: VecDeque::new(),
+            gaps: Newest::default(),
+            reading: Newest::default(),
             refused: 0,
             refusal: None,
             trouble: None,
@@ -109,18 +109,18 @@ impl CameraWatch {
     /// Hears that `messages` more have come, the last of them at `machine`; not all of them are seen.
     pub fn hear(&mut self, machine: Duration, messages: u64) {
         if let Some(before) = self.heard.replace(machine) {
-            push(&mut self.gaps, machine.saturating_sub(before).as_secs_f64() / messages.max(1) as f64);
+            self.gaps.push(machine.saturating_sub(before).as_secs_f64() / messages.max(1) as f64);
         }
     }
 
     /// A picture took so long to be read.
     pub fn read_in(&mut self, took: Duration) {
-        push(&mut self.reading, took.as_secs_f64());
+        self.reading.push(took.as_secs_f64());
     }
 
     /// How long a picture takes to be read, in seconds: the median of the newest.
     pub fn reading_secs(&self) -> f64 {
-        median(&self.reading).unwrap_or_default()
+        self.reading.median
     }
 
     /// A message could not be read. No picture counts as new because of it.
@@ -238,7 +238,7 @@ impl CameraWatch {
 
     /// Pictures a second, once enough have come to tell.
     pub fn rate_hz(&self) -> Option<f64> {
-        median(&self.gaps).filter(|gap| self.gaps.len() == NEWEST && *gap > 0.0).map(|gap| 1.0 / gap)
+        Some(self.gaps.median).filter(|gap| self.gaps.secs.len() == NEWEST && *gap > 0.0).map(|gap| 1.0 / gap)
     }
 
     /// Names and values for people: format, contrast, how many pictures in a row are the same.
@@ -253,15 +253,22 @@ impl CameraWatch {
     }
 }
 
-fn push(newest: &mut VecDeque<f64>, secs: f64) {
-    newest.push_back(secs);
-    newest.drain(..newest.len().saturating_sub(NEWEST));
+/// The newest of some durations, in seconds, and their median: 0 where there is none.
+#[derive(Debug, Clone, Default)]
+struct Newest {
+    secs: VecDeque<f64>,
+    median: f64,
 }
 
-fn median(newest: &VecDeque<f64>) -> Option<f64> {
-    let mut sorted: Vec<_> = newest.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
+impl Newest {
+    fn push(&mut self, secs: f64) {
+        self.secs.push_back(secs);
+        self.secs.drain(..self.secs.len().saturating_sub(NEWEST));
+        let mut sorted = [f64::INFINITY; NEWEST];
+        sorted.iter_mut().zip(&self.secs).for_each(|(slot, secs)| *slot = *secs);
+        sorted.sort_unstable_by(f64::total_cmp);
+        self.median = sorted[self.secs.len() / 2];
+    }
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub trait Pace<N> {
     /// How long the step took that the network has just done.
     fn thought(&mut self, session: &Session<N>) -> Duration;
 
-    /// How much later than it could a thread goes on.
-    fn delay(&mut self, thread: Thread) -> Duration;
+    /// How much later than it could a thread goes on that could at `now`.
+    fn delay(&mut self, thread: Thread, now: Duration) -> Duration;
 }
 
 /// Who goes on late.
@@ -193,7 +193,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
             self.inbox.events.push_back(event);
         }
         if stops {
-            let at = self.now + self.pace.delay(Thread::Receiver);
+            let at = self.now + self.pace.delay(Thread::Receiver, self.now);
             self.later(at, Later::Halt);
         }
         self.wake_control();
@@ -212,9 +212,10 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
                 Control::Wakes(at) | Control::Thinks(at) | Control::Works(at) => at,
                 Control::Waits => self.session.wake().max(self.now),
             };
-            let tick = late(&mut self.tick_at, self.commander.wake(), || self.pace.delay(Thread::Command));
+            let tick = late(&mut self.tick_at, self.commander.wake(), |wake| self.pace.delay(Thread::Command, wake));
             let command = [self.command_at, tick].into_iter().flatten().min();
-            let watchdog = late(&mut self.look_at, self.watchdog.wake(), || self.pace.delay(Thread::Watchdog));
+            let watchdog =
+                late(&mut self.look_at, self.watchdog.wake(), |wake| self.pace.delay(Thread::Watchdog, wake));
             // What takes effect goes before whoever would look at it at the same time.
             let next = [later, command, watchdog, Some(control)];
             let Some((who, at)) =
@@ -284,7 +285,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     fn order(&mut self, order: Order) {
         self.mailbox.push_back(order);
         self.longest[1] = self.longest[1].max(self.mailbox.len());
-        let delay = self.pace.delay(Thread::Command);
+        let delay = self.pace.delay(Thread::Command, self.now);
         self.command_at.get_or_insert(self.now + delay);
     }
 
@@ -328,7 +329,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
             self.later(self.now, Later::Deliver(Event::Found(hold)));
         }
         if look.halt {
-            let at = self.now + self.pace.delay(Thread::Watchdog);
+            let at = self.now + self.pace.delay(Thread::Watchdog, self.now);
             self.later(at, Later::Halt);
         }
     }
@@ -336,7 +337,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     fn wake_control(&mut self) {
         self.longest[0] = self.longest[0].max(self.inbox.events.len());
         if matches!(self.control, Control::Waits) {
-            self.control = Control::Wakes(self.now + self.pace.delay(Thread::Control));
+            self.control = Control::Wakes(self.now + self.pace.delay(Thread::Control, self.now));
         }
     }
 
@@ -407,13 +408,13 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
 fn late(
     known: &mut Option<(Duration, Duration)>,
     wake: Option<Duration>,
-    delay: impl FnOnce() -> Duration,
+    delay: impl FnOnce(Duration) -> Duration,
 ) -> Option<Duration> {
     let wake = wake?;
     match known {
         Some((wanted, at)) if *wanted == wake => Some(*at),
         _ => {
-            let at = wake + delay();
+            let at = wake + delay(wake);
             *known = Some((wake, at));
             Some(at)
         }

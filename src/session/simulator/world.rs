@@ -13,7 +13,7 @@ use crate::frame::Frame;
 use crate::motion::{Limit, Limits, Stream};
 use crate::network::{Metric, Policy, Settings};
 use crate::safety::{Arming, Guard, Halt, Report, Watchdog};
-use crate::session::run::{Pace, Run, Seen, Thread};
+use crate::session::run::{Pace, Run, Thread};
 use crate::session::{Change, Commander, Event, Picture, Rules, Session, Start};
 use crate::thresholds::Thresholds;
 use crate::units::Stamp;
@@ -37,7 +37,6 @@ pub(super) struct Time {
     jumps: Vec<(Duration, i64)>,
     /// From when to when threads are later, and by how much.
     busy: Vec<(Duration, Duration, Duration)>,
-    now: Duration,
 }
 
 impl Time {
@@ -57,7 +56,6 @@ impl Time {
             late: schedule.robot.late,
             jumps: schedule.incidents.iter().filter_map(jump).collect(),
             busy: schedule.incidents.iter().filter_map(busy).collect(),
-            now: Duration::ZERO,
         }
     }
 
@@ -84,10 +82,10 @@ impl Pace<Blind> for Time {
         self.load.spent.take()
     }
 
-    fn delay(&mut self, _: Thread) -> Duration {
+    fn delay(&mut self, _: Thread, now: Duration) -> Duration {
         self.drawn += 1;
         let draw = self.draw.of(self.drawn);
-        let busy = self.busy.iter().find(|(from, to, _)| (*from..*to).contains(&self.now)).map(|(.., late)| *late);
+        let busy = self.busy.iter().find(|(from, to, _)| (*from..*to).contains(&now)).map(|(.., late)| *late);
         let most = if draw.of(1).one_in(10) { self.late } else { Duration::from_micros(200) };
         busy.unwrap_or(most).mul_f64(draw.share())
     }
@@ -224,18 +222,13 @@ impl<'a> World<'a> {
     }
 
     fn pass(&mut self, until: Duration) -> Result<(), Broken> {
-        // In small steps, so that a thread draws its lateness by the time that it is.
-        while self.run.now() < until {
-            let to = until.min(self.run.now() + Duration::from_millis(5));
-            self.run.pace.now = to;
-            self.run.pass(to);
-            let seen: Vec<(Duration, Seen)> = self.run.seen().collect();
-            for (at, seen) in seen {
-                if let Some(lines) = &mut self.lines {
-                    lines.extend(Line::of(at, &seen));
-                }
-                self.judge.see(at, &seen, self.run.busiest)?;
+        self.run.pass(until);
+        let busiest = self.run.busiest;
+        for (at, seen) in self.run.seen() {
+            if let Some(lines) = &mut self.lines {
+                lines.extend(Line::of(at, &seen));
             }
+            self.judge.see(at, &seen, busiest)?;
         }
         Ok(())
     }

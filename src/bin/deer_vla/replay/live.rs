@@ -139,7 +139,7 @@ impl<N: deer_vla::network::Network> Pace<N> for Recording {
         self.took.get(&key).copied().unwrap_or_default()
     }
 
-    fn delay(&mut self, _: Thread) -> Duration {
+    fn delay(&mut self, _: Thread, _: Duration) -> Duration {
         Duration::ZERO
     }
 }
