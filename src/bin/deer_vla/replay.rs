@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources};
+use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources, Unread};
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
@@ -133,10 +133,10 @@ fn replay(
             Input::Frame { camera, frame } => control.frame(camera, frame),
             Input::Instruction(text) => {
                 if let Err(error) = control.instruction(&text) {
-                    results.unreadable("the instruction", &error.to_string());
+                    results.unread.add("the instruction", &error.to_string());
                 }
             }
-            Input::Unreadable { topic, reason } => results.unreadable(&topic, &reason),
+            Input::Unreadable { topic, reason } => results.unread.add(&topic, &reason),
         }
         if let Some(now) = control.newest()
             && control.due(now)
@@ -160,8 +160,7 @@ struct Results {
     decisions: BufWriter<File>,
     commands: AnswerBag,
     summary: Summary,
-    /// Messages that could not be read, by topic and reason.
-    unreadable: Vec<(String, u64)>,
+    unread: Unread,
 }
 
 impl Results {
@@ -182,7 +181,7 @@ impl Results {
             decisions: BufWriter::new(file),
             commands: AnswerBag::create(commands, config)?,
             summary: Summary::new(manifest),
-            unreadable: Vec::new(),
+            unread: Unread::default(),
         })
     }
 
@@ -194,21 +193,10 @@ impl Results {
         Ok(())
     }
 
-    fn unreadable(&mut self, topic: &str, reason: &str) {
-        let message = format!("{topic}: {reason}");
-        match self.unreadable.iter_mut().find(|(known, _)| *known == message) {
-            Some((_, times)) => *times += 1,
-            None => self.unreadable.push((message, 1)),
-        }
-    }
-
     fn finish(mut self) -> anyhow::Result<()> {
         self.decisions.flush()?;
         self.commands.finish()?;
-        for (message, times) in &self.unreadable {
-            eprintln!("not read {times} times: {message}");
-        }
-        eprint!("{}", self.summary);
+        eprint!("{}{}", self.unread, self.summary);
         eprintln!("written to {}", self.folder.display());
         if self.summary.answers() == 0 {
             return Err(anyhow!("no step was due: not every camera has delivered a picture that could be read"));
