@@ -43,11 +43,18 @@ pub struct Frame {
 impl Frame {
     /// A number that two pictures share when every byte of them is the same, and else by one chance in 2^64.
     pub fn fingerprint(&self) -> u64 {
-        // Eight bytes at a time: what the standard hashers do by the byte would take longer than the gate.
+        // Eight bytes at a time in four chains, which the processor multiplies side by side: what the standard hashers do
+        // by the byte would take longer than the gate, and one chain as long as the resizing.
         let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let (words, rest) = self.rgb.as_chunks::<8>();
-        let hash = words.iter().fold(u64::from(self.width), |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        rest.iter().fold(hash, |hash, &byte| mix(hash, u64::from(byte)))
+        let (blocks, rest) = self.rgb.as_chunks::<32>();
+        let mut chains = [u64::from(self.width), 1, 2, 3];
+        for block in blocks {
+            for (chain, word) in chains.iter_mut().zip(block.as_chunks::<8>().0) {
+                *chain = mix(*chain, u64::from_le_bytes(*word));
+            }
+        }
+        let rest = rest.iter().map(|&byte| u64::from(byte));
+        chains.into_iter().chain(rest).fold(0, mix)
     }
 
     /// Standard deviation of the green channel over some thousand pixels: 0 to 127.5, near 0 where there is nothing to

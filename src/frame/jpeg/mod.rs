@@ -24,7 +24,6 @@ use tables::Tables;
 const SPARE_BYTES: usize = 16;
 
 const RST0: u8 = 0xD0;
-const RST7: u8 = 0xD7;
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
