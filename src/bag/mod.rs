@@ -12,6 +12,7 @@ mod read;
 mod recording;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod write;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use message::{
     Time, TwistStamped,
 };
 pub use read::{Messages, Stored};
+pub use unread::Unread;
 pub use write::BagWriter;
 
 use metadata::Metadata;

@@ -3,17 +3,20 @@
 //! The network was trained on pictures that Pillow resized and torchvision cropped; a picture that is resized in
 //! another way is another picture, so the same filter and the same rounding are used here.
 
+mod pixels;
 mod resize;
+mod weights;
 
-use ndarray::{Array4, s};
+use ndarray::Array4;
 use tokenizers::Tokenizer;
 
-use crate::bundle::{Bundle, CameraSpec, Crop, Resize};
+use crate::bundle::Bundle;
 use crate::frame::Frame;
+use pixels::Pixels;
 
 /// Makes the network's inputs.
 pub struct Observer {
-    cameras: Vec<CameraSpec>,
+    cameras: Vec<Pixels>,
     template: String,
     max_tokens: usize,
     tokenizer: Tokenizer,
@@ -60,7 +63,7 @@ impl Observer {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(ObserveError::Tokenizer)?;
         Ok(Self {
-            cameras: bundle.manifest.cameras.clone(),
+            cameras: bundle.manifest.cameras.iter().map(Pixels::new).collect(),
             template: text.template.clone(),
             max_tokens: text.max_tokens,
             tokenizer,
@@ -92,110 +95,11 @@ impl Observer {
 
     /// Tensors of the right shapes that show nothing.
     pub fn made_up(&self) -> Vec<Array4<f32>> {
-        let side = |camera: &CameraSpec| camera.size as usize;
-        self.cameras.iter().map(|camera| Array4::zeros((1, 3, side(camera), side(camera)))).collect()
+        self.cameras.iter().map(Pixels::made_up).collect()
     }
 
     /// The tensors of one set of frames, in the manifest's order of cameras: each `[1, 3, S, S]`, normalised.
     pub fn images<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Array4<f32>> {
-        self.cameras.iter().zip(frames).map(|(camera, frame)| tensor(camera, frame)).collect()
-    }
-}
-
-fn tensor(camera: &CameraSpec, frame: &Frame) -> Array4<f32> {
-    let Resize::Bicubic = camera.resize;
-    let from = (frame.width, frame.height);
-    let to = resized(camera.size, frame.width, frame.height);
-    if from == to {
-        return normalise(camera, &frame.rgb, to.0, to.1);
-    }
-    normalise(camera, &resize::bicubic(&frame.rgb, from, to), to.0, to.1)
-}
-
-/// Width and height once the shorter side is `size`, the longer cut to whole pixels as torchvision's Resize does.
-fn resized(size: u32, width: u32, height: u32) -> (u32, u32) {
-    let long = |long: u32, short: u32| (u64::from(size) * u64::from(long) / u64::from(short)) as u32;
-    if width <= height { (size, long(height, width)) } else { (long(width, height), size) }
-}
-
-/// Cuts the middle `size` x `size` out of `rgb` and brings each channel to the network's scale.
-fn normalise(camera: &CameraSpec, rgb: &[u8], width: u32, height: u32) -> Array4<f32> {
-    let Crop::Center = camera.crop;
-    let size = camera.size as usize;
-    let (top, left) = (centred(height, camera.size), centred(width, camera.size));
-    let mut tensor = Array4::zeros((1, 3, size, size));
-    for channel in 0..3 {
-        // One table of 256 values instead of a division a pixel.
-        let table: Vec<f32> =
-            (0..=255u8).map(|v| (f32::from(v) / 255.0 - camera.mean[channel]) / camera.std[channel]).collect();
-        for (y, mut row) in tensor.slice_mut(s![0, channel, .., ..]).rows_mut().into_iter().enumerate() {
-            let start = ((top + y) * width as usize + left) * 3 + channel;
-            for (value, &byte) in row.iter_mut().zip(rgb[start..].iter().step_by(3)) {
-                *value = table[usize::from(byte)];
-            }
-        }
-    }
-    tensor
-}
-
-/// torchvision's CenterCrop: half of what is left over, rounded to the nearest, ties to even.
-fn centred(side: u32, size: u32) -> usize {
-    (f64::from(side - size) / 2.0).round_ties_even() as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::Stamp;
-
-    fn camera(size: u32) -> CameraSpec {
-        CameraSpec {
-            role: "static".into(),
-            size,
-            resize: Resize::Bicubic,
-            crop: Crop::Center,
-            mean: [0.5, 0.25, 0.0],
-            std: [0.5, 1.0, 2.0],
-        }
-    }
-
-    #[test]
-    fn the_shorter_side_becomes_the_size() {
-        assert_eq!(resized(64, 200, 200), (64, 64));
-        assert_eq!(resized(48, 128, 96), (64, 48));
-        assert_eq!(resized(48, 96, 128), (48, 64));
-        assert_eq!(resized(224, 641, 480), (299, 224));
-    }
-
-    #[test]
-    fn the_crop_is_centred_with_ties_to_even() {
-        assert_eq!((centred(64, 64), centred(65, 64), centred(66, 64), centred(67, 64)), (0, 0, 1, 2));
-    }
-
-    #[test]
-    fn channels_are_scaled_shifted_and_planar() {
-        let rgb: Vec<u8> = [255, 255, 255].repeat(2 * 2);
-        let tensor = normalise(&camera(2), &rgb, 2, 2);
-        assert_eq!(tensor.shape(), &[1, 3, 2, 2]);
-        assert_eq!((tensor[[0, 0, 1, 1]], tensor[[0, 1, 0, 0]], tensor[[0, 2, 0, 1]]), (1.0, 0.75, 0.5));
-    }
-
-    #[test]
-    fn a_wide_picture_loses_its_sides_only() {
-        let mut rgb = vec![0; 20 * 16 * 3];
-        rgb[(5 * 20 + 2) * 3] = 255; // row 5, column 2: the first column of the crop
-        let tensor = normalise(&camera(16), &rgb, 20, 16);
-        assert_eq!(tensor[[0, 0, 5, 0]], 1.0);
-        assert_eq!(tensor.iter().filter(|&&v| v == 1.0).count(), 1);
-    }
-
-    #[test]
-    fn a_larger_frame_of_one_colour_stays_that_colour() {
-        let frame = Frame { stamp: Stamp(1), width: 50, height: 40, rgb: [255, 0, 255].repeat(2000), encoding: "rgb8" };
-        let tensor = tensor(&camera(16), &frame);
-        assert_eq!(tensor.shape(), &[1, 3, 16, 16]);
-        for (channel, value) in [1.0, -0.25, 0.5].into_iter().enumerate() {
-            assert!(tensor.slice(s![0, channel, .., ..]).iter().all(|&v| v == value), "channel {channel}");
-        }
+        self.cameras.iter().zip(frames).map(|(camera, frame)| camera.tensor(frame)).collect()
     }
 }

@@ -90,7 +90,13 @@ fn pictures_that_cannot_be_read_are_counted_and_the_rest_is_replayed() {
     assert_eq!((output.status.code(), decisions(&out).len()), (Some(0), 3), "{summary}");
     assert_says(
         &summary,
-        &["not read 1 times: /static/image", "yuv422", "3 answers: act 3", "GMAC a step", "ms a step"],
+        &[
+            "left out 1 messages of /static/image:",
+            "1 times: image encoding \"yuv422\"",
+            "3 answers: act 3",
+            "GMAC a step",
+            "ms a step",
+        ],
     );
 }
 

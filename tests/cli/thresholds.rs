@@ -28,6 +28,29 @@ fn a_calibration_holds_six_samples_a_window_and_repeats_to_the_byte() {
 }
 
 #[test]
+fn a_calibration_learns_from_no_picture_that_cannot_be_read_and_says_how_many_there_were() {
+    let folder = TempDir::new().unwrap();
+    let (bag, out) = (folder.path().join("bag"), folder.path().join("calibration.json"));
+    let rollout = Rollout::read();
+    let mut writer = BagWriter::create(&bag).unwrap();
+    writer.write("/instruction", Stamp(1), &Text { data: "lift".into() }).unwrap();
+    for (step, (scene, hand)) in rollout.pictures("static").into_iter().zip(rollout.pictures("gripper")).enumerate() {
+        let mut scene = image(stamp(step), scene);
+        if step % 8 == 7 {
+            scene.encoding = "yuv422".into();
+        }
+        writer.write("/static/image", stamp(step), &scene).unwrap();
+        writer.write("/gripper/image", stamp(step), &image(stamp(step), hand)).unwrap();
+    }
+    writer.finish().unwrap();
+    let output = deer_vla(&["calibrate", TOY, text(&bag), "--window", "5", "--out", text(&out)]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_says(&said, &["left out 5 messages of /static/image:", "5 times: image encoding \"yuv422\""]);
+    assert!(!json(&out)["deltas"][0].as_array().unwrap().is_empty(), "{said}");
+}
+
+#[test]
 fn a_calibration_that_was_stopped_goes_on_from_the_last_finished_recording() {
     let folder = TempDir::new().unwrap();
     let (many, rollout) = (folder.path().join("many"), Rollout::read());

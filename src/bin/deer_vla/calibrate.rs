@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use deer_vla::bag::Unread;
 use deer_vla::bundle::Bundle;
 use deer_vla::thresholds::{CALIBRATION_SCHEMA, Calibration};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -53,6 +54,9 @@ impl Calibrate {
         let job = self.job(&bundle)?;
         let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
         let all = run(&mut Runner::new(&bundle, &config)?, &recordings, &job, &mut unfinished)?;
+        let mut unread = Unread::default();
+        all.iter().for_each(|done| unread.join(&done.unread));
+        eprint!("{unread}");
         let silent = all.iter().filter(|done| done.samples() == 0).count();
         if silent > 0 {
             eprintln!("{silent} recordings gave no sample: no instruction in them lasts {} frames", job.window);
@@ -87,9 +91,9 @@ fn run(
         let done = match unfinished.take(&sha256) {
             Some(done) => done,
             None => {
-                let samples =
+                let (samples, unread) =
                     runner.samples(recording, &sha256, job, told).with_context(|| recording.display().to_string())?;
-                let done = Done::new(sha256, &samples);
+                let done = Done::new(sha256, &samples, unread);
                 unfinished.push(&done)?;
                 done
             }

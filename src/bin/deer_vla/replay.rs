@@ -1,32 +1,33 @@
 //! `deer_vla replay`: what would the policy have done?
 
 mod live;
+mod lock_step;
+mod robot;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources};
+use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources, Unread};
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
-use deer_vla::motion::Stream;
-use deer_vla::network::{Observed, Policy};
-use deer_vla::observe::Observer;
+use deer_vla::network::Observed;
 use deer_vla::report::Summary;
-use deer_vla::safety::{Arming, Watchdog};
 use deer_vla::session::run::{Run, Seen};
-use deer_vla::session::{Answer, Command, Commander, Effect, Event, Order, Picture, Session, Start};
-use deer_vla::units::{Moment, Stamp};
+use deer_vla::session::{Answer, Event, Level, Picture};
+use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
 use live::{Recorded, Recording, operators};
+use lock_step::LockStep;
+use robot::session;
 
 /// Run the policy on a recording, as the node would in lock-step, or live as it was recorded
 ///
@@ -111,7 +112,7 @@ impl Replay {
         results: &mut Results,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
-        let mut robot = LockStep::new(session(bundle, config, true)?);
+        let mut robot = LockStep::new(session(bundle, config, true)?)?;
         if let Some(sentence) = &self.instruction {
             robot.on(Event::Instruction(sentence.clone()));
         }
@@ -121,6 +122,7 @@ impl Replay {
                 robot.on(event);
             }
             robot.answer().iter().try_for_each(|answer| results.write(answer))?;
+            robot.refused.drain(..).for_each(|reason| results.unread.add("the instruction", &reason));
             progress.inc(1);
             if stop.load(Ordering::Relaxed) {
                 bail!("interrupted; what was decided until then is written");
@@ -146,7 +148,7 @@ impl Replay {
         let progress = progress(inputs.total)?;
         let mut inputs = inputs.peekable();
         let Some(Ok((start, _))) = inputs.peek() else { bail!("the bag holds none of the policy's inputs") };
-        let mut run = live_run(bundle, config, armed, *start, &decisions)?;
+        let mut run = live::run(bundle, config, armed, *start, &decisions)?;
         if let Some(sentence) = &self.instruction {
             run.arrive(Event::Instruction(sentence.clone()));
         }
@@ -202,111 +204,13 @@ fn progress(messages: u64) -> anyhow::Result<ProgressBar> {
     Ok(ProgressBar::new(messages).with_style(style))
 }
 
-type Robot = Session<Observed<OrtEngine>>;
-
-/// The policy; `armed` as soon as it is ready. In lock-step and with a mode of its own each, as the node's would be.
-fn session(bundle: &Bundle, config: &Config, armed: bool) -> anyhow::Result<Robot> {
-    let settings = config.settings(bundle)?;
-    let engine = OrtEngine::load(bundle, settings.cap, &config.engine)?;
-    let policy = Policy::new(engine, &bundle.manifest, settings);
-    let start = Start {
-        bundle,
-        rules: config.rules(bundle.manifest.action.control_hz, config.twist.lock_step),
-        arming: Arming::new(armed, None),
-        provider: config.engine.provider.to_string(),
-        live: None,
-        servo: None,
-    };
-    Ok(Session::new(Observed::new(Observer::new(bundle)?, policy), start))
-}
-
-/// A session and a commander that obeys it, on the pictures' own time.
-struct LockStep {
-    session: Robot,
-    commander: Commander,
-    started: Instant,
-}
-
-impl LockStep {
-    fn new(mut session: Robot) -> Self {
-        let started = Instant::now();
-        let _: Effect<()> = session.rehearse(Moment::default(), &mut || started.elapsed());
-        Self { session, commander: Commander::lock_step(Duration::ZERO), started }
-    }
-
-    fn now(&self) -> Moment {
-        Moment { robot: self.session.newest().unwrap_or_default(), ..Moment::default() }
-    }
-
-    fn on(&mut self, event: Event<()>) {
-        let (now, started) = (self.now(), self.started);
-        let effects = self.session.on(event, now, &mut || started.elapsed());
-        self.perform(effects);
-    }
-
-    /// What is due on what has been shown.
-    fn answer(&mut self) -> Vec<Answer> {
-        let started = self.started;
-        if self.session.newest().is_none() {
-            return Vec::new();
-        }
-        let effects = self.session.look(self.now(), &mut || started.elapsed());
-        let mut answers = self.perform(effects);
-        while self.session.thinking() {
-            self.session.think(&mut || started.elapsed());
-            let effects = self.session.finish(self.now());
-            answers.extend(self.perform(effects));
-        }
-        answers
-    }
-
-    fn perform(&mut self, effects: Vec<Effect<()>>) -> Vec<Answer> {
-        let (now, mut answers) = (self.now(), Vec::new());
-        for effect in effects {
-            match effect {
-                Effect::Publish(answer) => answers.push(*answer),
-                Effect::Move(motion) => {
-                    for command in self.commander.on(Order::Move(motion), now) {
-                        if let Command::Report(report) = command {
-                            let _: Vec<Effect<()>> =
-                                self.session.on(Event::Commanded(report), now, &mut || Duration::ZERO);
-                        }
-                    }
-                }
-                _ => (),
-            }
-        }
-        answers
-    }
-}
-
-/// The node on the recording's time.
-fn live_run(
-    bundle: &Bundle,
-    config: &Config,
-    armed: bool,
-    start: Stamp,
-    decisions: &[Recorded],
-) -> anyhow::Result<Run<Observed<OrtEngine>, Recording>> {
-    let manifest = &bundle.manifest;
-    let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
-    let (period_secs, tick_secs) = (1.0 / manifest.action.control_hz, 1.0 / config.twist.rate_hz);
-    let stream = Stream::new(&config.twist.limits, tick_secs, period_secs);
-    let commander = Commander::streaming(stream, Duration::from_secs_f64(tick_secs), config.twist.zeros);
-    let max_silence_secs = config.guard(manifest.action.control_hz).max_silence_secs;
-    let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, max_silence_secs);
-    let pace = Recording::new(start, &roles, decisions);
-    Ok(Run::new(session(bundle, config, armed)?, commander, watchdog, roles.len(), pace))
-}
-
 /// What a replay leaves behind.
 struct Results {
     folder: PathBuf,
     decisions: BufWriter<File>,
     commands: AnswerBag,
     summary: Summary,
-    /// Messages that could not be read, by topic and reason.
-    unreadable: Vec<(String, u64)>,
+    unread: Unread,
 }
 
 impl Results {
@@ -327,7 +231,7 @@ impl Results {
             decisions: BufWriter::new(file),
             commands: AnswerBag::create(commands, config)?,
             summary: Summary::new(manifest),
-            unreadable: Vec::new(),
+            unread: Unread::default(),
         })
     }
 
@@ -340,7 +244,7 @@ impl Results {
             Input::Instruction(text) => Event::Instruction(text),
             Input::Estop(pressed) => Event::Estop { pressed, received },
             Input::Unreadable { topic, reason } => {
-                self.unreadable(&topic, &reason);
+                self.unread.add(&topic, &reason);
                 return None;
             }
         })
@@ -350,8 +254,10 @@ impl Results {
     fn see(&mut self, run: &mut Run<Observed<OrtEngine>, Recording>) -> anyhow::Result<()> {
         let seen: Vec<_> = run.seen().collect();
         for (_, seen) in seen {
-            if let Seen::Answer(answer) = seen {
-                self.write(&answer)?;
+            match seen {
+                Seen::Answer(answer) => self.write(&answer)?,
+                Seen::Log(Level::Error, reason) => self.unread.add("the instruction", &reason),
+                _ => (),
             }
         }
         Ok(())
@@ -365,21 +271,10 @@ impl Results {
         Ok(())
     }
 
-    fn unreadable(&mut self, topic: &str, reason: &str) {
-        let message = format!("{topic}: {reason}");
-        match self.unreadable.iter_mut().find(|(known, _)| *known == message) {
-            Some((_, times)) => *times += 1,
-            None => self.unreadable.push((message, 1)),
-        }
-    }
-
     fn finish(mut self) -> anyhow::Result<()> {
         self.decisions.flush()?;
         self.commands.finish()?;
-        for (message, times) in &self.unreadable {
-            eprintln!("not read {times} times: {message}");
-        }
-        eprint!("{}", self.summary);
+        eprint!("{}{}", self.unread, self.summary);
         eprintln!("written to {}", self.folder.display());
         if self.summary.answers() == 0 {
             return Err(anyhow!("no step was due: not every camera has delivered a picture that could be read"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use deer_vla::bag::{Bag, Input, Sources};
+use deer_vla::bag::{Bag, Input, Sources, Unread};
 use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
@@ -20,6 +20,8 @@ use deer_vla::units::Stamp;
 use sha2::{Digest, Sha256};
 
 use super::unfinished::Job;
+
+const INSTRUCTION: &str = "/instruction";
 
 /// The recordings at and below the given places, in order.
 pub(super) fn find(places: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -86,7 +88,7 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// The samples of one recording. `sha256` is its hash: each recording draws exits of its own, whichever others
+    /// The samples of one recording, and what of it was left out. `sha256` is its hash: each recording draws exits of its own, whichever others
     /// there are. `told` hears how many samples there are so far.
     pub(super) fn samples(
         &mut self,
@@ -94,28 +96,36 @@ impl<'a> Runner<'a> {
         sha256: &str,
         job: &Job,
         told: impl Fn(usize),
-    ) -> anyhow::Result<Vec<Sample>> {
+    ) -> anyhow::Result<(Vec<Sample>, Unread)> {
         let manifest = &self.bundle.manifest;
         let cameras = manifest.cameras.iter().map(|camera| format!("/{}/image", camera.role)).collect();
         let bag = Bag::open(recording)?;
-        let inputs = bag.inputs(&Sources { cameras, instruction: Some("/instruction".into()), estop: None })?;
+        let inputs = bag.inputs(&Sources { cameras, instruction: Some(INSTRUCTION.into()), estop: None })?;
         let seed = job.seed ^ u64::from_str_radix(&sha256[..16], 16)?;
         let mut calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
         let mut moments = Moments::new(manifest.cameras.len(), self.guard, 1.0 / manifest.action.control_hz);
-        let (mut sentence, mut samples) = (String::new(), Vec::new());
+        let (mut sentence, mut samples, mut unread) = (String::new(), Vec::new(), Unread::default());
         for input in inputs {
             match input?.1 {
                 // As on the robot, the same text again changes nothing and an empty one means hold.
                 Input::Instruction(text) if text.trim() != sentence => {
                     sentence = text.trim().to_owned();
                     moments.pairing.forget_step();
-                    if !sentence.is_empty() {
-                        calibrator.instruction(&self.observer.ids(&sentence)?)?;
+                    match self.observer.ids(&sentence) {
+                        _ if sentence.is_empty() => {}
+                        Ok(ids) => calibrator.instruction(&ids)?,
+                        // The robot would hold.
+                        Err(error) => {
+                            unread.add(INSTRUCTION, &error.to_string());
+                            sentence.clear();
+                        }
                     }
                 }
                 Input::Instruction(_) | Input::Estop(_) => {}
                 Input::Frame { camera, frame } => moments.frames[camera] = Some(frame),
-                Input::Unreadable { topic, reason } => bail!("{topic}: {reason}"),
+                // Without its sentence what follows would be learned under another.
+                Input::Unreadable { topic, reason } if topic == INSTRUCTION => bail!("{topic}: {reason}"),
+                Input::Unreadable { topic, reason } => unread.add(&topic, &reason),
             }
             if let Some(frames) = moments.take().filter(|_| !sentence.is_empty()) {
                 samples.extend(calibrator.frame(self.observer.images(&frames))?);
@@ -125,7 +135,7 @@ impl<'a> Runner<'a> {
                 bail!("interrupted; the same command goes on from the last finished recording");
             }
         }
-        Ok(samples)
+        Ok((samples, unread))
     }
 }
 

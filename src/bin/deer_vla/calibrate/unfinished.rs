@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
+use deer_vla::bag::Unread;
 use deer_vla::network::Metric;
 use deer_vla::thresholds::Sample;
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,14 @@ pub(super) struct Done {
     /// `[exit][sample]`; no rows without samples.
     pub(super) deltas: Vec<Vec<f32>>,
     pub(super) errors: Vec<Vec<f32>>,
+    /// Pictures that were left out.
+    #[serde(default)]
+    pub(super) unread: Unread,
 }
 
 impl Done {
-    pub(super) fn new(sha256: String, samples: &[Sample]) -> Self {
-        Self { sha256, deltas: rows(samples, |s| &s.deltas), errors: rows(samples, |s| &s.errors) }
+    pub(super) fn new(sha256: String, samples: &[Sample], unread: Unread) -> Self {
+        Self { sha256, deltas: rows(samples, |s| &s.deltas), errors: rows(samples, |s| &s.errors), unread }
     }
 
     pub(super) fn samples(&self) -> usize {

@@ -4,10 +4,19 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use deer_vla::bag::{Bag, DiagnosticStatus};
-use deer_vla::session::run::{Caller, Pace, Thread};
-use deer_vla::session::{Event, Session};
+use deer_vla::bundle::Bundle;
+use deer_vla::config::Config;
+use deer_vla::engine::ort::OrtEngine;
+use deer_vla::motion::Stream;
+use deer_vla::network::{Network, Observed};
+use deer_vla::safety::Watchdog;
+use deer_vla::session::run::{Caller, Pace, Run, Thread};
+use deer_vla::session::{Commander, Event, Session};
 use deer_vla::units::Stamp;
+
+use super::robot::session;
 
 /// A decision of the node that was recorded.
 pub(super) struct Recorded {
@@ -116,7 +125,7 @@ impl Recording {
     }
 }
 
-impl<N: deer_vla::network::Network> Pace<N> for Recording {
+impl<N: Network> Pace<N> for Recording {
     fn robot(&self, machine: Duration) -> Stamp {
         Stamp(self.start.0 + machine.as_nanos() as i64)
     }
@@ -142,4 +151,28 @@ impl<N: deer_vla::network::Network> Pace<N> for Recording {
     fn delay(&mut self, _: Thread, _: Duration) -> Duration {
         Duration::ZERO
     }
+}
+
+/// The node on the recording's time.
+///
+/// # Errors
+/// When the network does not load or cannot be run.
+pub(super) fn run(
+    bundle: &Bundle,
+    config: &Config,
+    armed: bool,
+    start: Stamp,
+    decisions: &[Recorded],
+) -> anyhow::Result<Run<Observed<OrtEngine>, Recording>> {
+    let manifest = &bundle.manifest;
+    let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
+    let (period_secs, tick_secs) = (1.0 / manifest.action.control_hz, 1.0 / config.twist.rate_hz);
+    let stream = Stream::new(&config.twist.limits, tick_secs, period_secs);
+    let commander = Commander::streaming(stream, Duration::from_secs_f64(tick_secs), config.twist.zeros);
+    let max_silence_secs = config.guard(manifest.action.control_hz).max_silence_secs;
+    let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, max_silence_secs);
+    let pace = Recording::new(start, &roles, decisions);
+    let run = Run::new(session(bundle, config, armed)?, commander, watchdog, roles.len(), pace);
+    ensure!(run.session.step_secs().is_some(), "the network cannot be run; deer_vla check says more");
+    Ok(run)
 }

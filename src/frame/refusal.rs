@@ -1,0 +1,98 @@
+//! Why a picture was refused: what is wrong, where, and how to mend it.
+
+use super::{MAX_PIXELS, MAX_RATIO, MAX_SIDE, MIN_SIDE};
+
+/// Why bytes did not become a [`Frame`](super::Frame).
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The header carries no time.
+    #[error(
+        "the image has no capture time (header.stamp is 0); set it in the camera driver, an image without a time cannot be told from a stale one"
+    )]
+    NoStamp,
+    /// Too small or too large to be a camera picture.
+    #[error(
+        "the image is {width}x{height} pixels; sides of {MIN_SIDE} to {MAX_SIDE} and at most {MAX_PIXELS} pixels in all are read"
+    )]
+    Size {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// Too long for its height, or too high for its width.
+    #[error(
+        "the image is {width}x{height} pixels; the longer side may be {MAX_RATIO} times the shorter, cut the picture in the camera driver"
+    )]
+    Shape {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// A pixel format that is not read.
+    #[error("image encoding {0:?} is not read; publish rgb8, bgr8, rgba8, bgra8 or mono8")]
+    Encoding(String),
+    /// Rows shorter than their pixels.
+    #[error("the image's step is {found} bytes, but {width} pixels of {encoding} need {expected}")]
+    Step {
+        /// What the message says.
+        found: u32,
+        /// What its width and encoding need.
+        expected: u64,
+        /// Pixels in a row.
+        width: u32,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// Fewer or more bytes than rows.
+    #[error("the image carries {found} bytes, but {height} rows of {step} bytes are {expected}")]
+    Length {
+        /// Bytes in the message.
+        found: usize,
+        /// Bytes that its size needs.
+        expected: u64,
+        /// Rows.
+        height: u32,
+        /// Bytes a row.
+        step: u32,
+    },
+    /// A file's bytes where pixels are promised.
+    #[error(
+        "the image calls itself {encoding} but holds the bytes of a {holds} file; let the camera driver decode it (usb_cam: pixel_format mjpeg2rgb) or publish it as a CompressedImage"
+    )]
+    NotPixels {
+        /// The encoding that the message names.
+        encoding: String,
+        /// What its bytes are.
+        holds: &'static str,
+    },
+    /// The end of a compressed picture is missing.
+    #[error(
+        "the {encoding} picture is cut short: {place}; look at the camera's cable, its share of the USB bus and the driver's buffer size"
+    )]
+    CutShort {
+        /// `jpeg` or `png`.
+        encoding: &'static str,
+        /// Where it ends.
+        place: String,
+    },
+    /// Bytes in the midst of a compressed picture are missing or wrong.
+    #[error("the {encoding} picture is damaged: {flaw}; look at the camera's cable and its share of the USB bus")]
+    Damaged {
+        /// `jpeg` or `png`.
+        encoding: &'static str,
+        /// What shows it.
+        flaw: String,
+    },
+    /// The compressed picture cannot be decoded.
+    #[error(
+        "the compressed image cannot be decoded (JPEG and PNG are read; the message says format {format:?}): {source}"
+    )]
+    Decode {
+        /// The message's `format`.
+        format: String,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+}
