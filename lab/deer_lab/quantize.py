@@ -25,6 +25,8 @@ import numpy as np
 import onnx
 import onnx_ir
 from onnx import ModelProto
+from onnx.external_data_helper import load_external_data_for_model
+from onnx.shape_inference import infer_shapes
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -40,7 +42,10 @@ BLOCK = 32  # weights that share one scale in int4
 
 
 def to_fp16(path: Path) -> ModelProto:
-    return convert_float_to_float16(onnx.load(path), keep_io_types=True)
+    # shapes without the weights: with them a message may have no more than 2 GB
+    model = infer_shapes(onnx.load(path, load_external_data=False))
+    load_external_data_for_model(model, str(path.parent))
+    return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
 
 
 def to_int8(path: Path) -> ModelProto:

@@ -1,0 +1,203 @@
+"""The network's configuration, from the checkpoint's own entries, its shapes and the language model's config.json.
+
+What none of them says is fixed in the published code: eight heads of 64 in resampler and cross-attention, CLIP heads of
+64, epsilon 1e-5. What our network cannot hold is refused by name, and what is not told by the file is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deer_lab.config import Camera, ClipConfig, DecoderConfig, HeadConfig, PolicyConfig, ResamplerConfig
+from deer_lab.importers.archives import CheckpointError
+from deer_lab.importers.names import HeadNames
+
+Shapes = dict[str, tuple[int, ...]]
+CLIP_HEAD_WIDTH = 64
+MISSING = {"head_type": "deterministic", "early_exit_layer": -1, "multi_exit": False, "exit_interval": 1}
+MISSING |= {"exit_dropout": 0.0, "lstm_dropout": 0.0, "pooling": "max"}  # what the published code takes instead
+TAGS = {
+    "tcp": "actions in the tool's frame, and this version drives the base's",
+    "res_": "a residual copy of the language model",
+    "gpt": "another kind of action head",
+    "latent": "another kind of resampler",
+    "no_image_patch": "another kind of resampler",
+    "unfreeze_vit": "a vision encoder of its own, which the file does not hold",
+}  # what the published code reads off the file's name and our network cannot hold
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """What of the language model stands in no tensor."""
+
+    name: str
+    heads: int
+    bias_max: int
+    interleaved: bool
+    license: str
+
+
+PUBLISHED = {
+    ("ln_1", 2048): LanguageModel("mosaicml/mpt-1b-redpajama-200b-dolly", 16, 8, False, "CC-BY-SA-3.0"),
+    ("norm_1", 4096): LanguageModel("mosaicml/mpt-7b", 32, 8, True, "Apache-2.0"),
+}
+
+
+def read_language_model(folder: Path, width: int, qk_norm: bool) -> LanguageModel:
+    """From config.json, MPT-1B's flat one or MPT-7B's. Raises CheckpointError where our blocks do otherwise."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; name the language model's folder") from error
+    nested = config.get("attn_config") or {}
+    flat = {"clip_qkv": "attn_clip_qkv", "qk_ln": "attn_qk_ln"}
+
+    def attention(key: str) -> object:
+        return nested.get(key, config.get(flat.get(key, key)))
+
+    required = [
+        ("d_model", config.get("d_model"), width),
+        ("no_bias", config.get("no_bias"), True),
+        ("alibi", attention("alibi"), True),
+        ("clip_qkv", attention("clip_qkv"), None),
+        ("softmax_scale", attention("softmax_scale"), None),
+        ("qk_ln", bool(attention("qk_ln")), qk_norm),
+        ("mlp_ratio", config.get("mlp_ratio", config.get("expansion_ratio", 4)), 4),
+    ]
+    for name, found, wanted in required:
+        if found != wanted:
+            raise CheckpointError(f"{path}: {name} is {found}, expected {wanted}; name the checkpoint's own folder")
+    interleaved = config.get("model_type") != "mosaic_gpt"
+    licence = next(iter(m.license for m in PUBLISHED.values() if m.interleaved == interleaved))
+    return LanguageModel(folder.name, config["n_heads"], attention("alibi_bias_max") or 8, interleaved, license=licence)
+
+
+def refuse_by_name(entries: dict, name: str, say: Callable[[str], None]) -> None:
+    """Raises CheckpointError for what our network cannot hold and the tensors do not show."""
+    told = MISSING | {key: value for key, value in entries.items() if key in MISSING}
+    for key in sorted(MISSING.keys() - entries.keys()):
+        say(f"the file does not say {key}: {MISSING[key]!r}, as the published code takes it")
+    wanted = {"head_type": "deterministic", "pooling": "max", "multi_exit": True}
+    for key, value in wanted.items():
+        if told[key] != value:
+            raise CheckpointError(f"{key} is {told[key]!r}, and a bundle holds {value!r} alone")
+    for key in ("use_layerwise_projection", "layerwise_projection_dict", "use_diff"):
+        if entries.get(key):
+            raise CheckpointError(f"{key} is set, which a bundle cannot hold")
+    for tag, meaning in TAGS.items():
+        if tag in name:
+            raise CheckpointError(
+                f"{name}: to the published code {tag!r} in a file's name means {meaning}; rename it if it does not"
+            )
+
+
+def count(shapes: Shapes, pattern: str) -> int:
+    """How many numbers stand at the group of `pattern`."""
+    return len({found[1] for key in shapes if (found := re.match(pattern, key))})
+
+
+def layers_with(shapes: Shapes, pattern: str) -> list[int]:
+    return sorted({int(found[1]) for key in shapes if (found := re.match(pattern, key))})
+
+
+def shape(shapes: Shapes, key: str, place: str) -> tuple[int, ...]:
+    if key not in shapes:
+        raise CheckpointError(f"{place} lacks {key}")
+    return shapes[key]
+
+
+def exits_of(entries: dict, layers: int) -> tuple[int, ...]:
+    """Every `exit_interval`-th layer, and the last."""
+    told = MISSING | entries
+    last = told["early_exit_layer"] if told["early_exit_layer"] >= 0 else layers - 1
+    if last != layers - 1:
+        raise CheckpointError(f"early_exit_layer is {last}, but the file holds {layers} layers")
+    return (*range(told["exit_interval"] - 1, last, told["exit_interval"]), last)
+
+
+def read_clip(shapes: Shapes, place: str) -> tuple[ClipConfig, int]:
+    """CLIP and the side of its pictures, off its tensors; open_clip's names or transformers'."""
+    prefix = "visual." if "visual.conv1.weight" in shapes else "vision_model."
+    names = {"visual.": ("conv1.weight", "positional_embedding", r"transformer\.resblocks\.(\d+)\.")}
+    other = ("embeddings.patch_embedding.weight", "embeddings.position_embedding.weight", r"encoder\.layers\.(\d+)\.")
+    if prefix == "vision_model." and f"{prefix}{other[0]}" not in shapes:
+        prefix = ""
+    patches, positions, layers = names.get(prefix, other)
+    width, _, patch, _ = shape(shapes, prefix + patches, place)
+    side = round((shape(shapes, prefix + positions, place)[0] - 1) ** 0.5)
+    depth = count(shapes, re.escape(prefix) + layers)
+    return ClipConfig(width=width, layers=depth, heads=width // CLIP_HEAD_WIDTH, patch=patch), side * patch
+
+
+def read_resampler(shapes: Shapes, place: str) -> ResamplerConfig:
+    latents = shape(shapes, "perceiver.latents", place)[0]
+    return ResamplerConfig(latents=latents, depth=count(shapes, r"perceiver\.layers\.(\d+)\."))
+
+
+def read_head(entries: dict, shapes: Shapes, place: str) -> HeadConfig:
+    """The head that serves all exits. Raises CheckpointError where an entry says otherwise than its tensors."""
+    names = HeadNames.of(shapes, "extra_exit.")
+    first = f"{names.lstm[0] if names.lstm else ''}weight_hh_l0"
+    layers = len(names.lstm) or count(shapes, r"extra_exit\.rnn\.weight_hh_l(\d+)")
+    width = shape(shapes, f"extra_exit.rnn.{first}", place)[1]
+    rows = [shapes[f"extra_exit.actions.mlp.{m}.weight"][0] for m in names.linears]
+    found = {
+        "lstm_num_layers": layers,
+        "mlp_num_hidden_layers": len(rows) - 1,
+        "lstm_layernorm": bool(names.norm),
+        "mlp_layernorm": bool(names.norms),
+    }
+    for key, value in found.items():
+        if key in entries and entries[key] != value:
+            raise CheckpointError(f"{place}: {key} is {entries[key]}, its tensors say {value}")
+    told = MISSING | entries
+    return HeadConfig(
+        layers,
+        width,
+        lstm_dropout=told["lstm_dropout"],
+        mlp_dropout=told["exit_dropout"],
+        mlp=None if tuple(rows[:-1]) == (width, width // 2) else tuple(rows[:-1]),
+        lstm_norm=found["lstm_layernorm"],
+        mlp_norm=found["mlp_layernorm"],
+    )
+
+
+def read_decoder(
+    shapes: Shapes, exits: tuple[int, ...], place: str, language: Callable[[int, bool, str], LanguageModel]
+) -> DecoderConfig:
+    """`language` is asked with the width, whether q and k are normalised, and how the first norm is called."""
+    width = shape(shapes, "lang_encoder.transformer.wte.weight", place)[1]
+    qk_norm = any(key.endswith(".0.attn.q_ln.weight") for key in shapes)
+    norm = "ln_1" if any(key.endswith(".0.ln_1.weight") for key in shapes) else "norm_1"
+    crossing = r"lang_encoder\.(?:transformer\.blocks|gated_cross_attn_layers)\.(\d+)\.(?:gated_|attn|ff)"
+    sees = layers_with(shapes, crossing)
+    if not sees:
+        raise CheckpointError(f"{place} holds no cross-attention (…gated_cross_attn_layer…)")
+    model = language(width, qk_norm, norm)
+    return DecoderConfig(
+        width,
+        model.heads,
+        exits,
+        cross_every=sees[0] + 1,
+        qk_norm=qk_norm,
+        alibi_bias_max=model.bias_max,
+        # of powers of two both kinds are the same, and then the published models keep their names
+        alibi_interleaved=model.interleaved or not model.heads & (model.heads - 1),
+    )
+
+
+def policy_config(
+    vocabulary: int, clip: tuple[ClipConfig, int], resampler: ResamplerConfig, decoder: DecoderConfig, head: HeadConfig
+) -> PolicyConfig:
+    """Raises CheckpointError where the numbers do not fit together."""
+    encoder, side = clip
+    cameras = (Camera("static", side), Camera("gripper", side))
+    try:
+        return PolicyConfig(cameras, encoder, resampler, decoder, head, vocabulary)
+    except ValueError as error:
+        raise CheckpointError(f"the configuration does not hold together: {error}") from error
