@@ -97,8 +97,8 @@ def refuse_by_name(entries: dict, name: str, say: Callable[[str], None]) -> None
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    """How many numbers stand at the group of `pattern`."""
-    return len({found[1] for key in shapes if (found := re.match(pattern, key))})
+    """One more than the largest number at the group of `pattern`; 0 where there is none."""
+    return max((int(found[1]) + 1 for key in shapes if (found := re.match(pattern, key))), default=0)
 
 
 def layers_with(shapes: Shapes, pattern: str) -> list[int]:
