@@ -182,6 +182,7 @@ def count_macs(config: PolicyConfig, name: str, tokens: int) -> int:
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns of what a processor computes in single precision
     options.add_session_config_entry("session.disable_prepacking", "1")  # no second copy of the weights
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # one run does not hold the cores
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -181,10 +181,15 @@ def reference_steps(imported, thresholds, images):
 
 
 def lively_thresholds(imported, images):
-    """Medians of what the reference says at each exit, so that every exit is taken."""
-    deepest = reference_steps(imported, [-1.0] * (len(imported.reference.exits) - 1), images)
-    rows = list(zip(*(deltas for _, deltas, *_ in deepest)))[:-1]
-    return [float(np.quantile(row, 1 / (len(rows) + 1 - k))) for k, row in enumerate(rows)]
+    """Exit by exit, between two of the deltas with which the reference comes there, so that every exit is taken."""
+    exits = len(imported.reference.exits)
+    thresholds = [-1.0] * (exits - 1)
+    for exit in range(exits - 1):
+        steps = reference_steps(imported, thresholds, images)
+        row = sorted(deltas[exit] for _, deltas, *_ in steps if len(deltas) > exit)
+        place = max(1, len(row) // (exits - exit))
+        thresholds[exit] = (row[place - 1] + row[place]) / 2
+    return thresholds
 
 
 @torch.no_grad()
