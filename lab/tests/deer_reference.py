@@ -136,12 +136,14 @@ class Reference:
     def head(self, feature, state, at="extra_exit"):
         """-> arm (6), gripper (1), the next state; `state`: a pair of (H) a layer."""
         x, after = feature, []
-        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-        for (h, c), place in zip(state, numbers(self.w, rf"{at}.rnn.layers.(\d+).weight_ih")):
-            w = [self.w[f"{at}.rnn.layers.{place}.{name}"] for name in names]
+        names = ("weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l")
+        normed = f"{at}.rnn.layers.0.weight_ih_l0" in self.w
+        for layer, (h, c) in enumerate(state):
+            where = f"layers.{3 * layer}.{{}}0" if normed else f"{{}}{layer}"
+            w = [self.w[f"{at}.rnn.{where.format(name)}"] for name in names]
             h, c = (y[0] for y in torch.lstm_cell(x[None], (h[None], c[None]), *w))
             after.append((h, c))
-            x = self.norm(h, f"{at}.rnn.layers.{place + 1}")
+            x = self.norm(h, f"{at}.rnn.layers.{3 * layer + 1}") if normed else h
         arm, gripper = (self.mlp(x, f"{at}.{kind}.mlp") for kind in ("actions", "gripper"))
         arm = arm if self.wrong == "tanh" else torch.tanh(arm)
         return arm, gripper if self.wrong == "sigmoid" else torch.sigmoid(gripper), after
@@ -157,7 +159,7 @@ class Reference:
         return self.linear(x, f"{at}.{linears[-1]}")
 
     def clear(self):
-        width = self.w["extra_exit.rnn.layers.0.weight_hh_l0"].shape[1]
+        width = next(value for key, value in self.w.items() if "extra_exit.rnn." in key and "weight_hh" in key).shape[1]
         return [(torch.zeros(width), torch.zeros(width)) for _ in range(4)]
 
     def step(self, prompt, images, state, thresholds):

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from deer_reference import Reference
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
@@ -275,6 +276,39 @@ def test_a_language_model_that_computes_otherwise_is_refused(small_3b, tmp_path,
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(CheckpointError, match=message):
         read_language_model(tmp_path, 48, qk_norm=True)
+
+
+def plain_head(content, places):
+    """A head as older code built it: no norms, three hidden layers, its maps at `places`."""
+    state, random = state_of(content), torch.Generator().manual_seed(4)
+    for key in [key for key in state if "extra_exit." in key]:
+        del state[key]
+    shapes = {f"rnn.weight_ih_l{n}": (128, 32 if n else 48) for n in range(4)}
+    shapes |= {f"rnn.weight_hh_l{n}": (128, 32) for n in range(4)}
+    shapes |= {f"rnn.bias_{kind}_l{n}": (128,) for n in range(4) for kind in ("ih", "hh")}
+    for kind, outputs in (("actions", 6), ("gripper", 1)):
+        widths = (32, 48, 24, 12, outputs)
+        for place, before, after in zip(places, widths, widths[1:]):
+            shapes |= {f"{kind}.mlp.{place}.weight": (after, before), f"{kind}.mlp.{place}.bias": (after,)}
+    state |= {f"module.extra_exit.{key}": 0.3 * torch.randn(shape, generator=random) for key, shape in shapes.items()}
+    content.update(mlp_num_hidden_layers=3, mlp_layernorm=False, lstm_layernorm=False, dropout_mode="wo_last")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("places", [(1, 4, 7, 9), (0, 2, 4, 6), (1, 5, 9, 13)])
+def test_a_head_without_norms_is_found_whatever_stands_between_its_maps(small_3b, tmp_path, places):
+    words = changed(small_3b, tmp_path, lambda content: plain_head(content, places))
+    network = read(small_3b, words=words)
+    head = part_maker(network.config, network.pieces)("head").eval()
+    state = state_of(torch.load(tmp_path / "deer.pth", weights_only=True))
+    reference = Reference({key.removeprefix("module."): value for key, value in state.items()}, {}, 6)
+    feature = torch.randn(48)
+    arm, gripper, h, _ = head(feature[None], torch.zeros(4, 1, 32), torch.zeros(4, 1, 32))
+    wanted_arm, wanted_gripper, after = reference.head(feature, reference.clear())
+    torch.testing.assert_close(arm[0], wanted_arm)
+    torch.testing.assert_close(gripper[0], wanted_gripper)
+    torch.testing.assert_close(h[:, 0], torch.stack([pair[0] for pair in after]))
+    assert network.config.head.mlp == (48, 24, 12)
 
 
 def test_heads_and_slopes_are_the_language_models(small_3b, small_9b):

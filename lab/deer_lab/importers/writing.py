@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from deer_lab.config import PolicyConfig, config_text
 from deer_lab.export import export_bundle, replacing
+from deer_lab.halves import halve
 from deer_lab.importers.archives import CheckpointError
 from deer_lab.importers.pieces import Piece, part_maker, read_pieces, wanted_shapes
 from deer_lab.manifest import About, write_thresholds
 from deer_lab.model import part_names
-from deer_lab.quantize import to_fp16, write_part
 
 NEVER = -1.0
 
@@ -41,7 +41,7 @@ def write_bundle(
 ) -> None:
     """The bundle `out`, at full depth unless `after` (given the manifest's sha256 and the folder) writes thresholds."""
     about = About(name, network.license, network.description, network.made_by, network.tokenizer.to_str(pretty=True))
-    narrow = (lambda path: write_part(to_fp16(path), path)) if precision == "fp16" else None
+    narrow = (lambda path: halve(path, path)) if precision == "fp16" else None
     names = part_names(network.config)
     with replacing(out) as folder, tqdm(total=len(names), unit="part", dynamic_ncols=True) as bar:
 
