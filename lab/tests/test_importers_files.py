@@ -17,10 +17,11 @@ from torch import nn
 from deer_lab.config import CONFIGS, ClipConfig, config_text, find_config
 from deer_lab.importers import deer
 from deer_lab.importers.archives import CheckpointError, open_archive
+from deer_lab.importers.language import EMBEDDINGS, find_language_model, read_language_model
 from deer_lab.importers.pieces import part_maker
 from deer_lab.importers.prompts import published_tokenizer
-from deer_lab.importers.settings import read_clip, read_language_model
-from deer_lab.importers.synthetic import SIZES, block_shapes, make_published_tokenizer, save
+from deer_lab.importers.settings import read_clip
+from deer_lab.importers.synthetic import SIZES, block_shapes, make_published_tokenizer, save, write_openflamingo
 
 
 def read(files, *more, words=None):
@@ -145,6 +146,23 @@ def test_a_language_model_in_several_files_serves_a_checkpoint_without_frozen_la
     assert piece.key == last
     wanted = torch.load(tmp_path / "b.bin" if last not in half else tmp_path / "a.bin", weights_only=True)[last]
     assert torch.equal(piece.archive.read([last])[last], wanted)
+
+
+def test_openflamingos_file_serves_a_checkpoint_with_frozen_embeddings_and_nothing_else_of_it(small_3b, tmp_path):
+    def without(content):
+        state = state_of(content)
+        return content | {"model_state_dict": {k: v for k, v in state.items() if ".wte." not in k}}
+
+    words = changed(small_3b, tmp_path, without)
+    write_openflamingo(small_3b.size, tmp_path_with_language_model(tmp_path))
+    network = read(small_3b, words=[*words, "--openflamingo", str(tmp_path / "openflamingo.pt")])
+    from_there = {name for name, piece in network.pieces.items() if piece.archive.place == "openflamingo.pt"}
+    assert from_there == {"embed.table.weight"}
+
+
+def tmp_path_with_language_model(folder):
+    (folder / "language_model").mkdir()
+    return folder
 
 
 def test_what_the_file_lacks_is_asked_for_by_name_and_place(small_3b, tmp_path, capsys):
@@ -309,6 +327,14 @@ def test_a_head_without_norms_is_found_whatever_stands_between_its_maps(small_3b
     torch.testing.assert_close(gripper[0], wanted_gripper)
     torch.testing.assert_close(h[:, 0], torch.stack([pair[0] for pair in after]))
     assert network.config.head.mlp == (48, 24, 12)
+
+
+def test_the_published_language_models_bring_their_licences():
+    for size, licence in (("3b", "CC-BY-SA-3.0"), ("9b", "Apache-2.0")):
+        shapes = {EMBEDDINGS: (50280, SIZES[size].width)} | block_shapes(SIZES[size], 1, "transformer.blocks.")
+        model = find_language_model(None, shapes, said.append)
+        assert (model.license, model.heads) == (licence, SIZES[size].heads)
+        assert "taken for mosaicml/mpt-" in said[-1]
 
 
 def test_heads_and_slopes_are_the_language_models(small_3b, small_9b):

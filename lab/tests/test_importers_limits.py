@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from deer_lab.config import CONFIGS
 from deer_lab.importers.archives import CheckpointError
-from deer_lab.importers.limits import limits_for, shares, sure_rows, usable, write_limits
+from deer_lab.importers.limits import limits_for, shares, solve, sure_rows, usable, write_limits
 
 B3, B9 = CONFIGS["openflamingo_3b"], CONFIGS["openflamingo_9b"]
 
@@ -87,7 +87,7 @@ def test_a_table_that_is_none_is_refused(values, message):
 
 def test_both_files_are_written_for_the_bundle(tmp_path):
     values = torch.rand(6, 50)
-    said = write_limits(values, B3, 0.8, 4, "ab" * 32, tmp_path)
+    said = write_limits(solve(values, B3, 0.8, 4), B3, "ab" * 32, tmp_path)
     calibration = json.loads((tmp_path / "calibration.json").read_text())
     assert torch.equal(torch.tensor(calibration["deltas"]), values)
     assert calibration["exits"] == [1, 3, 5, 7, 9, 11] and calibration["manifest_sha256"] == "ab" * 32
@@ -99,8 +99,14 @@ def test_both_files_are_written_for_the_bundle(tmp_path):
 
 
 def test_a_table_of_fewer_layers_gives_the_thresholds_it_is_sure_of_and_no_calibration(tmp_path):
-    said = write_limits(torch.rand(3, 50), B3, 1.0, 4, "ab" * 32, tmp_path)
+    said = write_limits(solve(torch.rand(3, 50), B3, 1.0, 4), B3, "ab" * 32, tmp_path)
     assert "sure of 2 of 6 exits" in said and not (tmp_path / "calibration.json").exists()
     assert json.loads((tmp_path / "thresholds.json").read_text())["calibration_sha256"] is None
     with pytest.raises(CheckpointError, match="sure of 2 exits, and 6 are asked for"):
-        write_limits(torch.rand(3, 50), B3, 1.0, 12, "ab" * 32, tmp_path)
+        solve(torch.rand(3, 50), B3, 1.0, 12)
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, math.inf, math.nan])
+def test_a_ratio_that_is_none_is_refused(ratio):
+    with pytest.raises(CheckpointError, match="give a number above 0"):
+        solve(torch.rand(6, 50), B3, ratio, None)

@@ -17,34 +17,23 @@ from pathlib import Path
 
 from deer_lab.export import ExportError
 from deer_lab.importers.archives import Archive, CheckpointError, load_pickled, of_pickled, open_archive
-from deer_lab.importers.limits import write_limits
+from deer_lab.importers.language import EMBEDDINGS, WHERE, ask_for, find_language_model
+from deer_lab.importers.limits import Solved, solve, write_limits
 from deer_lab.importers.names import UNUSED_OF_CLIP, UNUSED_OF_LANGUAGE, HeadNames, published_names
 from deer_lab.importers.pieces import Piece, Source, find_pieces, wanted_shapes
 from deer_lab.importers.prompts import published_tokenizer
 from deer_lab.importers.settings import (
-    PUBLISHED,
-    LanguageModel,
     count,
     exits_of,
     policy_config,
     read_clip,
     read_decoder,
     read_head,
-    read_language_model,
     read_resampler,
     refuse_by_name,
 )
 from deer_lab.importers.writing import Network, write_bundle, write_run
 
-WHERE = {
-    "--clip": "CLIP's vision encoder: ViT-L-14.pt (github.com/openai/CLIP), or openai/clip-vit-large-patch14"
-    " on Hugging Face",
-    "--tokenizer": "the tokenizer, EleutherAI/gpt-neox-20b on Hugging Face (tokenizer.json)",
-    "--openflamingo": "embeddings and resampler, which this file was trained without: checkpoint.pt of "
-    "openflamingo/OpenFlamingo-3B-vitl-mpt1b-langinstruct or OpenFlamingo-9B-vitl-mpt7b on Hugging Face",
-    "--language-model": "the language model's folder, mosaicml/mpt-1b-redpajama-200b-dolly or mosaicml/mpt-7b on "
-    "Hugging Face: its config.json, and its weights where the checkpoint lacks the frozen layers",
-}
 LICENSE = "CC-BY-4.0"
 ATTRIBUTION = (
     "Weights: DeeR-VLA (Yue et al., arXiv 2411.02359; Yang130/DeeR-VLA, CC-BY-4.0), after OpenFlamingo (MIT), "
@@ -53,34 +42,13 @@ ATTRIBUTION = (
 BLOCKS = r"lang_encoder\.(?:old_decoder_blocks\.|transformer\.blocks\.(?=\d+\.decoder_layer))(\d+)\."
 
 
-def ask_for(missing: list[str]) -> None:
-    if missing:
-        lines = [f"  {option}: {WHERE[option]}" for option in missing]
-        raise CheckpointError("parts are published elsewhere and nothing is downloaded; name\n" + "\n".join(lines))
-
-
-def language_of(folder: Path | None, say: Callable[[str], None]) -> Callable[[int, bool, str], LanguageModel]:
-    """The language model that a decoder's shapes belong to."""
-
-    def find(width: int, qk_norm: bool, norm: str) -> LanguageModel:
-        if folder:
-            return read_language_model(folder, width, qk_norm)
-        model = PUBLISHED.get((norm, width))
-        if model is None:
-            ask_for(["--language-model"])
-        say(f"no --language-model: taken for {model.name} by its width, {model.heads} heads, ALiBi to {model.bias_max}")
-        return model
-
-    return find
-
-
 def gather(args: argparse.Namespace, deer: Archive, early_exit_layer: int) -> tuple[list[Source], int]:
     """The files to take parameters from, DeeR's first, and how many layers there are."""
     layers = count(deer.shapes, BLOCKS)
     asked = {"--clip": args.clip, "--tokenizer": args.tokenizer}
     if not layers:
         asked["--language-model"] = args.language_model
-    if not {"perceiver.latents", "lang_encoder.transformer.wte.weight"} <= deer.shapes.keys():
+    if not {"perceiver.latents", EMBEDDINGS} <= deer.shapes.keys():
         asked["--openflamingo"] = args.openflamingo
     ask_for([option for option, given in asked.items() if given is None])
     sources = [Source(deer)]
@@ -121,25 +89,23 @@ def read_checkpoint(args: argparse.Namespace, say: Callable[[str], None] = print
     deer = of_pickled(args.checkpoint)
     sources, layers = gather(args, deer, entries.get("early_exit_layer", -1))
     shapes = {key: shape for source in reversed(sources) for key, shape in source.archive.shapes.items()}
-    picked: list[LanguageModel] = []
-    find = language_of(args.language_model, say)
-    language = lambda *about: picked.append(find(*about)) or picked[-1]  # noqa: E731
+    model = find_language_model(args.language_model, shapes, say)
     config = policy_config(
-        shapes["lang_encoder.transformer.wte.weight"][0],
+        shapes[EMBEDDINGS][0],
         read_clip(sources[-1].archive.shapes, sources[-1].archive.place),
         read_resampler(shapes, deer.place),
-        read_decoder(shapes, exits_of(entries, layers), deer.place, language),
+        read_decoder(shapes, exits_of(entries, layers), deer.place, model),
         read_head(entries, deer.shapes, deer.place),
     )
     pieces = find_pieces(config, sources, HeadNames.of(deer.shapes, "extra_exit."))
     changed = ", rounded to half precision" if args.precision == "fp16" else ""
-    words = ATTRIBUTION.format(language=picked[0].name, license=picked[0].license, changed=changed)
+    words = ATTRIBUTION.format(language=model.name, license=model.license, changed=changed)
     network = Network(
         config,
         pieces,
         published_tokenizer(args.tokenizer, config.vocabulary),
         f"{args.checkpoint.name}: {layers} layers, exits after {', '.join(map(str, config.decoder.exits))}. {words}",
-        args.license or f"{LICENSE} AND {picked[0].license} AND MIT",
+        args.license or f"{LICENSE} AND {model.license} AND MIT",
         f"python -m deer_lab.importers.deer --checkpoint {shlex.quote(args.checkpoint.name)}",
         auxiliary_heads(deer, wanted_shapes(config), len(config.decoder.exits), say) if args.run else {},
     )
@@ -183,23 +149,23 @@ def main(words: list[str] | None = None) -> int:
                 f"{args.checkpoint} holds no `values` of an evaluation: leave --ratio out, and let "
                 "`deer_vla calibrate` and `deer_vla solve` find thresholds from recordings"
             )
+        solved = None if values is None else solve(values, network.config, args.ratio, args.layers)
         if args.out:
-            write_out(args, network, values)
+            write_out(args, network, solved)
         if args.run:
             write_run(network, args.run)
-            print(f"{args.run}: a run's folder; train on with deer_lab.train --init {args.run}")
+            print(f"{args.run}: train on with deer_lab.train --config {args.run / 'config.json'} --init {args.run}")
     except ExportError as error:
         print(f"deer: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def write_out(args: argparse.Namespace, network: Network, values: object) -> None:
+def write_out(args: argparse.Namespace, network: Network, solved: Solved | None) -> None:
     def thresholds(sha256: str, folder: Path) -> None:
-        print(write_limits(values, network.config, args.ratio, args.layers, sha256, folder))
+        print(write_limits(solved, network.config, sha256, folder))
 
-    name = args.name or args.out.name
-    write_bundle(network, args.out, name, args.precision, thresholds if values is not None else None)
+    write_bundle(network, args.out, args.name or args.out.name, args.precision, thresholds if solved else None)
     print(f"{args.out}: {sum(file.stat().st_size for file in args.out.iterdir()):,} bytes")
 
 

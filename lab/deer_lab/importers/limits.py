@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -65,29 +66,46 @@ def limits_for(deltas: Tensor, shares: Tensor) -> list[float]:
     return limits
 
 
-def write_limits(
-    values: object, config: PolicyConfig, ratio: float | None, layers: int | None, sha256: str, folder: Path
-) -> str:
-    """calibration.json, and thresholds.json where a ratio is given; says in words what was written."""
-    exits = len(config.decoder.exits)
+@dataclass(frozen=True)
+class Solved:
+    """The deltas that are sure, and where a ratio is given its limits, one per exit but the last of the network."""
+
+    deltas: Tensor
+    limits: list[float] | None
+    budget: dict
+
+
+def solve(values: object, config: PolicyConfig, ratio: float | None, layers: int | None) -> Solved:
+    """Raises CheckpointError where the table does not say what is asked for."""
+    exits, deepest = len(config.decoder.exits), config.decoder.exits[-1] + 1
     deltas = sure_rows(values, exits)
-    calibration = {"schema": 1, "manifest_sha256": sha256, "metric": "rms", "exits": list(config.decoder.exits)}
-    path, said = folder / "calibration.json", []
-    if len(deltas) == exits:
-        path.write_text(json.dumps(calibration | {"deltas": deltas.tolist()}) + "\n")
-        said.append(f"calibration.json from {deltas.shape[1]} cached samples, taken for rms as the published default")
+    if ratio is None:
+        return Solved(deltas, None, {})
+    if not 0 < ratio < math.inf:
+        raise CheckpointError(f"--ratio is {ratio}: give a number above 0")
+    count = usable(config, layers or deepest)
+    if count > len(deltas) + 1:
+        raise CheckpointError(f"the cached table is sure of {len(deltas)} exits, and {count} are asked for")
+    limits = limits_for(deltas, shares(config, ratio, count))
+    limits = [*limits, ALWAYS, *[NEVER] * exits][: exits - 1]
+    return Solved(deltas, limits, {"method": "exp", "ratio": ratio, "cap": count - 1, "layers": layers or deepest})
+
+
+def write_limits(solved: Solved, config: PolicyConfig, sha256: str, folder: Path) -> str:
+    """calibration.json and thresholds.json, as far as the table goes; says in words what was written."""
+    exits, rows = len(config.decoder.exits), len(solved.deltas)
+    belongs = {"schema": 1, "manifest_sha256": sha256, "metric": "rms"}
+    path = folder / "calibration.json"
+    if rows == exits:
+        table = {"exits": list(config.decoder.exits), "deltas": solved.deltas.tolist()}
+        path.write_text(json.dumps(belongs | table) + "\n")
+        said = f"calibration.json from {solved.deltas.shape[1]} cached samples, taken for rms as the published default"
     else:
-        said.append(f"no calibration.json: the cached table is sure of {len(deltas)} of {exits} exits")
-    if ratio is not None:
-        count = usable(config, layers or config.decoder.exits[-1] + 1)
-        if count > len(deltas) + 1:
-            raise CheckpointError(f"the cached table is sure of {len(deltas)} exits, and {count} are asked for")
-        limits = limits_for(deltas, shares(config, ratio, count))
-        limits = [*limits, ALWAYS, *[NEVER] * exits][: exits - 1]
-        budget = {"method": "exp", "ratio": ratio, "cap": count - 1, "layers": layers or config.decoder.exits[-1] + 1}
-        entry = {"schema": 1, "manifest_sha256": sha256, "metric": "rms", "thresholds": [*limits, None]}
-        hashed = fingerprint(path)["sha256"] if path.exists() else None
-        entry |= {"budget": budget, "calibration_sha256": hashed, "seed": None}
-        (folder / "thresholds.json").write_text(json.dumps(entry, indent=2) + "\n")
-        said.append(f"thresholds.json for ratio {ratio}, {count} exits")
-    return "; ".join(said)
+        said = f"no calibration.json: the cached table is sure of {rows} of {exits} exits"
+    if solved.limits is None:
+        return said
+    hashed = fingerprint(path)["sha256"] if path.exists() else None
+    entry = belongs | {"thresholds": [*solved.limits, None], "budget": solved.budget}
+    entry |= {"calibration_sha256": hashed, "seed": None}
+    (folder / "thresholds.json").write_text(json.dumps(entry, indent=2) + "\n")
+    return f"{said}; thresholds.json for ratio {solved.budget['ratio']}, {solved.budget['cap'] + 1} exits"

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from deer_lab.config import HeadConfig, config_text
 from deer_lab.export import ExportError
-from deer_lab.importers.archives import CheckpointError, of_pickled, open_archive
-from deer_lab.importers.deer import add_parts, ask_for, language_of
+from deer_lab.importers.archives import of_pickled, open_archive
+from deer_lab.importers.deer import add_parts
+from deer_lab.importers.language import EMBEDDINGS, ask_for, find_language_model
 from deer_lab.importers.names import UNUSED_OF_CLIP, UNUSED_OF_LANGUAGE, HeadNames
 from deer_lab.importers.pieces import Source, find_pieces
 from deer_lab.importers.prompts import published_tokenizer
@@ -37,13 +38,12 @@ def read_start(args: argparse.Namespace) -> Network:
     flamingo, language, clip = of_pickled(args.checkpoint), open_archive(args.language_model), open_archive(args.clip)
     exits = (*range(args.exit_every - 1, args.layers - 1, args.exit_every), args.layers - 1)
     shapes = flamingo.shapes | in_lang_encoder(language.shapes)
-    if "lang_encoder.transformer.wte.weight" not in flamingo.shapes:
-        raise CheckpointError(f"{args.checkpoint} lacks the embeddings (lang_encoder.transformer.wte.weight)")
+    model = find_language_model(args.language_model, shapes, print)
     config = policy_config(
-        flamingo.shapes["lang_encoder.transformer.wte.weight"][0],
+        flamingo.shapes[EMBEDDINGS][0],
         read_clip(clip.shapes, clip.place),
         read_resampler(flamingo.shapes, flamingo.place),
-        read_decoder(shapes, exits, flamingo.place, language_of(args.language_model, print)),
+        read_decoder(shapes, exits, flamingo.place, model),
         HeadConfig(width=args.head_width),
     )
     sources = [
@@ -51,7 +51,7 @@ def read_start(args: argparse.Namespace) -> Network:
         Source(language, UNUSED_OF_LANGUAGE, layers_beyond=True),
         Source(clip, UNUSED_OF_CLIP),
     ]
-    pieces = find_pieces(config, sources, HeadNames((), (), (), ()), without="head.")
+    pieces = find_pieces(config, sources, HeadNames((), (), (), ()), without=("head.",))
     tokenizer = published_tokenizer(args.tokenizer, config.vocabulary)
     return Network(config, pieces, tokenizer, description="", license="", made_by="")
 

@@ -43,8 +43,10 @@ def wanted_shapes(config: PolicyConfig) -> dict[str, tuple[int, ...]]:
         return {name: tuple(value.shape) for name, value in Policy(config).state_dict().items()}
 
 
-def find_pieces(config: PolicyConfig, sources: list[Source], head: HeadNames, without: str = " ") -> dict[str, Piece]:
-    """A piece for every parameter but those that begin with `without`; sources that come first are asked first.
+def find_pieces(
+    config: PolicyConfig, sources: list[Source], head: HeadNames, without: tuple[str, ...] = ()
+) -> dict[str, Piece]:
+    """A piece for every parameter but those that begin with one of `without`; sources that come first are asked first.
 
     Raises CheckpointError with what is missing, unknown, of another shape, or twice there and not the same.
     """

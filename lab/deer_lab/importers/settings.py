@@ -1,4 +1,4 @@
-"""The network's configuration, from the checkpoint's own entries, its shapes and the language model's config.json.
+"""The network's configuration, from the checkpoint's own entries, its shapes and what is known of its language model.
 
 What none of them says is fixed in the published code: eight heads of 64 in resampler and cross-attention, CLIP heads of
 64, epsilon 1e-5. What our network cannot hold is refused by name, and what is not told by the file is printed.
@@ -6,17 +6,14 @@ What none of them says is fixed in the published code: eight heads of 64 in resa
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from deer_lab.config import Camera, ClipConfig, DecoderConfig, HeadConfig, PolicyConfig, ResamplerConfig
 from deer_lab.importers.archives import CheckpointError
+from deer_lab.importers.language import EMBEDDINGS, LanguageModel, Shapes, has_qk_norm
 from deer_lab.importers.names import HeadNames
 
-Shapes = dict[str, tuple[int, ...]]
 CLIP_HEAD_WIDTH = 64
 MISSING = {"head_type": "deterministic", "early_exit_layer": -1, "multi_exit": False, "exit_interval": 1}
 MISSING |= {"exit_dropout": 0.0, "lstm_dropout": 0.0, "pooling": "max"}  # what the published code takes instead
@@ -28,53 +25,6 @@ TAGS = {
     "no_image_patch": "another kind of resampler",
     "unfreeze_vit": "a vision encoder of its own, which the file does not hold",
 }  # what the published code reads off the file's name and our network cannot hold
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """What of the language model stands in no tensor."""
-
-    name: str
-    heads: int
-    bias_max: int
-    interleaved: bool
-    license: str
-
-
-PUBLISHED = {
-    ("ln_1", 2048): LanguageModel("mosaicml/mpt-1b-redpajama-200b-dolly", 16, 8, False, "CC-BY-SA-3.0"),
-    ("norm_1", 4096): LanguageModel("mosaicml/mpt-7b", 32, 8, True, "Apache-2.0"),
-}
-
-
-def read_language_model(folder: Path, width: int, qk_norm: bool) -> LanguageModel:
-    """From config.json, MPT-1B's flat one or MPT-7B's. Raises CheckpointError where our blocks do otherwise."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}; name the language model's folder") from error
-    nested = config.get("attn_config") or {}
-    flat = {"clip_qkv": "attn_clip_qkv", "qk_ln": "attn_qk_ln"}
-
-    def attention(key: str) -> object:
-        return nested.get(key, config.get(flat.get(key, key)))
-
-    required = [
-        ("d_model", config.get("d_model"), width),
-        ("no_bias", config.get("no_bias"), True),
-        ("alibi", attention("alibi"), True),
-        ("clip_qkv", attention("clip_qkv"), None),
-        ("softmax_scale", attention("softmax_scale"), None),
-        ("qk_ln", bool(attention("qk_ln")), qk_norm),
-        ("mlp_ratio", config.get("mlp_ratio", config.get("expansion_ratio", 4)), 4),
-    ]
-    for name, found, wanted in required:
-        if found != wanted:
-            raise CheckpointError(f"{path}: {name} is {found}, expected {wanted}; name the checkpoint's own folder")
-    interleaved = config.get("model_type") != "mosaic_gpt"
-    licence = next(iter(m.license for m in PUBLISHED.values() if m.interleaved == interleaved))
-    return LanguageModel(folder.name, config["n_heads"], attention("alibi_bias_max") or 8, interleaved, license=licence)
 
 
 def refuse_by_name(entries: dict, name: str, say: Callable[[str], None]) -> None:
@@ -99,10 +49,6 @@ def refuse_by_name(entries: dict, name: str, say: Callable[[str], None]) -> None
 def count(shapes: Shapes, pattern: str) -> int:
     """One more than the largest number at the group of `pattern`; 0 where there is none."""
     return max((int(found[1]) + 1 for key in shapes if (found := re.match(pattern, key))), default=0)
-
-
-def layers_with(shapes: Shapes, pattern: str) -> list[int]:
-    return sorted({int(found[1]) for key in shapes if (found := re.match(pattern, key))})
 
 
 def shape(shapes: Shapes, key: str, place: str) -> tuple[int, ...]:
@@ -167,24 +113,17 @@ def read_head(entries: dict, shapes: Shapes, place: str) -> HeadConfig:
     )
 
 
-def read_decoder(
-    shapes: Shapes, exits: tuple[int, ...], place: str, language: Callable[[int, bool, str], LanguageModel]
-) -> DecoderConfig:
-    """`language` is asked with the width, whether q and k are normalised, and how the first norm is called."""
-    width = shape(shapes, "lang_encoder.transformer.wte.weight", place)[1]
-    qk_norm = any(key.endswith(".0.attn.q_ln.weight") for key in shapes)
-    norm = "ln_1" if any(key.endswith(".0.ln_1.weight") for key in shapes) else "norm_1"
+def read_decoder(shapes: Shapes, exits: tuple[int, ...], place: str, model: LanguageModel) -> DecoderConfig:
     crossing = r"lang_encoder\.(?:transformer\.blocks|gated_cross_attn_layers)\.(\d+)\.(?:gated_|attn|ff)"
-    sees = layers_with(shapes, crossing)
+    sees = [int(found[1]) for key in shapes if (found := re.match(crossing, key))]
     if not sees:
         raise CheckpointError(f"{place} holds no cross-attention (…gated_cross_attn_layer…)")
-    model = language(width, qk_norm, norm)
     return DecoderConfig(
-        width,
+        shape(shapes, EMBEDDINGS, place)[1],
         model.heads,
         exits,
-        cross_every=sees[0] + 1,
-        qk_norm=qk_norm,
+        cross_every=min(sees) + 1,
+        qk_norm=has_qk_norm(shapes),
         alibi_bias_max=model.bias_max,
         # of powers of two both kinds are the same, and then the published models keep their names
         alibi_interleaved=model.interleaved or not model.heads & (model.heads - 1),
