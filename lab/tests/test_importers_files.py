@@ -14,14 +14,30 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
 
-from deer_lab.config import CONFIGS, ClipConfig, config_text, find_config
+from deer_lab.config import CONFIGS, config_text, find_config
 from deer_lab.importers import deer
-from deer_lab.importers.archives import CheckpointError, open_archive
+from deer_lab.importers.archives import Archive, CheckpointError, open_archive
 from deer_lab.importers.language import EMBEDDINGS, find_language_model, read_language_model
-from deer_lab.importers.pieces import part_maker
+from deer_lab.importers.names import UNUSED_OF_CLIP, HeadNames
+from deer_lab.importers.pieces import Source, find_pieces, part_maker
 from deer_lab.importers.prompts import published_tokenizer
-from deer_lab.importers.settings import read_clip
-from deer_lab.importers.synthetic import SIZES, block_shapes, make_published_tokenizer, save, write_openflamingo
+from deer_lab.importers.settings import (
+    exits_of,
+    policy_config,
+    read_clip,
+    read_decoder,
+    read_head,
+    read_resampler,
+)
+from deer_lab.importers.synthetic import (
+    SIZES,
+    block_shapes,
+    clip_shapes,
+    deer_shapes,
+    make_published_tokenizer,
+    save,
+    write_openflamingo,
+)
 
 
 def read(files, *more, words=None):
@@ -332,6 +348,7 @@ def test_a_head_without_norms_is_found_whatever_stands_between_its_maps(small_3b
 def test_the_published_language_models_bring_their_licences():
     for size, licence in (("3b", "CC-BY-SA-3.0"), ("9b", "Apache-2.0")):
         shapes = {EMBEDDINGS: (50280, SIZES[size].width)} | block_shapes(SIZES[size], 1, "transformer.blocks.")
+        shapes |= {"visual.transformer.resblocks.0.ln_1.weight": (1024,)}
         model = find_language_model(None, shapes, said.append)
         assert (model.license, model.heads) == (licence, SIZES[size].heads)
         assert "taken for mosaicml/mpt-" in said[-1]
@@ -343,17 +360,23 @@ def test_heads_and_slopes_are_the_language_models(small_3b, small_9b):
         assert (decoder.heads, decoder.alibi_bias_max, decoder.alibi_interleaved) == (6, 8, interleaved)
 
 
-def test_the_published_sizes_are_the_named_configurations():
-    for name, number in (("openflamingo_3b", "3b"), ("openflamingo_9b", "9b")):
-        config, size = CONFIGS[name], SIZES[number]
-        assert (config.decoder.width, config.decoder.heads, config.decoder.exits[-1] + 1) == (
-            size.width,
-            size.heads,
-            size.layers,
-        )
-        shapes = {"visual.conv1.weight": (1024, 3, 14, 14), "visual.positional_embedding": (257, 1024)}
-        shapes |= {f"visual.transformer.resblocks.{n}.ln_1.weight": (1024,) for n in range(24)}
-        assert read_clip(shapes, "") == (ClipConfig(), config.cameras[0].size)
+@pytest.mark.parametrize(("name", "number"), [("openflamingo_3b", "3b"), ("openflamingo_9b", "9b")])
+def test_the_published_files_are_the_named_configurations_key_by_key(name, number):
+    """Shapes alone: the layout at full size, every parameter found and no key left."""
+    size = SIZES[number]
+    files, eye = deer_shapes(size), clip_shapes(size)
+    entries = {"early_exit_layer": size.layers - 1, "exit_interval": 2, "lstm_dropout": 0.3, "exit_dropout": 0.4}
+    model = find_language_model(None, files | eye, said.append)
+    config = policy_config(
+        files[EMBEDDINGS][0],
+        read_clip(eye, ""),
+        read_resampler(files, ""),
+        read_decoder(files, exits_of(entries, size.layers), "", model),
+        read_head(entries, files, ""),
+    )
+    assert config == CONFIGS[name]
+    sources = [Source(Archive("deer", files, None)), Source(Archive("clip", eye, None), UNUSED_OF_CLIP)]
+    assert len(find_pieces(config, sources, HeadNames.of(files, "extra_exit."))) > 400
 
 
 def test_a_configuration_is_its_name_or_reads_back_from_its_text(small_9b):

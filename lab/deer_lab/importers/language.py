@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,16 @@ PUBLISHED = {
 }
 
 
+def in_first_layer(shapes: Shapes, name: str) -> bool:
+    """Whether the language model's first layer has a tensor of that name; CLIP's layers have some alike."""
+    first = re.compile(
+        r"(lang_encoder\.)?(old_decoder_blocks|transformer\.blocks)\.0\.(decoder_layer\.)?" + re.escape(name)
+    )
+    return any(first.fullmatch(key) for key in shapes)
+
+
 def has_qk_norm(shapes: Shapes) -> bool:
-    return any(key.endswith(".0.attn.q_ln.weight") for key in shapes)
+    return in_first_layer(shapes, "attn.q_ln.weight")
 
 
 def find_language_model(folder: Path | None, shapes: Shapes, say: Callable[[str], None]) -> LanguageModel:
@@ -57,7 +66,7 @@ def find_language_model(folder: Path | None, shapes: Shapes, say: Callable[[str]
     width = shapes[EMBEDDINGS][1]
     if folder:
         return read_language_model(folder, width, has_qk_norm(shapes))
-    first = "ln_1" if any(key.endswith(".0.ln_1.weight") for key in shapes) else "norm_1"
+    first = "ln_1" if in_first_layer(shapes, "ln_1.weight") else "norm_1"
     model = PUBLISHED.get((first, width))
     if model is None:
         ask_for(["--language-model"])
