@@ -4,7 +4,6 @@
 set -euo pipefail
 size=$1 out=$2
 cd "$(dirname "$0")/.."
-program=${CARGO_TARGET_DIR:-target}/release/deer_vla
 
 python -m deer_lab.importers.synthetic --size "$size" --out "$out/published"
 for precision in fp32 fp16; do
@@ -12,6 +11,6 @@ for precision in fp32 fp16; do
     /usr/bin/time --format '%E, %M KB at most in memory' \
         python -m deer_lab.importers.deer --checkpoint "$out"/published/*.pth --clip "$out/published/ViT-L-14.pt" \
         --tokenizer "$out/published/gpt-neox-20b" --precision "$precision" --out "$bundle"
-    "$program" check "$bundle"
-    "$program" bench "$bundle" --steps 5
+    deer_vla check "$bundle"
+    deer_vla bench "$bundle" --steps 5
 done

@@ -224,11 +224,13 @@ def test_what_a_bundle_cannot_hold_is_refused_by_name(small_3b, tmp_path, entrie
 
 def test_entries_that_are_not_there_are_taken_as_published_and_said(small_3b, tmp_path):
     def forget(content):
-        del content["pooling"], content["lstm_dropout"]
+        del content["pooling"], content["lstm_dropout"], content["mlp_layernorm"]
 
     network = read(small_3b, words=changed(small_3b, tmp_path, forget))
     assert network.config.head.lstm_dropout == 0
-    assert [text for text in said if "does not say pooling: 'max'" in text]
+    assert network.config.head.mlp_norm
+    assert [text for text in said if "does not say pooling: 'max', as the published code takes it" in text]
+    assert [text for text in said if "does not say mlp_layernorm: True, by its tensors" in text]
 
 
 def test_a_name_that_means_another_network_is_refused_and_others_are_not_read(small_3b, tmp_path):
@@ -372,7 +374,7 @@ def test_the_published_files_are_the_named_configurations_key_by_key(name, numbe
         read_clip(eye, ""),
         read_resampler(files, ""),
         read_decoder(files, exits_of(entries, size.layers), "", model),
-        read_head(entries, files, ""),
+        read_head(entries, files, "", said.append),
     )
     assert config == CONFIGS[name]
     sources = [Source(Archive("deer", files, None)), Source(Archive("clip", eye, None), UNUSED_OF_CLIP)]

@@ -95,7 +95,7 @@ def read_checkpoint(args: argparse.Namespace, say: Callable[[str], None] = print
         read_clip(sources[-1].archive.shapes, sources[-1].archive.place),
         read_resampler(shapes, deer.place),
         read_decoder(shapes, exits_of(entries, layers), deer.place, model),
-        read_head(entries, deer.shapes, deer.place),
+        read_head(entries, deer.shapes, deer.place, say),
     )
     pieces = find_pieces(config, sources, HeadNames.of(deer.shapes, "extra_exit."))
     changed = ", rounded to half precision" if args.precision == "fp16" else ""

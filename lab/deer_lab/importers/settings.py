@@ -15,6 +15,12 @@ from deer_lab.importers.language import EMBEDDINGS, LanguageModel, Shapes, has_q
 from deer_lab.importers.names import HeadNames
 
 CLIP_HEAD_WIDTH = 64
+TRANSFORMERS = ("embeddings.patch_embedding.weight", "embeddings.position_embedding.weight", "encoder.layers.")
+CLIP_KEYS = {
+    "visual.": ("conv1.weight", "positional_embedding", "transformer.resblocks."),
+    "vision_model.": TRANSFORMERS,
+    "": TRANSFORMERS,
+}  # by prefix: its patches, positions and layers
 MISSING = {"head_type": "deterministic", "early_exit_layer": -1, "multi_exit": False, "exit_interval": 1}
 MISSING |= {"exit_dropout": 0.0, "lstm_dropout": 0.0, "pooling": "max"}  # what the published code takes instead
 TAGS = {
@@ -68,15 +74,11 @@ def exits_of(entries: dict, layers: int) -> tuple[int, ...]:
 
 def read_clip(shapes: Shapes, place: str) -> tuple[ClipConfig, int]:
     """CLIP and the side of its pictures, off its tensors; open_clip's names or transformers'."""
-    prefix = "visual." if "visual.conv1.weight" in shapes else "vision_model."
-    names = {"visual.": ("conv1.weight", "positional_embedding", r"transformer\.resblocks\.(\d+)\.")}
-    other = ("embeddings.patch_embedding.weight", "embeddings.position_embedding.weight", r"encoder\.layers\.(\d+)\.")
-    if prefix == "vision_model." and f"{prefix}{other[0]}" not in shapes:
-        prefix = ""
-    patches, positions, layers = names.get(prefix, other)
-    width, _, patch, _ = shape(shapes, prefix + patches, place)
-    side = round((shape(shapes, prefix + positions, place)[0] - 1) ** 0.5)
-    depth = count(shapes, re.escape(prefix) + layers)
+    prefix = next((prefix for prefix, keys in CLIP_KEYS.items() if prefix + keys[0] in shapes), "visual.")
+    patches, positions, layers = (prefix + key for key in CLIP_KEYS[prefix])
+    width, _, patch, _ = shape(shapes, patches, place)
+    side = round((shape(shapes, positions, place)[0] - 1) ** 0.5)
+    depth = count(shapes, re.escape(layers) + r"(\d+)\.")
     return ClipConfig(width=width, layers=depth, heads=width // CLIP_HEAD_WIDTH, patch=patch), side * patch
 
 
@@ -85,7 +87,7 @@ def read_resampler(shapes: Shapes, place: str) -> ResamplerConfig:
     return ResamplerConfig(latents=latents, depth=count(shapes, r"perceiver\.layers\.(\d+)\."))
 
 
-def read_head(entries: dict, shapes: Shapes, place: str) -> HeadConfig:
+def read_head(entries: dict, shapes: Shapes, place: str, say: Callable[[str], None]) -> HeadConfig:
     """The head that serves all exits. Raises CheckpointError where an entry says otherwise than its tensors."""
     names = HeadNames.of(shapes, "extra_exit.")
     first = f"{names.lstm[0] if names.lstm else ''}weight_hh_l0"
@@ -101,6 +103,8 @@ def read_head(entries: dict, shapes: Shapes, place: str) -> HeadConfig:
     for key, value in found.items():
         if key in entries and entries[key] != value:
             raise CheckpointError(f"{place}: {key} is {entries[key]}, its tensors say {value}")
+        if key not in entries:
+            say(f"the file does not say {key}: {value}, by its tensors")
     told = MISSING | entries
     return HeadConfig(
         layers,
