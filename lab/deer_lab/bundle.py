@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import nn
 
-from deer_lab.config import CONFIGS, PolicyConfig
+from deer_lab.config import CONFIGS, PolicyConfig, find_config
 from deer_lab.export import ExportError, export_bundle, replacing
 from deer_lab.manifest import About, write_thresholds
 from deer_lab.model import make_part
@@ -46,9 +46,10 @@ def from_run(run: Path) -> Source:
             about, names = file.metadata() or {}, set(file.keys())
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{path} cannot be read: {error}; name the folder of a training run") from error
-    if about.get("config") not in CONFIGS:
-        raise ExportError(f"{path} is of configuration {about.get('config')!r}; known are {', '.join(CONFIGS)}")
-    config = CONFIGS[about["config"]]
+    try:
+        config = find_config(about.get("config", ""))
+    except ValueError as error:
+        raise ExportError(f"{path} is of {error}") from error
 
     def part(name: str) -> nn.Module:
         module = make_part(config, name)
@@ -70,7 +71,7 @@ def from_run(run: Path) -> Source:
         part,
         run / "tokenizer.json",
         f"python -m deer_lab.bundle {run.name}",
-        f"{about['config']}, last {steps}.",
+        f"{about['config'] if about['config'] in CONFIGS else 'A configuration of its own'}, last {steps}.",
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -71,17 +72,21 @@ class DecoderConfig:
     cross_head_width: int = 64
     qk_norm: bool = False
     alibi_bias_max: int = 8
+    alibi_interleaved: bool = True  # slopes of head counts that are no power of two: as MPT-7B has them, not MPT-1B
     gate_init: float = 0.0  # 0: the language model starts undisturbed, as Flamingo trains it
 
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """The action head: LSTM layers of `width`, then two MLPs."""
+    """The action head: LSTM layers of `width`, then two MLPs with hidden layers of `mlp` (None: width, width / 2)."""
 
     layers: int = 4
     width: int = 1024
     lstm_dropout: float = 0.3
     mlp_dropout: float = 0.4
+    mlp: tuple[int, ...] | None = None
+    lstm_norm: bool = True  # a LayerNorm after each LSTM layer
+    mlp_norm: bool = True  # and after each hidden layer
 
 
 @dataclass(frozen=True)
@@ -179,3 +184,30 @@ CONFIGS = {
         vocabulary=50280,
     ),
 }
+
+
+def find_config(text: str) -> PolicyConfig:
+    """The configuration of that name, or the one that the text holds as JSON (config_text). Raises ValueError."""
+    if text in CONFIGS:
+        return CONFIGS[text]
+    if not text.startswith("{"):
+        raise ValueError(f"configuration {text!r}; known are {', '.join(CONFIGS)}, or give a config.json")
+    try:
+        fields = json.loads(text)
+        encoder = ConvConfig if "channels" in fields["encoder"] else ClipConfig
+        kinds = {"encoder": encoder, "resampler": ResamplerConfig, "decoder": DecoderConfig, "head": HeadConfig}
+        parts = {name: kind(**as_tuples(fields[name])) for name, kind in kinds.items()}
+        cameras = tuple(Camera(**as_tuples(camera)) for camera in fields["cameras"])
+        return PolicyConfig(**fields | parts | {"cameras": cameras})
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"the configuration does not read: {error!r}") from error
+
+
+def as_tuples(fields: dict) -> dict:
+    """JSON has lists where a configuration has tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def config_text(config: PolicyConfig) -> str:
+    """The configuration's name where it has one, else all of it as JSON; find_config reads both."""
+    return next((name for name, known in CONFIGS.items() if known == config), None) or json.dumps(asdict(config))

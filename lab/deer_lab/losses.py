@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deer_lab.config import ARM_DIMS
-from deer_lab.model import Policy
+from deer_lab.model import GatedCrossBlock, Policy
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,13 @@ class Trainee(nn.Module):
         self.goals = nn.ModuleList(nn.Linear(config.decoder.width, goal_width) for _ in range(asked))
 
     def part(self, stage: str) -> list[nn.Module]:
-        """The modules that learn in a stage of training: "vision", "language", "joint" or "head"."""
+        """The modules that learn in a stage of training: "vision", "language", "joint", "adapt" or "head"."""
         policy, heads = self.policy, [self.policy.head, *self.auxiliary]
         if stage == "vision":
             return [policy.vision, self.readout]
+        if stage == "adapt":
+            crosses = [module for module in policy.stages.modules() if isinstance(module, GatedCrossBlock)]
+            return [*policy.vision.resamplers, policy.embed, *crosses, *heads, self.goals]
         language = [policy.embed, *policy.stages, *heads, self.goals]
         asked = [self.readout] if self.readout and self.objective.state_weight else []
         return {"language": language, "joint": [policy.vision, *language, *asked], "head": heads}[stage]
@@ -132,7 +135,7 @@ class Trainee(nn.Module):
     def forward(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
         """Every term of the loss by name; `images`: per camera (B*T, 3, S, S). What is minimised is their sum."""
         stage, weight = self.stage, self.objective.state_weight
-        with torch.set_grad_enabled(torch.is_grad_enabled() and stage in ("vision", "joint")):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and stage in ("vision", "joint", "adapt")):
             media, heats = self.see(batch, images)
         if stage == "vision":
             return self.state_terms(media, heats, batch)

@@ -9,23 +9,13 @@
 Letters in shape comments: B batch, T prompt tokens, M media tokens, D media width, W decoder width,
 N rows of the head, L LSTM layers, H LSTM width, S picture side.
 
-Where parameters of a DeeR checkpoint go (its keys without the leading `module.`; `i` is the layer in the network,
-`k` its stage). The frozen CLIP is not among them: vision.encoders.0.clip has the names of transformers' CLIP.
-
-    perceiver.{latents,norm}                            vision.resamplers.0.{latents,norm}
-    perceiver.layers.{n}.{0,1}                          vision.resamplers.0.layers.{n}.{attention,feed_forward}
-    lang_encoder.transformer.wte                        embed.table
-    lang_encoder.gated_cross_attn_layers.{i}            stages.{k}.layers.{i}.cross
-    lang_encoder.old_decoder_blocks.{i}.ln_1|norm_1     stages.{k}.layers.{i}.block.norm_1      (ln_2|norm_2 alike)
-      …attn.{Wqkv,q_ln,k_ln,out_proj}                     …block.{qkv,q_norm,k_norm,out}
-      …mlp.mlp_up|ffn.up_proj, mlp_down|down_proj         …block.{up,down}
-    extra_exit.rnn.layers.{3n,3n+1}                     head.lstms.{n}, head.norms.{n}
-    extra_exit.{actions,gripper}.mlp.{m}                head.{arm,gripper}.{m}
+Where the published files have which parameter: deer_lab.importers.names.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -36,13 +26,13 @@ from torch import Tensor, nn
 
 from deer_lab.config import (
     ARM_DIMS,
-    CONFIGS,
     ClipConfig,
     ConvConfig,
     DecoderConfig,
     HeadConfig,
     PolicyConfig,
     ResamplerConfig,
+    find_config,
 )
 
 
@@ -298,9 +288,12 @@ class DecoderLayer(nn.Module):
         return self.block(hidden, bias)
 
 
-def alibi_slopes(heads: int, bias_max: int) -> list[float]:
-    """Per-head slopes of ALiBi (arXiv 2108.12409, section 3); other counts than powers of two as MPT does it."""
-    power = 2 ** math.ceil(math.log2(heads))
+def alibi_slopes(heads: int, bias_max: int, interleaved: bool = True) -> list[float]:
+    """Per-head slopes of ALiBi (arXiv 2108.12409, section 3).
+
+    Of other counts than powers of two, MPT-7B takes every other slope of the next power first, MPT-1B spreads evenly.
+    """
+    power = 2 ** math.ceil(math.log2(heads)) if interleaved else heads
     slopes = [2 ** (-bias_max * (head + 1) / power) for head in range(power)]
     return slopes if power == heads else (slopes[1::2] + slopes[::2])[:heads]
 
@@ -314,7 +307,7 @@ class Stage(nn.Module):
         self.layers = nn.ModuleDict(
             {str(i): DecoderLayer(decoder, config.encoder.width, i) for i in config.layers_of_stage(index)}
         )
-        self.slopes = alibi_slopes(decoder.heads, decoder.alibi_bias_max)
+        self.slopes = alibi_slopes(decoder.heads, decoder.alibi_bias_max, decoder.alibi_interleaved)
         self.probe_layer = str(decoder.exits[0] - 1) if index == 0 else None
 
     def bias(self, tokens: int, device: torch.device) -> Tensor:
@@ -351,7 +344,7 @@ class Head(nn.Module):
         head = config.head
         widths = [config.decoder.width] + [head.width] * (head.layers - 1)
         self.lstms = nn.ModuleList(nn.LSTM(width, head.width, batch_first=True) for width in widths)
-        self.norms = nn.ModuleList(nn.LayerNorm(head.width) for _ in widths)
+        self.norms = nn.ModuleList(nn.LayerNorm(head.width) if head.lstm_norm else nn.Identity() for _ in widths)
         self.dropout = nn.Dropout(head.lstm_dropout)
         self.arm = head_mlp(head, ARM_DIMS)
         self.gripper = head_mlp(head, 1)
@@ -384,9 +377,11 @@ def lstm_step(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, T
 
 def head_mlp(config: HeadConfig, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in ((config.width, config.width), (config.width, config.width // 2)):
-        layers += [nn.Dropout(config.mlp_dropout), nn.Linear(before, after), nn.LayerNorm(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Dropout(config.mlp_dropout), nn.Linear(config.width // 2, outputs))
+    widths = (config.width, *(config.mlp or (config.width, config.width // 2)))
+    for before, after in pairwise(widths):
+        norm = nn.LayerNorm(after) if config.mlp_norm else nn.Identity()
+        layers += [nn.Dropout(config.mlp_dropout), nn.Linear(before, after), norm, nn.ReLU()]
+    return nn.Sequential(*layers, nn.Dropout(config.mlp_dropout), nn.Linear(widths[-1], outputs))
 
 
 def part_names(config: PolicyConfig) -> list[str]:
@@ -416,7 +411,7 @@ class Policy(nn.Module):
         """With the weights in a training run's folder."""
         path = run / "policy.safetensors"
         with safe_open(path, "pt") as file:
-            policy = cls(CONFIGS[file.metadata()["config"]])
+            policy = cls(find_config(file.metadata()["config"]))
         policy.load_state_dict(load_file(path))
         return policy
 

@@ -27,10 +27,10 @@ import onnx_ir
 from onnx import ModelProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-from onnxruntime.transformers.float16 import convert_float_to_float16
 from tokenizers import Tokenizer
 
 from deer_lab.export import ExportError, open_session, replacing
+from deer_lab.halves import halve
 from deer_lab.manifest import fingerprint
 from deer_lab.reference import prompt_ids
 from deer_lab.whole import merge_stages
@@ -39,37 +39,33 @@ SENTENCE = "take the red block and lift it up"  # what the variants are compared
 BLOCK = 32  # weights that share one scale in int4
 
 
-def to_fp16(path: Path) -> ModelProto:
-    return convert_float_to_float16(onnx.load(path), keep_io_types=True)
-
-
-def to_int8(path: Path) -> ModelProto:
+def to_int8(path: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "quantized.onnx"
+        quantized = Path(folder) / "quantized.onnx"
         quantize_dynamic(
             path,
-            out,
+            quantized,
             op_types_to_quantize=["MatMul", "Gather"],
             per_channel=True,
             weight_type=QuantType.QInt8,
             reduce_range=True,  # seven bits: sums of eight overflow on processors without VNNI
         )
-        return onnx.load(out)
+        write_part(onnx.load(quantized), out)
 
 
-def to_int4(path: Path) -> ModelProto:
+def to_int4(path: Path, out: Path) -> None:
     quantizer = MatMulNBitsQuantizer(onnx.load(path), bits=4, block_size=BLOCK, is_symmetric=True, accuracy_level=4)
     quantizer.process()
-    return quantizer.model.model
-
-
-VARIANTS: dict[str, Callable[[Path], ModelProto]] = {"fp16": to_fp16, "int8": to_int8, "int4": to_int4}
+    write_part(quantizer.model.model, out)
 
 
 def write_part(model: ModelProto, path: Path) -> None:
     """X.onnx with the graph and X.data with its weights, as deer_lab.export leaves them."""
     onnx_ir.save(onnx_ir.from_proto(model), path, external_data=path.with_suffix(".data").name)
     path.with_suffix(".data").touch()
+
+
+VARIANTS: dict[str, Callable[[Path, Path], None]] = {"fp16": halve, "int8": to_int8, "int4": to_int4}
 
 
 def part_entries(manifest: dict) -> dict[str, dict]:
@@ -117,7 +113,7 @@ def quantize(bundle: Path, to: str, out: Path) -> dict[str, float]:
         raise ExportError(f"{bundle} is no bundle: {error}") from error
     with replacing(out) as folder:
         for entry in part_entries(manifest).values():
-            write_part(VARIANTS[to](bundle / entry["file"]), folder / entry["file"])
+            VARIANTS[to](bundle / entry["file"], folder / entry["file"])
         found = compare(bundle, folder, manifest)
         if "whole" in manifest["parts"]:
             stages = [folder / entry["file"] for entry in manifest["parts"]["stages"]]

@@ -6,6 +6,8 @@
 
 Stages: "vision" teaches the encoders to show the true state (where the recordings have it), "joint" trains everything,
 "language" all but the encoders, "head" the heads alone; encoders that do not learn run once over the demonstrations.
+"adapt" is for a language model and a CLIP that were trained before (deer_lab.importers): both stay as they are, and
+resampler, cross-attention, embeddings and heads learn, as the paper has it.
 Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped.
 
 A run's folder: policy.safetensors and tokenizer.json (what deer_lab.export reads), auxiliary.safetensors, train.json,
@@ -35,7 +37,7 @@ from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from deer_lab.batches import Prompts, StepSampler
-from deer_lab.config import CONFIGS, PolicyConfig
+from deer_lab.config import CONFIGS, PolicyConfig, find_config
 from deer_lab.curves import Curves
 from deer_lab.data import DataError, Windows
 from deer_lab.latents import keep_latents
@@ -46,8 +48,8 @@ from deer_lab.shards import add_demonstrations, find_shards
 from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
 
-STAGES = ("vision", "language", "joint", "head")
-INIT_PARTS = ("all", "vision")
+STAGES = ("vision", "language", "joint", "adapt", "head")
+INIT_PARTS = {"all": "", "language": ("vision.", "embed.", "stages."), "vision": "vision."}  # prefixes of weights
 HELD_OUT_EVERY = 50  # of so many recordings one is not trained on, but watched
 VALIDATION_BATCHES = 8
 ADAM_BETAS = (0.9, 0.999)
@@ -126,7 +128,7 @@ class Run:
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
         )
-        config = CONFIGS[settings.config]
+        config = find_config(settings.config)
         inputs = [camera.role for camera in config.cameras]
         if init and settings.stage in ("language", "head"):
             inputs, shards = ["media"], keep_latents(init, config, shards, self.accelerator)
@@ -172,10 +174,10 @@ class Run:
     def _load(self, init: Path, part: str) -> None:
         """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
 
-        Of "vision" the vision alone: so networks that differ in the rest share it. What the run `init` has not
-        (keypoints, say, that were added since) stays as it is made, and is told.
+        Of "vision" the vision alone: so networks that differ in the rest share it; of "language" all but the heads.
+        What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
         """
-        prefix = "vision." if part == "vision" else ""
+        prefix = INIT_PARTS[part]
         found = load_file(init / "policy.safetensors")
         found = {name: value for name, value in found.items() if name.startswith(prefix)}
         lacks, foreign = self.trainee.policy.load_state_dict(found, strict=False)
@@ -184,7 +186,7 @@ class Run:
         lacks = [name for name in lacks if name.startswith(prefix)]
         if lacks and self.accelerator.is_main_process:
             print(f"train: {init} lacks {lacks[0]} and {len(lacks) - 1} more tensors; they start anew", file=sys.stderr)
-        if part == "vision":
+        if part != "all":
             return
         for head in self.trainee.auxiliary:
             head.load_state_dict(self.trainee.policy.head.state_dict())
@@ -348,10 +350,23 @@ def add_fields(parser: argparse.ArgumentParser, kind: type, left_out: tuple[str,
             parser.add_argument(name, type=kinds[field.type], default=field.default)
 
 
+def config_named(text: str) -> str:
+    """A configuration's name, or the text of the config.json that is named."""
+    if text in CONFIGS:
+        return text
+    try:
+        found = json.loads(Path(text).read_text())
+        text = found.get("name") or json.dumps(found)
+        find_config(text)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"known are {', '.join(CONFIGS)}, or a config.json: {error}") from error
+    return text
+
+
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments or data, 130 stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
+    parser.add_argument("--config", type=config_named, required=True, help=f"{', '.join(CONFIGS)}, or a config.json")
     parser.add_argument("--stage", choices=STAGES, required=True)
     parser.add_argument("--steps", type=int, required=True)
     add_demonstrations(parser)
@@ -369,7 +384,7 @@ def main() -> int:
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective)}
     try:
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
-            shards = find_shards(args, CONFIGS[args.config])
+            shards = find_shards(args, find_config(args.config))
         run = Run(
             Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init, args.init_part
         )
