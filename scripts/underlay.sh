@@ -10,7 +10,8 @@ if [ -n "${AMENT_PREFIX_PATH-}" ]; then
     echo "Using the sourced ROS 2 ${ROS_DISTRO-}: $AMENT_PREFIX_PATH"
     exit 0
 fi
-pins=$(cat "$scripts"/underlay.* | sha256sum)
+python=${PYTHON3:-/usr/bin/python3}
+pins=$({ cat "$scripts"/underlay.* && "$python" -V; } | sha256sum)
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 [ "$(cat "$dir/pins.sha256" 2> /dev/null)" != "$pins" ] || exit 0 # finished, of these very pins
@@ -19,7 +20,6 @@ if [ -n "$(ls -A "$dir")" ] && [ ! -e "$dir/pyvenv.cfg" ]; then
     echo "underlay.sh: $dir holds something else; name an empty or a new folder" >&2
     exit 1
 fi
-python=${PYTHON3:-/usr/bin/python3}
 what=$("$python" -c 'import platform, sys
 print(platform.libc_ver()[0], platform.machine(), "%d.%d" % sys.version_info[:2])')
 case $what in
@@ -74,6 +74,7 @@ SETUP
 for name in setup.bash local_setup.sh local_setup.bash; do ln -s setup.sh "$dir/$name"; done
 
 # The proof: a node that hears itself, with the variables of setup.sh alone.
+# shellcheck disable=SC2016 # the inner shell expands them
 env -i HOME="$HOME" ROS_LOG_DIR="$dir/log" ROS_DOMAIN_ID=91 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
     sh -c '. "$1/setup.sh" && exec "$1/bin/python3" "$2"' - "$dir" "$scripts/underlay.py" || {
     echo "underlay.sh: this underlay does not work with Python ${what##* }; what went wrong stands above." >&2
