@@ -109,7 +109,7 @@ def rate(step: int, settings: Settings) -> float:
 
 
 def same_run(before: dict, now: dict) -> bool:
-    """Whether `now` goes on where `before` stopped. It may ask for more steps, unless the rates were made for so many."""
+    """Whether `now` goes on where `before` stopped. It may ask for more steps, unless the rates follow their number."""
     extended = {"steps": now["settings"]["steps"]} if now["settings"]["schedule"] == "constant" else {}
     return before | {"settings": before["settings"] | extended} == now
 
