@@ -29,7 +29,7 @@ named_only ort '*.rs' src/engine
 named_only r2r '*.rs' src/ros
 named_only mujoco '*.py' lab/deer_lab/tabletop/scene.py
 named_only rclpy '*.py' lab/deer_lab/tabletop/node.py lab/deer_lab/tabletop/node_policy.py scripts/demo.py \
-    tests/ros/peer.py lab/tests/test_tabletop_node.py
+    scripts/underlay.py tests/ros/peer.py lab/tests/test_tabletop_node.py
 
 step "Scripts and Python style"
 shellcheck -x scripts/*.sh lab/*.sh .ci/run
