@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The node without recordings, plots and search, built for a short wait: everything else would take three times as long.
+# The node without recordings, plots and search, built for a short wait: with everything, and optimised, it would take five times as long.
 build=(--profile demo --no-default-features --features ros)
 beside=(cargo build "${build[@]}" --bins)
 echo "Setting up and building deer_vla (the first time takes minutes)"
