@@ -8,8 +8,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal
 
-RUN pip install --break-system-packages --no-cache-dir --no-deps \
-        cargo-ament-build==0.1.11 colcon-cargo==0.2.0 colcon-ros-cargo==0.2.0 onnxruntime==1.31.1
+RUN pip install --break-system-packages --no-cache-dir \
+        cargo-ament-build==0.1.11 colcon-cargo==0.2.0 colcon-ros-cargo==0.2.0 \
+    && pip install --break-system-packages --no-cache-dir --no-deps onnxruntime==1.31.1
 
 WORKDIR /ws
 COPY . src/deer_vla
