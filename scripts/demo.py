@@ -5,11 +5,13 @@
 The next sentence is said when the world shows that the last one was done, or after 12 seconds of robot time.
 
 Called by demo.sh, which builds and installs what this starts. Leaves in --out: decisions.jsonl (one line a decision, as
-`deer_vla replay` writes it), demo.gif and demo_sheet.png (what the cameras saw).
+`deer_vla replay` writes it), demo.gif and demo_sheet.png (what the cameras saw, how deep the network was run, how long
+that took).
 """
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -23,10 +25,13 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
+from deer_lab.tabletop.film import Film, Step
 from deer_lab.tabletop.tasks import TASKS
 from deer_lab.tabletop.world import State
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -35,15 +40,20 @@ TASK_OF = {sentence: task for task in TASKS.values() for sentence in task.phrasi
 TASK_SECS = 12.0  # of robot time for a sentence, as CALVIN's 360 steps
 PATIENCE_SECS = 60.0  # without a decision the demo ends
 EVERY = 15  # decisions a printed line
+CAMERAS = "static", "gripper"
+KEPT = 8  # pictures of a camera that wait for their decision
 
 
 class Operator(Node):
     """Says each sentence until it is followed, and prints and keeps what the policy decides."""
 
-    def __init__(self, instructions: list[str], decisions: Path) -> None:
+    def __init__(self, instructions: list[str], manifest: dict, out: Path) -> None:
         super().__init__("operator")
         self.left = list(instructions)  # neither done nor given up
-        self._file = decisions.open("w")
+        self._file = (out / "decisions.jsonl").open("w")
+        self._film = Film(out / "demo.gif", manifest["action"]["control_hz"], every=2)
+        self._all_exits = len(manifest["exits"])
+        self._pictures: dict[str, dict[str, np.ndarray]] = {}  # of a camera, by their stamps
         self._say = self.create_publisher(String, "instruction", 1)
         self.create_subscription(DiagnosticStatus, "deer_vla/decision", self._decided, 100)
         self.create_subscription(String, "state", self._moved, 100)
@@ -64,8 +74,24 @@ class Operator(Node):
             self.travelled += float(np.linalg.norm(np.subtract(state.tcp_position, self._state.tcp_position)))
         self._state = state
 
+    def _look(self) -> None:
+        """Not before the policy does: the world waits for the first that wants its pictures."""
+        for camera in CAMERAS:
+            self._pictures[camera] = {}
+            keep = functools.partial(self._saw, camera)
+            self.create_subscription(Image, f"{camera}/image", keep, qos_profile_sensor_data)
+
+    def _saw(self, camera: str, image: Image) -> None:
+        pictures, stamp = self._pictures[camera], image.header.stamp
+        pixels = np.frombuffer(image.data, np.uint8).reshape(image.height, image.width, 3)
+        pictures[f"{stamp.sec}.{stamp.nanosec:09d}"] = pixels
+        if len(pictures) > KEPT:
+            del pictures[min(pictures)]
+
     def _decided(self, status: DiagnosticStatus) -> None:
         self.heard = time.monotonic()
+        if not self._pictures:
+            self._look()
         values = {value.key: value.value for value in status.values}
         if not self.left or self._state is None:  # nothing moves before its place can be told
             return
@@ -84,6 +110,7 @@ class Operator(Node):
         if changed or int(values["step"]) % EVERY == 0:
             self._print(values, status.message)
         self._write(values, status.message)
+        self._show(values)
         self._judge()
 
     def _judge(self) -> None:
@@ -105,6 +132,12 @@ class Operator(Node):
         else:
             print(f"{head}  {values['verdict']}: {message}", flush=True)
 
+    def _show(self, values: dict[str, str]) -> None:
+        pictures = {camera: self._pictures[camera].get(values[f"stamp_{camera}"]) for camera in CAMERAS}
+        if all(picture is not None for picture in pictures.values()):
+            taken = int(values["exit"]) if "exit" in values else None
+            self._film.add(pictures, Step(self.left[0], taken, self._all_exits, float(values["total_ms"])))
+
     def _write(self, values: dict[str, str], message: str) -> None:
         """The names that `deer_vla report` reads, of the same kinds."""
         seconds, _, nanoseconds = values["stamp"].partition(".")
@@ -116,6 +149,7 @@ class Operator(Node):
 
     def close(self) -> None:
         self._file.close()
+        self._film.close()
         self.destroy_node()
 
 
@@ -162,15 +196,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=SCRIPTS.parent / "out", help="folder for what remains")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    film = given.out.resolve() / "demo.gif"
+    manifest = SCRIPTS.parent / "models" / given.bundle / "manifest.json"  # a path of its own stands for itself
+    if not manifest.exists():
+        parser.error(f"--bundle {given.bundle}: there is no {manifest}")
     instructions = given.instruction or [TASKS[name].phrasings.validation for name in CHAIN]
     if given.bundle == "toy":
         print("The toy bundle's weights are random: the arm moves, but to no purpose.", flush=True)
     rclpy.init()
-    operator = Operator(instructions, given.out / "decisions.jsonl")
+    operator = Operator(instructions, json.loads(manifest.read_text()), given.out)
     failure = "interrupted"
     try:
-        with launched([f"bundle:={given.bundle}", f"record:={film}", "log_level:=warn"]) as process:
+        with launched([f"bundle:={given.bundle}", "log_level:=warn"]) as process:
             failure = run(operator, process, given.seconds)
     except KeyboardInterrupt:
         pass

@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$root"
 
 cargo build --quiet --features ros,faults --bins
+# shellcheck disable=SC2017 # whole days are meant
 export DEER_VLA_SCHEDULES=${1:-500} DEER_VLA_SEED=${DEER_VLA_SEED:-$(($(date +%s) / 86400 * 1000))}
 echo "$DEER_VLA_SCHEDULES schedules from seed $DEER_VLA_SEED on"
 python3 -m pytest -q tests/ros/test_schedules.py

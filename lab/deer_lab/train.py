@@ -8,7 +8,8 @@ Stages: "vision" teaches the encoders to show the true state (where the recordin
 "language" all but the encoders, "head" the heads alone; encoders that do not learn run once over the demonstrations.
 "adapt" is for a language model and a CLIP that were trained before (deer_lab.importers): both stay as they are, and
 resampler, cross-attention, embeddings and heads learn, as the paper has it.
-Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped.
+Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped, and
+with more --steps trains further (unless --schedule cosine fitted the rate to their number).
 
 A run's folder: policy.safetensors and tokenizer.json (what deer_lab.export reads), auxiliary.safetensors, train.json,
 losses.jsonl, losses.png, tensorboard/, checkpoint/ (to go on from).
@@ -109,6 +110,12 @@ def rate(step: int, settings: Settings) -> float:
     return share
 
 
+def same_run(before: dict, now: dict) -> bool:
+    """Whether `now` goes on where `before` stopped. It may ask for more steps, unless the rates follow their number."""
+    extended = {"steps": now["settings"]["steps"]} if now["settings"]["schedule"] == "constant" else {}
+    return before | {"settings": before["settings"] | extended} == now
+
+
 class Run:
     """One training run in its folder `out`."""
 
@@ -161,7 +168,7 @@ class Run:
     def _claim(self, entry: dict, init: Path | None, config: PolicyConfig) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "train.json"
-        if path.exists() and json.loads(path.read_text()) != entry:
+        if path.exists() and not same_run(json.loads(path.read_text()), entry):
             raise ValueError(f"{path} is of a run with other settings: name another --out, or remove it")
         path.write_text(json.dumps(entry, indent=2) + "\n")
         if (self.out / "tokenizer.json").exists():

@@ -70,6 +70,17 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(shards, tmp_path, mon
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
+def test_a_finished_run_is_trained_further_as_if_it_had_been_asked_for_more_steps_at_first(shards, tmp_path):
+    run(shards, tmp_path / "whole")
+    run(shards, tmp_path / "further", steps=2)
+    assert run(shards, tmp_path / "further").step == 4
+    whole, further = weights(tmp_path / "whole"), weights(tmp_path / "further")
+    assert all(torch.equal(whole[name], further[name]) for name in whole)
+    run(shards, tmp_path / "cosine", steps=2, schedule="cosine")
+    with pytest.raises(ValueError, match="other settings"):
+        run(shards, tmp_path / "cosine", schedule="cosine")
+
+
 def test_a_checkpoint_has_every_weight_of_an_lstm_whose_weights_share_a_buffer_as_on_a_gpu(shards, tmp_path):
     made = Run(SETTINGS, Objective(), shards, tmp_path)
     for lstm in made.trainee.policy.head.lstms:

@@ -29,6 +29,9 @@ pub struct Bundle {
 /// Why a folder is not a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// No such folder.
+    #[error("there is no folder {0}; a bundle is a folder with a manifest.json")]
+    NoFolder(PathBuf),
     /// A file that must be there cannot be read.
     #[error("{what}: {source}; export the bundle again or copy it whole\nfile: {path}")]
     Unreadable {
@@ -96,6 +99,9 @@ impl Bundle {
     /// [`BundleError`]: each says what was found next to what was expected.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, BundleError> {
         let folder = folder.as_ref().to_path_buf();
+        if !folder.is_dir() {
+            return Err(BundleError::NoFolder(folder));
+        }
         let path = folder.join("manifest.json");
         let bytes = fs::read(&path).map_err(|source| BundleError::Unreadable {
             what: "no manifest.json".into(),

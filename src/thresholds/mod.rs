@@ -7,6 +7,7 @@ mod cost;
 mod direct;
 mod greedy;
 mod live;
+#[cfg(feature = "tune")]
 mod search;
 mod shares;
 mod solve;
@@ -26,8 +27,10 @@ pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
 pub use greedy::assign;
 pub use live::{Expected, Live, Seen};
+#[cfg(feature = "tune")]
 pub use search::{Search, SearchError, limits_of, stops};
 pub use shares::Shares;
+#[cfg(feature = "tune")]
 use solve::capped;
 pub use solve::{Method, Solution, SolveError, solve};
 

@@ -90,7 +90,7 @@ fn check_prints_the_bundle_its_costs_and_the_library_that_runs_it() {
     assert_says(&table, &["thresholds.json", "stages[5]", "whole", "LLM GMAC", "memory MB"]);
     let exits: Vec<_> = table.lines().skip_while(|line| !line.starts_with("exit ")).skip(1).take(6).collect();
     assert!(exits[5].ends_with("cap") && exits[5].contains("none"), "{table}");
-    let capped = done(&["check", TOY, "--peak", "0.0016", "--thresholds", "0.5,-1,0.5,0.5,0.5"]);
+    let capped = done(&["check", TOY, "--peak", "1.6MFLOP", "--thresholds", "0.5,-1,0.5,0.5,0.5"]);
     let exits: Vec<_> = capped.lines().skip_while(|line| !line.starts_with("exit ")).skip(1).take(6).collect();
     assert!(exits[0].contains("0.5") && exits[1].ends_with("cap") && exits[2].contains("not loaded"), "{capped}");
     assert_says(&capped, &["command line"]);
@@ -100,6 +100,10 @@ fn check_prints_the_bundle_its_costs_and_the_library_that_runs_it() {
 fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     assert_says(&refused(1, &["check", text(folder.path())]), &["deer_vla: no manifest.json"]);
+    let nowhere = folder.path().join("nowhere");
+    assert_says(&refused(1, &["check", text(&nowhere)]), &["there is no folder", text(&nowhere)]);
+    assert_says(&refused(2, &["check", TOY, "--peak", "6"]), &["with its unit"]);
+    assert_says(&refused(2, &["check", TOY, "--peak", "6ms"]), &["GFLOP or MFLOP"]);
     for entry in fs::read_dir(TOY).unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();

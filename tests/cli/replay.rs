@@ -54,7 +54,7 @@ fn gate_and_budget_decide_how_deep_a_replay_goes() {
     };
     assert_eq!(exits("never", &["--thresholds=-1,-1,-1,-1,-1"]), [5; 40]);
     assert_eq!(exits("always", &["--thresholds", "9,9,9,9,9", "--metric", "max"]), [0; 40]);
-    assert_eq!(exits("peak", &["--thresholds=-1,-1,-1,-1,-1", "--peak", "0.0016"]), [1; 40]);
+    assert_eq!(exits("peak", &["--thresholds=-1,-1,-1,-1,-1", "--peak", "1.6MFLOP"]), [1; 40]);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
     assert_says(&refusal(1, text(&sqlite), &[]), &["sqlite3", "rosbags-convert --src", "--dst-storage mcap"]);
     let few = ["--topic", "static=/static/image/compressed", "--thresholds", "0.1"];
     assert_says(&refusal(1, FOREIGN, &few), &["1 thresholds for 6 exits"]);
-    let small = ["--topic", "static=/static/image/compressed", "--peak", "0.0001"];
+    let small = ["--topic", "static=/static/image/compressed", "--peak", "0.1MFLOP"];
     assert_says(&refusal(1, FOREIGN, &small), &["budget.peak", "first exit"]);
 }
 

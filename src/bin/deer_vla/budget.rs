@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::bench::{Profile, profile};
 
-pub(crate) use cost::Cost;
+pub(crate) use cost::{Cost, parse_gflop, parse_gigabytes};
 
 /// What the robot can afford.
 #[derive(Args)]
@@ -24,7 +24,7 @@ pub(crate) struct BudgetArgs {
     #[arg(long, value_name = "COST")]
     peak: Option<Cost>,
     /// Most bytes of weights in memory, such as 2GB or 300MB
-    #[arg(long, value_name = "BYTES", value_parser = cost::gigabytes)]
+    #[arg(long, value_name = "BYTES", value_parser = parse_gigabytes)]
     memory: Option<f64>,
     /// How thresholds follow from the average: by shares of steps, or by the least action error
     #[arg(long, default_value = "shares", value_parser = ["shares", "direct"])]

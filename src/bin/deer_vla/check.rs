@@ -83,7 +83,7 @@ fn parts(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
 fn exits(out: &mut impl Write, manifest: &Manifest, settings: &Settings) -> io::Result<()> {
     let columns = ["exit", "layer", "threshold", "LLM GMAC", "whole GMAC", "memory MB"];
     let [exit, layer, threshold, llm, whole, memory] = columns;
-    writeln!(out, "\n{exit:<5}{layer:>6}{threshold:>11}{llm:>13}{whole:>13}{memory:>12}")?;
+    writeln!(out, "\n{exit:<5}{layer:>6}{threshold:>16}{llm:>13}{whole:>13}{memory:>12}")?;
     let vision = manifest.parts.vision.macs as f64 * 1e-9;
     for (k, layer) in manifest.exits.iter().enumerate() {
         let llm = manifest.macs_to(k) as f64 * 1e-9;
@@ -95,7 +95,7 @@ fn exits(out: &mut impl Write, manifest: &Manifest, settings: &Settings) -> io::
             limit => limit.to_string(),
         };
         let cap = if k == settings.cap { " cap" } else { "" };
-        writeln!(out, "{k:<5}{layer:>6}{threshold:>11}{llm:>13.6}{:>13.6}{memory:>12.2}{cap}", llm + vision)?;
+        writeln!(out, "{k:<5}{layer:>6}{threshold:>16}{llm:>13.6}{:>13.6}{memory:>12.2}{cap}", llm + vision)?;
     }
     writeln!(out, "(a step that ends at this exit; memory: weights loaded when this exit is the cap)")
 }

@@ -11,7 +11,7 @@ const CANNOT_LOOK: u8 = 2;
 
 /// Look at the live ROS 2 graph and say what would not work, each finding with its mend
 ///
-/// It looks with the eyes of the node: give it the node's own --ros-args. One line a check: ok, warning or error, what
+/// It sees the graph as the node would: give it the node's own --ros-args. One line a check: ok, warning or error, what
 /// was found, and the mend. It publishes nothing and offers no service, and may run beside the node.
 #[derive(Args)]
 #[command(

@@ -2,14 +2,20 @@
 
 mod bench;
 mod budget;
+#[cfg(feature = "bag")]
 mod calibrate;
 mod check;
 mod doctor;
+#[cfg(feature = "bag")]
 mod replay;
+#[cfg(feature = "report")]
 mod report;
 mod setup;
 mod solve;
+#[cfg(feature = "tune")]
 mod tune;
+#[cfg(not(all(feature = "bag", feature = "report", feature = "tune")))]
+mod without;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,12 +39,28 @@ struct Cli {
 enum Verb {
     Check(check::Check),
     Doctor(doctor::Doctor),
+    #[cfg(feature = "bag")]
     Replay(replay::Replay),
+    /// Not in this build: run the policy on a recording
+    #[cfg(not(feature = "bag"))]
+    Replay(without::Without),
     Bench(bench::Bench),
+    #[cfg(feature = "bag")]
     Calibrate(calibrate::Calibrate),
+    /// Not in this build: run every exit on demonstrations
+    #[cfg(not(feature = "bag"))]
+    Calibrate(without::Without),
     Solve(solve::Solve),
+    #[cfg(feature = "tune")]
     Tune(tune::Tune),
+    /// Not in this build: search the thresholds online
+    #[cfg(not(feature = "tune"))]
+    Tune(without::Without),
+    #[cfg(feature = "report")]
     Report(report::Report),
+    /// Not in this build: compare results, plot exits
+    #[cfg(not(feature = "report"))]
+    Report(without::Without),
 }
 
 fn main() -> ExitCode {
@@ -48,12 +70,24 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Check(check) => check.run(),
         Verb::Doctor(doctor) => return doctor.run(),
+        #[cfg(feature = "bag")]
         Verb::Replay(replay) => replay.run(),
+        #[cfg(not(feature = "bag"))]
+        Verb::Replay(without) => return without.refuse("replay", "bag"),
         Verb::Bench(bench) => bench.run(),
+        #[cfg(feature = "bag")]
         Verb::Calibrate(calibrate) => calibrate.run(),
+        #[cfg(not(feature = "bag"))]
+        Verb::Calibrate(without) => return without.refuse("calibrate", "bag"),
         Verb::Solve(solve) => solve.run(),
+        #[cfg(feature = "tune")]
         Verb::Tune(tune) => tune.run(),
+        #[cfg(not(feature = "tune"))]
+        Verb::Tune(without) => return without.refuse("tune", "tune"),
+        #[cfg(feature = "report")]
         Verb::Report(report) => report.run(),
+        #[cfg(not(feature = "report"))]
+        Verb::Report(without) => return without.refuse("report", "report"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

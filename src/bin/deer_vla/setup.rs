@@ -6,6 +6,8 @@ use clap::Args;
 use deer_vla::bundle::Bundle;
 use deer_vla::config::{Config, RawConfig};
 
+use crate::budget::{parse_gflop, parse_gigabytes};
+
 /// How the network is run.
 #[derive(Args)]
 pub(crate) struct EngineArgs {
@@ -30,16 +32,16 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     thresholds: Vec<f64>,
     /// What the thresholds limit; otherwise as the bundle's thresholds.json says
-    #[arg(long, value_parser = ["rms", "mean", "max", "cosine"])]
+    #[arg(long, value_parser = ["rms", "mean", "max", "cosine", "feature", "time"])]
     metric: Option<String>,
-    /// Mean multiply-accumulates of the language model over steps, in units of 1e9; needs the bundle's calibration.json
-    #[arg(long, value_name = "GFLOP")]
+    /// Average cost of a step, such as 0.02GFLOP or 20MFLOP; needs the bundle's calibration.json
+    #[arg(long, value_name = "COST", value_parser = parse_gflop)]
     average: Option<f64>,
-    /// Most multiply-accumulates of the language model in one step, in units of 1e9
-    #[arg(long, value_name = "GFLOP")]
+    /// Most that one step may cost, such as 0.05GFLOP or 50MFLOP
+    #[arg(long, value_name = "COST", value_parser = parse_gflop)]
     peak: Option<f64>,
-    /// Most bytes of weights in memory, in units of 1e9
-    #[arg(long, value_name = "GB")]
+    /// Most bytes of weights in memory, such as 2GB or 300MB
+    #[arg(long, value_name = "BYTES", value_parser = parse_gigabytes)]
     memory: Option<f64>,
 }
 

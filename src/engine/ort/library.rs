@@ -107,12 +107,15 @@ fn candidates(options: &Options) -> Vec<(PathBuf, Source)> {
     let environment = environment.map(|path| (PathBuf::from(path), Source::Environment));
     let prefixes = ["AMENT_PREFIX_PATH", "VIRTUAL_ENV"].into_iter().filter_map(env::var_os);
     let prefixes = prefixes.flat_map(|paths| env::split_paths(&paths).collect::<Vec<_>>());
+    // Where pip puts what it installs outside an environment.
+    let own = env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
+    let prefixes = prefixes.chain(own).chain([PathBuf::from("/usr/local")]);
     let wheels = prefixes.flat_map(|prefix| wheels(&prefix)).map(|path| (path, Source::Wheel));
     let system = (PathBuf::from("libonnxruntime.so"), Source::System);
     named.chain(environment).chain(wheels).chain([system]).collect()
 }
 
-/// `PREFIX/lib/python3.X/site-packages/onnxruntime/capi/libonnxruntime.so.VERSION`
+/// `PREFIX/lib/python3.X/site-packages/onnxruntime/capi/libonnxruntime.so.VERSION`; Debian says `dist-packages`.
 fn wheels(prefix: &Path) -> Vec<PathBuf> {
     let entries = |folder: PathBuf, start: &'static str| {
         let names = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
@@ -123,7 +126,8 @@ fn wheels(prefix: &Path) -> Vec<PathBuf> {
     };
     entries(prefix.join("lib"), "python3")
         .into_iter()
-        .flat_map(|python| entries(python.join("site-packages/onnxruntime/capi"), "libonnxruntime.so"))
+        .flat_map(|python| ["site-packages", "dist-packages"].map(|packages| python.join(packages)))
+        .flat_map(|packages| entries(packages.join("onnxruntime/capi"), "libonnxruntime.so"))
         .collect()
 }
 
@@ -142,11 +146,14 @@ mod tests {
     #[test]
     fn a_wheel_is_found_under_a_prefix() {
         let prefix = tempfile::tempdir().unwrap();
-        let capi = prefix.path().join("lib/python3.11/site-packages/onnxruntime/capi");
-        std::fs::create_dir_all(&capi).unwrap();
-        std::fs::write(capi.join("libonnxruntime.so.1.31.0"), "").unwrap();
-        std::fs::write(capi.join("libonnxruntime_providers_shared.so"), "").unwrap();
-        assert_eq!(wheels(prefix.path()), [capi.join("libonnxruntime.so.1.31.0")]);
+        let found = ["dist-packages", "site-packages"].map(|packages| {
+            let capi = prefix.path().join("lib/python3.11").join(packages).join("onnxruntime/capi");
+            std::fs::create_dir_all(&capi).unwrap();
+            std::fs::write(capi.join("libonnxruntime.so.1.31.0"), "").unwrap();
+            std::fs::write(capi.join("libonnxruntime_providers_shared.so"), "").unwrap();
+            capi.join("libonnxruntime.so.1.31.0")
+        });
+        assert_eq!(wheels(prefix.path()), [found[1].clone(), found[0].clone()]);
     }
 
     #[test]

@@ -38,8 +38,16 @@ impl Cost {
     }
 }
 
+/// A cost in GFLOP, for verbs that measure nothing.
+pub(crate) fn parse_gflop(text: &str) -> Result<f64, String> {
+    match text.parse()? {
+        Cost::Gflop(number) => Ok(number),
+        Cost::Ms(_) => Err("give it in GFLOP or MFLOP; `deer_vla solve` takes ms".into()),
+    }
+}
+
 /// A memory budget in GB (1e9 bytes).
-pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_gigabytes(text: &str) -> Result<f64, String> {
     let (number, unit) = split_unit(text)?;
     match unit {
         "GB" => Ok(number),
@@ -68,7 +76,9 @@ mod tests {
         assert_eq!("4.5 ms".parse(), Ok(Cost::Ms(4.5)));
         assert!("4".parse::<Cost>().unwrap_err().contains("with its unit"));
         assert!("-4ms".parse::<Cost>().unwrap_err().contains("more than 0"));
-        assert_eq!(gigabytes("300MB"), Ok(0.3));
-        assert!(gigabytes("3").is_err() && gigabytes("GB").is_err());
+        assert_eq!(parse_gigabytes("300MB"), Ok(0.3));
+        assert!(parse_gigabytes("3").is_err() && parse_gigabytes("GB").is_err());
+        assert_eq!(parse_gflop("20MFLOP"), Ok(0.02));
+        assert!(parse_gflop("4ms").unwrap_err().contains("deer_vla solve"));
     }
 }
