@@ -20,7 +20,7 @@ const NEWEST: usize = 9;
 pub struct CameraWatch {
     role: String,
     newest: Option<Picture>,
-    /// What pictures looked like when the epoch began.
+    /// What the first picture looked like that was acted on in this epoch.
     reference: Option<Format>,
     /// By how many seconds the newest picture is older than the one before it.
     behind_secs: Option<f64>,
@@ -92,7 +92,6 @@ impl CameraWatch {
         let Frame { stamp, width, height, encoding, .. } = *frame;
         let format = Format { width, height, encoding };
         let picture = Picture { stamp, format, fingerprint: frame.fingerprint(), contrast: frame.contrast() };
-        self.reference.get_or_insert(format);
         if let Some(before) = self.newest.replace(picture) {
             let behind_secs = before.stamp.secs_since(stamp);
             self.behind_secs = (behind_secs > 0.0).then_some(behind_secs);
@@ -149,9 +148,14 @@ impl CameraWatch {
         self.path = [self.path[0] + path[0], self.path[1] + path[1]];
     }
 
-    /// From here on pictures may look otherwise: as the one at hand does, which is the first that is acted on.
+    /// From here on pictures may look otherwise: as the first does that is acted on.
     pub fn begin_epoch(&mut self) {
-        self.reference = self.newest.map(|picture| picture.format);
+        self.reference = None;
+    }
+
+    /// The newest picture is acted on.
+    pub fn act(&mut self) {
+        self.reference = self.reference.or(self.newest.map(|picture| picture.format));
     }
 
     /// A person looked, or the picture changed: it is not frozen.
@@ -331,7 +335,11 @@ mod tests {
                 camera.begin_epoch();
             }
             camera.see(&picture, None);
-            verdict(&camera, 1.0)
+            let verdict = verdict(&camera, 1.0);
+            if verdict.is_none() {
+                camera.act();
+            }
+            verdict
         };
         assert_eq!(verdict_of(|_| (), false), None);
         assert_eq!(verdict_of(|f| f.encoding = "bgr8", false), Some(Verdict::HoldChangedFrame));

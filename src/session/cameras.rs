@@ -85,6 +85,11 @@ impl Cameras {
         self.mark_used();
     }
 
+    /// What is there is acted on.
+    pub(super) fn act(&mut self) {
+        self.watches().for_each(CameraWatch::act);
+    }
+
     /// The next pictures are due however soon they come, or come again.
     pub(super) fn forget_step(&mut self) {
         self.pairing.forget_step();

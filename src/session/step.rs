@@ -108,6 +108,7 @@ impl<N: Network> Session<N> {
             }
             return self.give_up(hold, Duration::ZERO, now);
         }
+        self.cameras.act();
         let received = self.cameras.received();
         let patience = Duration::from_secs_f64(self.patience_secs());
         self.pending = Some(Pending {

@@ -26,6 +26,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Float64MultiArray, String
@@ -35,6 +36,11 @@ from trajectory_msgs.msg import JointTrajectory
 RETRY_SECS = 2.0
 RELIABLE = QoSProfile(depth=100)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def serialized(message) -> bytes:
+    """A message as it goes over the wire and into a bag."""
+    return serialize_message(message)
 
 
 class Peer:

@@ -10,9 +10,8 @@ from conftest import picture
 from diagnostic_msgs.msg import DiagnosticStatus
 from live import Live
 from messages import PERIOD, SECOND, image_message, numbers_of
-from peer import Peer
+from peer import Peer, serialized
 from programs import BUNDLE, built, policy
-from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -71,7 +70,7 @@ class Recorder:
         self.messages = []
 
     def hear(self, topic: str, kind: str, message) -> None:
-        self.messages.append((time.time_ns(), topic, kind, serialize_message(message)))
+        self.messages.append((time.time_ns(), topic, kind, serialized(message)))
 
     def close(self) -> None:
         with self.writer as writer:
