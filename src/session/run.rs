@@ -277,7 +277,6 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
 
     fn halt(&mut self) {
         self.halts += 1;
-        self.mailbox.clear();
         self.see(Seen::Halt);
         self.order(Order::Halt);
     }

@@ -25,7 +25,7 @@ use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
-use live::{Recorded, Recording, operators};
+use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
 use robot::session;
 
@@ -143,7 +143,9 @@ impl Replay {
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
         let decisions = Recorded::all(bag, "/deer_vla/decision")?;
-        let mut operators = operators(&decisions).into_iter().peekable();
+        let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
+        let mut deeds = deeds(&decisions, &roles).into_iter().peekable();
+        let mut shown = vec![None; roles.len()];
         let armed = decisions.first().is_none_or(Recorded::armed);
         let progress = progress(inputs.total)?;
         let mut inputs = inputs.peekable();
@@ -154,13 +156,15 @@ impl Replay {
         }
         for input in inputs {
             let (at, input) = input?;
-            while let Some((when, operator)) = operators.next_if(|(when, _)| *when <= at) {
-                run.pass(run.pace.machine(when));
-                run.arrive(operator.event());
-            }
             run.pass(run.pace.machine(at));
+            if let Input::Frame { camera, frame } = &input {
+                shown[*camera] = Some(frame.stamp);
+            }
             if let Some(event) = results.event((at, input), run.now()) {
                 run.arrive(event);
+            }
+            while let Some(deed) = deeds.next_if(|deed| deed.done(at, &shown)) {
+                run.arrive(deed.operator.event());
             }
             results.see(&mut run)?;
             progress.inc(1);

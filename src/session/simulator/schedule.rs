@@ -156,7 +156,8 @@ impl Schedule {
             (true, None) => 3.0,
             (false, _) => 1.2,
         };
-        let end = calm + Duration::from_secs_f64(after);
+        let begun = robot.cameras.iter().map(|camera| camera.phase).max().unwrap_or_default();
+        let end = calm.max(begun) + Duration::from_secs_f64(after);
         Self { seed, robot, incidents, calm, end }
     }
 }
@@ -175,6 +176,10 @@ impl Robot {
             }
         };
         let mut cameras = [camera(0), camera(1)];
+        if draw.of(10).one_in(20) {
+            // Their driver starts late.
+            cameras.iter_mut().for_each(|camera| camera.phase += Duration::from_millis(1600));
+        }
         if draw.of(2).one_in(2) {
             // Synchronised, as two cameras of one driver are.
             cameras[1] = Camera { latency: cameras[1].latency, ..cameras[0] };

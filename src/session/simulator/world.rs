@@ -373,7 +373,7 @@ impl<'a> World<'a> {
             What::Network(Trouble::NotANumber, _) => self.load.not_a_number.set(true),
             What::Network(Trouble::Fails, _) => self.load.fails.set(true),
             What::Network(Trouble::Hangs, long) => self.load.hang.set(long),
-            What::Network(Trouble::Slow, _) => self.load.factor.set(6.0),
+            What::Network(Trouble::Slow, _) => self.load.factor.set(12.0),
         }
     }
 

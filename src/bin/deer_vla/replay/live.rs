@@ -69,32 +69,57 @@ impl Recorded {
         matches!(self.value("state"), "active" | "hold")
     }
 
+    /// When its pictures were taken.
+    fn stamps(&self, roles: &[String]) -> Vec<Option<Stamp>> {
+        let stamp = |role: &String| {
+            let (secs, nanos) = self.value(&format!("stamp_{role}")).split_once('.')?;
+            Some(Stamp::new(secs.parse().ok()?, nanos.parse().ok()?))
+        };
+        roles.iter().map(stamp).collect()
+    }
+
     fn epoch(&self) -> u64 {
         self.value("epoch").parse().unwrap_or_default()
     }
 }
 
-/// What was done between the decisions, each just after the decision before it. An epoch that neither a sentence nor
-/// an enabling began was begun by a reset.
-pub(super) fn operators(decisions: &[Recorded]) -> Vec<(Stamp, Operator)> {
+/// Something that an operator did, and the decision that was the first to show it.
+pub(super) struct Deed {
+    pub(super) operator: Operator,
+    /// When the decision was recorded, and when its pictures were taken.
+    at: Stamp,
+    stamps: Vec<Option<Stamp>>,
+}
+
+impl Deed {
+    /// Whether it was done by now: with the very pictures that were decided on, or before the decision at the latest.
+    pub(super) fn done(&self, now: Stamp, shown: &[Option<Stamp>]) -> bool {
+        now >= self.at || shown == self.stamps
+    }
+}
+
+/// What was done between the decisions. An epoch that neither a sentence nor an enabling began was begun by a reset.
+pub(super) fn deeds(decisions: &[Recorded], roles: &[String]) -> Vec<Deed> {
     let mut done = Vec::new();
     for pair in decisions.windows(2) {
         let [before, after] = pair else { continue };
-        let at = Stamp(before.at.0 + 1);
+        // A decision between two sets of pictures is about those of the decision before it.
+        let stamps = Some(after.stamps(roles)).filter(|stamps| *stamps != before.stamps(roles)).unwrap_or_default();
+        let mut add = |operator| done.push(Deed { operator, at: after.at, stamps: stamps.clone() });
         let mut epochs = after.epoch().saturating_sub(before.epoch());
         epochs -= u64::from(before.value("instruction") != after.value("instruction")).min(epochs);
         let fault = |decision: &Recorded| decision.value("state") == "fault";
         if fault(before) && !fault(after) {
-            done.push((at, Operator::ClearFault));
+            add(Operator::ClearFault);
         }
         if after.armed() && !before.armed() {
             epochs = epochs.saturating_sub(1);
-            done.push((at, Operator::Enable));
+            add(Operator::Enable);
         }
         if before.armed() && after.value("verdict") == "hold_disarmed" {
-            done.push((at, Operator::Disable));
+            add(Operator::Disable);
         }
-        done.extend((0..epochs).map(|_| (at, Operator::Reset)));
+        (0..epochs).for_each(|_| add(Operator::Reset));
     }
     done
 }
@@ -104,20 +129,18 @@ pub(super) struct Recording {
     start: Stamp,
     began: Instant,
     /// How long each step took, by the capture times of its pictures; the longest, where it was answered anew.
-    took: HashMap<Vec<String>, Duration>,
-    roles: Vec<String>,
+    took: HashMap<Vec<Option<Stamp>>, Duration>,
 }
 
 impl Recording {
     pub(super) fn new(start: Stamp, roles: &[String], decisions: &[Recorded]) -> Self {
-        let mut took: HashMap<Vec<String>, Duration> = HashMap::new();
+        let mut took: HashMap<Vec<Option<Stamp>>, Duration> = HashMap::new();
         for decision in decisions {
-            let stamps = roles.iter().map(|role| decision.value(&format!("stamp_{role}")).to_owned()).collect();
             let ms = decision.value("total_ms").parse().unwrap_or(0.0f64);
-            let longest = took.entry(stamps).or_default();
+            let longest = took.entry(decision.stamps(roles)).or_default();
             *longest = Duration::from_secs_f64(ms.max(0.0) * 1e-3).max(*longest);
         }
-        Self { start, began: Instant::now(), took, roles: roles.to_vec() }
+        Self { start, began: Instant::now(), took }
     }
 
     pub(super) fn machine(&self, at: Stamp) -> Duration {
@@ -139,12 +162,7 @@ impl<N: Network> Pace<N> for Recording {
     }
 
     fn thought(&mut self, session: &Session<N>) -> Duration {
-        let stamps = session.stamps();
-        let stamp = |role: &String| {
-            let known = stamps.iter().find(|(name, _)| name == role).and_then(|(_, stamp)| *stamp);
-            known.map_or_else(String::new, |stamp| stamp.to_string())
-        };
-        let key: Vec<String> = self.roles.iter().map(stamp).collect();
+        let key: Vec<Option<Stamp>> = session.stamps().into_iter().map(|(_, stamp)| stamp).collect();
         self.took.get(&key).copied().unwrap_or_default()
     }
 
