@@ -179,6 +179,6 @@ fn possible(k: u8, last: u8, size: u8, sizes: &[u8; 64]) -> Result<(), Stop> {
     if k <= last && size <= sizes[usize::from(k)] { Ok(()) } else { Err(Stop::Nonsense) }
 }
 
-fn codes<'a>(codes: Option<&'a Codes>) -> Result<&'a Codes, Stop> {
+fn codes(codes: Option<&Codes>) -> Result<&Codes, Stop> {
     codes.ok_or(Stop::Nonsense)
 }
