@@ -23,6 +23,8 @@ pub(super) struct Motion {
 pub(super) struct Record {
     pub(super) identity: Identity,
     pub(super) last: Option<Answer>,
+    /// When the pictures of the last step were taken.
+    asked: Vec<(String, Option<Stamp>)>,
     /// When it looked last, and when it said something last, on the machine's clock.
     pub(super) looked: Duration,
     said: Duration,
@@ -49,6 +51,7 @@ impl Record {
         Self {
             identity,
             last: None,
+            asked: Vec::new(),
             looked: Duration::ZERO,
             said: Duration::ZERO,
             stood: false,
@@ -100,6 +103,7 @@ impl<N: Network> Session<N> {
     /// Begins a step on the pictures at hand; answers it at once where no motion is allowed.
     pub(super) fn begin<R>(&mut self, now: Moment) -> Vec<Effect<R>> {
         self.cameras.begin_step();
+        self.record.asked = self.cameras.stamps();
         let skewed = self.cameras.skewed(&self.safety.rules.guard);
         if let Some(hold) = self.hold(now).or(skewed) {
             if hold.verdict == Verdict::HoldFutureFrame {
@@ -207,7 +211,9 @@ impl<N: Network> Session<N> {
             return None;
         }
         let stamps = self.cameras.stamps();
-        let last = self.record.last.as_ref().filter(|last| self.cameras.fresh() && last.frames == stamps)?.clone();
+        // What was said between two sets of pictures is no answer to the second.
+        let again = self.cameras.fresh() && self.record.asked == stamps;
+        let last = self.record.last.as_ref().filter(|last| again && last.frames == stamps)?.clone();
         self.cameras.mark_used();
         let (stamp, twist, grip) = (last.stamp, last.twist, last.grip);
         let order = Move { stamp, twist, grip, halts: now.halts, until: None };

@@ -479,6 +479,7 @@ fn in_lock_step_pictures_taken_too_far_apart_hold_once_the_clock_has_gone_on() {
     robot.show(0, frame(2.0), 2.0);
     robot.show(1, frame(1.5), 2.0);
     assert_eq!(robot.look(2.0).unwrap().verdict, Verdict::HoldSpent, "the newer one's partner may still come");
-    assert!(robot.look(2.01).is_none());
+    let told = robot.look(2.01);
+    assert!(told.is_none(), "{told:?}");
     assert_eq!(robot.look(2.0 + 1.01 * PERIOD).unwrap().verdict, Verdict::HoldSkewedFrames);
 }
