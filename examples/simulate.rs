@@ -1,8 +1,8 @@
 //! Plays random schedules on the virtual clock, or tells one step by step:
 //!
 //! ```text
-//! cargo run --release --example simulate -- --schedules 100000
-//! cargo run --release --example simulate -- --seed 4711
+//! cargo run --example simulate -- --schedules 100000
+//! cargo run --example simulate -- --seed 4711
 //! ```
 
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use std::time::Instant;
 use clap::Parser;
 use deer_vla::bundle::Bundle;
 use deer_vla::session::simulator::{Broken, Schedule, judge, shrink, tell};
+use indicatif::ProgressBar;
 
 #[derive(Parser)]
 struct Arguments {
@@ -59,6 +60,7 @@ fn played(arguments: &Arguments, bundle: &Bundle) -> ExitCode {
     let (next, end) = (AtomicU64::new(arguments.from), arguments.from + arguments.schedules);
     let failed: Mutex<Vec<(u64, Broken)>> = Mutex::new(Vec::new());
     let began = Instant::now();
+    let progress = ProgressBar::new(arguments.schedules);
     let full = || failed.lock().map_or(true, |failed| failed.len() >= arguments.failures);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -68,6 +70,7 @@ fn played(arguments: &Arguments, bundle: &Bundle) -> ExitCode {
                     if seed >= end || full() {
                         break;
                     }
+                    progress.inc(1);
                     if let (Err(broken), Ok(mut failed)) = (judge(&Schedule::draw(seed), bundle), failed.lock()) {
                         failed.push((seed, broken));
                     }
@@ -75,6 +78,7 @@ fn played(arguments: &Arguments, bundle: &Bundle) -> ExitCode {
             });
         }
     });
+    progress.finish_and_clear();
     let secs = began.elapsed().as_secs_f64();
     let played = next.load(Ordering::Relaxed).min(end) - arguments.from;
     let failed = failed.into_inner().unwrap_or_default();
@@ -84,7 +88,7 @@ fn played(arguments: &Arguments, bundle: &Bundle) -> ExitCode {
     if let Some((seed, broken)) = failed.iter().min_by_key(|(seed, _)| seed) {
         let shorter = shrink(&Schedule::draw(*seed), bundle, broken.invariant);
         println!("\nseed {seed}, shortened:\n{:#?}\n{:#?}", shorter.robot, shorter.incidents);
-        println!("\nstep by step: cargo run --release --example simulate -- --seed {seed}");
+        println!("\nstep by step: cargo run --example simulate -- --seed {seed}");
     }
     println!("{played} schedules in {secs:.1} s ({:.0} a second), {} failed", played as f64 / secs, failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

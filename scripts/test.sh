@@ -49,6 +49,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features ros
 step "Rust tests"
 cargo test --quiet --features ros,faults
 
+step "A hundred thousand robots on a virtual clock: cameras, operators and faults in any order"
+cargo run --quiet --features ros,faults --example simulate -- --schedules 100000
+
 step "The node against an rclpy peer; colcon; launch files"
 python3 -m pytest -q tests/ros
 

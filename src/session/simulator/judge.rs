@@ -49,6 +49,8 @@ pub(super) struct Judge {
     answers: VecDeque<(Duration, Answer)>,
     thinking: Duration,
     acted: Option<(u64, Vec<(String, Option<Stamp>)>)>,
+    /// The newest picture of each camera that was acted on since the clock was set last.
+    newest: [Option<Stamp>; 2],
     halted: Duration,
     /// The last motion that was begun.
     begun: Option<Duration>,
@@ -98,6 +100,7 @@ impl Judge {
             answers: VecDeque::new(),
             thinking: Duration::ZERO,
             acted: None,
+            newest: [None; 2],
             halted: Duration::ZERO,
             begun: None,
             epoch: 0,
@@ -156,7 +159,7 @@ impl Judge {
     }
 
     pub(super) fn clock_set(&mut self, at: Duration) {
-        self.set = Some(at);
+        (self.set, self.newest) = (Some(at), [None; 2]);
     }
 
     pub(super) fn calmed(&mut self, at: Duration) {
@@ -228,6 +231,13 @@ impl Judge {
         self.acted = asked;
         for (camera, (role, stamp)) in answer.frames.iter().enumerate() {
             self.fit(at, camera, role, *stamp)?;
+            // Pictures of the old time are still on their way when the clock has been set.
+            let settled = self.set.is_none_or(|set| at > set + Duration::from_millis(200));
+            if settled && self.newest[camera] > *stamp {
+                let what = format!("the {role} camera's picture is older than one that was acted on");
+                return Err(self.broken(at, Invariant::FitPictures, what));
+            }
+            self.newest[camera] = stamp.filter(|_| settled);
             let resized = self.taken(camera, *stamp).is_some_and(|taken| taken.resized);
             if *self.sizes[camera].get_or_insert(resized) != resized {
                 let what = format!("the {role} camera's picture has another size than the epoch's first");
@@ -262,7 +272,7 @@ impl Judge {
             return Err(wrong("could not be read"));
         }
         if taken.bad {
-            return Err(wrong("is old, ahead, blank or out of order"));
+            return Err(wrong("is old, ahead or blank"));
         }
         Ok(())
     }

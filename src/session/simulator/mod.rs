@@ -2,7 +2,7 @@
 //! cameras, operators and faults that are drawn from a seed, in any order. What must hold is judged from outside.
 //!
 //! A schedule that breaks something is a test case for ever: [`judge`] plays it, [`shrink`] makes it shorter, and
-//! `cargo run --release --example simulate -- --seed N` tells it step by step. FoundationDB and TigerBeetle test so.
+//! `cargo run --example simulate -- --seed N` tells it step by step. FoundationDB and TigerBeetle test so.
 
 mod draw;
 mod judge;

@@ -300,17 +300,16 @@ impl<'a> World<'a> {
         match fault {
             Some(Fault::Old) => stamp.0 -= half + (1e9 / self.schedule.robot.control_hz * 6.0) as i64,
             Some(Fault::Ahead) => stamp.0 += half + (1e9 / self.schedule.robot.control_hz * 6.0) as i64,
-            Some(Fault::Reordered) if count % 2 == 0 => stamp.0 -= (7e9 / self.schedule.robot.control_hz) as i64,
+            Some(Fault::Reordered) if count % 2 == 0 => stamp.0 -= (4.5e9 / self.schedule.robot.control_hz) as i64,
             _ => (),
         }
         let shows = if fault == Some(Fault::Frozen) { self.shown[camera].0 } else { count + 1 };
         let same = shows == self.shown[camera].0;
-        let reordered = fault == Some(Fault::Reordered) && count % 2 == 0;
         self.shown[camera] = (shows, stamp);
         let unreadable = fault == Some(Fault::Unreadable);
         let bad = matches!(fault, Some(Fault::Blank | Fault::Unreadable | Fault::Old | Fault::Ahead));
         let resized = fault == Some(Fault::Resized);
-        self.judge.picture(camera, Taken { stamp, received, bad: bad || reordered, unreadable, same, resized });
+        self.judge.picture(camera, Taken { stamp, received, bad, unreadable, same, resized });
         let frame = if unreadable { Err("half a picture".to_owned()) } else { Ok(frame(stamp, shows, fault)) };
         self.note(|| format!("camera {camera}: picture {shows} of {stamp}, {fault:?}"));
         self.arrive(Event::Picture(Picture { camera, frame, received, messages: 1, took: Duration::from_micros(500) }));
