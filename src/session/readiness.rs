@@ -14,13 +14,16 @@ const FAR_TOO_SLOW_PERIODS: f64 = 3.0;
 /// over.
 const REHEARSE_AGAIN: Duration = Duration::from_secs(2);
 
+/// Width and height of each camera's pictures.
+type Sizes = Vec<(u32, u32)>;
+
 /// What is known of the network's time.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
     /// How long a step at full depth takes, once it was rehearsed; without the reading of its pictures.
     step_secs: Option<f64>,
     /// When it was rehearsed last, and on pictures of which sizes.
-    rehearsed: Option<(Duration, Option<Vec<(u32, u32)>>)>,
+    rehearsed: Option<(Duration, Option<Sizes>)>,
 }
 
 impl<N: Network> Session<N> {

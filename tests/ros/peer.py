@@ -20,7 +20,6 @@ from messages import (
     image_message,
     is_zero,
     jpeg_message,
-    nanoseconds_of,
     time_message,
 )
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -199,13 +198,10 @@ class Peer:
         if self.dry_run or decision["verdict"] == "hold_disarmed":
             return decision, None
 
-        def answers(twist: TwistStamped) -> bool:
-            """In lock-step each decision has its command, which is to stand where the arm was halted since."""
-            lock_step = self.now is not None and nanoseconds_of(twist.header.stamp) == decision.time
-            return lock_step or is_zero(twist) != decision.acts
-
         def answering() -> TwistStamped | None:
-            return next((t for t in self.twists[commanded:] if answers(t)), None)
+            # An order that a halt has overtaken is refused, and what comes instead is a zero.
+            refused = decision.acts and any("refused" in later.values for later in self.decisions[decided:])
+            return next((t for t in self.twists[commanded:] if refused or is_zero(t) != decision.acts), None)
 
         return decision, self.until(answering, f"the twist of {decision['verdict']}: {decision.message}")
 

@@ -13,6 +13,8 @@ use crate::session::run::{Caller, Run, Seen};
 use crate::session::{Answer, Move, Order};
 use crate::units::Stamp;
 
+type Stamps = Vec<(String, Option<Stamp>)>;
+
 /// A picture as the world knows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
@@ -48,7 +50,8 @@ pub(super) struct Judge {
     /// Act answers that may still be carried out.
     answers: VecDeque<(Duration, Answer)>,
     thinking: Duration,
-    acted: Option<(u64, Vec<(String, Option<Stamp>)>)>,
+    /// The epoch and the pictures that were acted on last.
+    acted: Option<(u64, Stamps)>,
     /// The newest picture of each camera that was acted on since the clock was set last.
     newest: [Option<Stamp>; 2],
     halted: Duration,

@@ -292,7 +292,7 @@ impl<'a> World<'a> {
         let count = self.next[camera];
         self.next[camera] += 1;
         let fault = self.fault(camera, taken);
-        if fault == Some(Fault::Dead) || (fault == Some(Fault::Lossy) && count % 2 == 0) {
+        if fault == Some(Fault::Dead) || (fault == Some(Fault::Lossy) && count.is_multiple_of(2)) {
             return;
         }
         let mut stamp = self.run.pace.clock(taken);
@@ -300,7 +300,9 @@ impl<'a> World<'a> {
         match fault {
             Some(Fault::Old) => stamp.0 -= half + (1e9 / self.schedule.robot.control_hz * 6.0) as i64,
             Some(Fault::Ahead) => stamp.0 += half + (1e9 / self.schedule.robot.control_hz * 6.0) as i64,
-            Some(Fault::Reordered) if count % 2 == 0 => stamp.0 -= (4.5e9 / self.schedule.robot.control_hz) as i64,
+            Some(Fault::Reordered) if count.is_multiple_of(2) => {
+                stamp.0 -= (4.5e9 / self.schedule.robot.control_hz) as i64
+            }
             _ => (),
         }
         let shows = if fault == Some(Fault::Frozen) { self.shown[camera].0 } else { count + 1 };
