@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from arm import last_zeros
-from messages import SECOND, image_message, is_zero
+from messages import PERIOD, SECOND, image_message, is_zero
 from peer import Peer
 from programs import Running
 from std_srvs.srv import SetBool
@@ -73,10 +73,14 @@ class Live:
     def until_zero(self, fault: int) -> tuple[int, int] | None:
         """Goes on for a while; nanoseconds from the fault to the first zero of the halt, and how many zeros it had.
 
-        None where the arm stood already: a busy machine makes holds of its own.
+        None where the arm stood already: a busy machine makes holds of its own. The gripper, too, is told nothing later
+        than two control periods after the fault; what was sent then may take a moment to be heard.
         """
         end = time.time_ns() + SECOND // 5
+        told = None
         while time.time_ns() < end:
+            if told is None and time.time_ns() > fault + 2 * PERIOD + SECOND // 20:
+                told = len(self.peer.gripper_commands)
             if self.node.process.poll() is None:
                 self.show()
             else:
@@ -87,6 +91,7 @@ class Live:
             heard = len(self.peer.twists)
             for _ in range(5):
                 self.peer.executor.spin_once(timeout_sec=0.01)
+        assert told in (None, len(self.peer.gripper_commands)), "the gripper is told something after the halt"
         zeros = last_zeros(self.peer.twists, fault)
         assert zeros or is_zero(self.peer.twists[-1]), "it goes on moving"
         return (zeros[0] - fault, len(zeros)) if zeros else None

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::network::Blind;
 use super::schedule::{Fault, Schedule, What};
-use super::world::{DWELL_SECS, EXITS, TICK, Time};
+use super::time::Time;
+use super::world::{DWELL_SECS, EXITS, TICK};
 use super::{Broken, Invariant};
 use crate::motion::{Grip, Twist};
 use crate::safety::Verdict;

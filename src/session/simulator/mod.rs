@@ -7,9 +7,11 @@
 mod draw;
 mod judge;
 mod network;
+mod pictures;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod time;
 mod world;
 
 use std::time::Duration;

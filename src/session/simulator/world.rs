@@ -6,14 +6,15 @@ use std::time::Duration;
 use super::draw::Draw;
 use super::judge::{Judge, Taken};
 use super::network::{Blind, Load, Scripted, UNKNOWN};
+use super::pictures::frame;
 use super::schedule::{Fault, Incident, Schedule, Trouble, What};
+use super::time::Time;
 use super::{Broken, Line};
 use crate::bundle::Bundle;
-use crate::frame::Frame;
 use crate::motion::{Limit, Limits, Stream};
 use crate::network::{Metric, Policy, Settings};
 use crate::safety::{Arming, Guard, Halt, Report, Watchdog};
-use crate::session::run::{Pace, Run, Thread};
+use crate::session::run::Run;
 use crate::session::{Change, Commander, Event, Picture, Rules, Session, Start};
 use crate::thresholds::Thresholds;
 use crate::units::Stamp;
@@ -24,72 +25,6 @@ pub(super) const EXITS: usize = 3;
 pub(super) const TICK: Duration = Duration::from_millis(10);
 const ZEROS: u32 = 3;
 pub(super) const DWELL_SECS: f64 = 0.1;
-/// The robot's clock when the machine's stands at 0.
-const BEGAN: Stamp = Stamp(1_700_000_000_000_000_000);
-
-/// Time of a schedule.
-pub(super) struct Time {
-    load: Rc<Load>,
-    draw: Draw,
-    drawn: u64,
-    late: Duration,
-    /// When the robot's clock is set, and by how many nanoseconds.
-    jumps: Vec<(Duration, i64)>,
-    /// From when to when threads are later, and by how much.
-    busy: Vec<(Duration, Duration, Duration)>,
-}
-
-impl Time {
-    fn new(schedule: &Schedule, load: Rc<Load>) -> Self {
-        let jump = |incident: &Incident| match incident.what {
-            What::Clock(secs) => Some((incident.at, (secs * 1e9) as i64)),
-            _ => None,
-        };
-        let busy = |incident: &Incident| match incident.what {
-            What::Busy(late, long) => Some((incident.at, incident.at + long, late)),
-            _ => None,
-        };
-        Self {
-            load,
-            draw: Draw::new(schedule.seed).of(7),
-            drawn: 0,
-            late: schedule.robot.late,
-            jumps: schedule.incidents.iter().filter_map(jump).collect(),
-            busy: schedule.incidents.iter().filter_map(busy).collect(),
-        }
-    }
-
-    pub(super) fn clock(&self, machine: Duration) -> Stamp {
-        let set: i64 = self.jumps.iter().filter(|(at, _)| *at <= machine).map(|(_, by)| by).sum();
-        Stamp(BEGAN.0 + machine.as_nanos() as i64 + set)
-    }
-}
-
-impl Pace<Blind> for Time {
-    fn robot(&self, machine: Duration) -> Stamp {
-        self.clock(machine)
-    }
-
-    fn watch(&mut self) -> Duration {
-        self.load.spent.get()
-    }
-
-    fn took(&mut self) -> Duration {
-        self.load.spent.take()
-    }
-
-    fn thought(&mut self, _: &Session<Blind>) -> Duration {
-        self.load.spent.take()
-    }
-
-    fn delay(&mut self, _: Thread, now: Duration) -> Duration {
-        self.drawn += 1;
-        let draw = self.draw.of(self.drawn);
-        let busy = self.busy.iter().find(|(from, to, _)| (*from..*to).contains(&now)).map(|(.., late)| *late);
-        let most = if draw.of(1).one_in(10) { self.late } else { Duration::from_micros(200) };
-        busy.unwrap_or(most).mul_f64(draw.share())
-    }
-}
 
 pub(super) struct World<'a> {
     schedule: &'a Schedule,
@@ -421,20 +356,4 @@ impl<'a> World<'a> {
         self.arrive(Event::ClearFault(caller));
         self.enable(true);
     }
-}
-
-/// A small picture with stripes, or without.
-fn frame(stamp: Stamp, shows: u64, fault: Option<Fault>) -> Frame {
-    let side = if fault == Some(Fault::Resized) { 20 } else { 16 };
-    let shade = if fault == Some(Fault::Blank) { 90 } else { 200 };
-    let mut rgb = Vec::with_capacity(side * side * 3);
-    for _ in 0..side * side / 2 {
-        rgb.extend_from_slice(&[90, 90, 90, shade, shade, shade]);
-    }
-    // In blue, which counts for no contrast.
-    for (blue, byte) in rgb.iter_mut().skip(2).step_by(3).zip(shows.to_le_bytes()) {
-        *blue = byte;
-    }
-    let side = side as u32;
-    Frame { stamp, width: side, height: side, rgb, encoding: "rgb8" }
 }

@@ -3,70 +3,20 @@
 //! Whoever drives it says when something arrives, and lets time pass between. What a thread does takes effect when its
 //! work is done; how long it sleeps too long and how long the network takes, a [`Pace`] says.
 
+mod later;
+mod pace;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use super::{Answer, Command, Commander, Effect, Event, Level, Order, Picture, Session};
-use crate::motion::{Grip, Twist};
+use super::{Command, Commander, Effect, Event, Order, Picture, Session};
 use crate::network::Network;
 use crate::safety::Watchdog;
-use crate::units::{Moment, Stamp};
+use crate::units::Moment;
+use later::{Later, Wrapped, late};
 
-/// Whoever waits for a reply, by number.
-pub type Caller = u64;
-
-/// How time passes.
-pub trait Pace<N> {
-    /// The robot's clock at a moment of the machine's.
-    fn robot(&self, machine: Duration) -> Stamp;
-
-    /// A watch for the network, which tells the time since any moment.
-    fn watch(&mut self) -> Duration;
-
-    /// How long the work took that the session has just done, by the virtual clock; but for the network's steps.
-    fn took(&mut self) -> Duration;
-
-    /// How long the step took that the network has just done.
-    fn thought(&mut self, session: &Session<N>) -> Duration;
-
-    /// How much later than it could a thread goes on that could at `now`.
-    fn delay(&mut self, thread: Thread, now: Duration) -> Duration;
-}
-
-/// Who goes on late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thread {
-    /// Whoever takes what arrives, between telling the session and halting the arm.
-    Receiver,
-    /// The session's.
-    Control,
-    /// The commander's.
-    Command,
-    /// The watchdog's.
-    Watchdog,
-}
-
-/// What was seen of it from outside, and when.
-#[derive(Debug)]
-pub enum Seen {
-    /// An answer was published.
-    Answer(Box<Answer>),
-    /// The arm was told its velocity, so many ticks of the stream after the last time.
-    Twist(Stamp, Twist, u32),
-    /// The gripper was told.
-    Grip(Stamp, Grip),
-    /// Somebody was told what came of a request.
-    Reply(Caller, Result<String, String>),
-    /// A line of the log.
-    Log(Level, String),
-    /// The arm was halted.
-    Halt,
-    /// An order reached the commander, and why it was refused.
-    Order(Order, Option<String>),
-    /// The network began to work.
-    Thinking,
-}
+pub use pace::{Caller, Pace, Seen, Thread};
 
 /// The three machines and what lies between them.
 pub struct Run<N, P> {
@@ -112,37 +62,6 @@ enum Control {
     Thinks(Duration),
     /// It is at work until then.
     Works(Duration),
-}
-
-enum Later {
-    Effect(Effect<Caller>),
-    Deliver(Event<Caller>),
-    Halt,
-    StepBegins,
-    Round { armed: bool, patience_secs: f64 },
-}
-
-/// Ordered by nothing: time and count come before it.
-struct Wrapped(Later);
-
-impl PartialEq for Wrapped {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Wrapped {}
-
-impl PartialOrd for Wrapped {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Wrapped {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
 }
 
 impl<N: Network, P: Pace<N>> Run<N, P> {
@@ -400,22 +319,5 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     fn round(&mut self, at: Duration) {
         let (armed, patience_secs) = (self.session.armed(), self.session.patience_secs());
         self.later(at, Later::Round { armed, patience_secs });
-    }
-}
-
-/// When a thread goes on that wants to be woken at `wake`: drawn once, and never before.
-fn late(
-    known: &mut Option<(Duration, Duration)>,
-    wake: Option<Duration>,
-    delay: impl FnOnce(Duration) -> Duration,
-) -> Option<Duration> {
-    let wake = wake?;
-    match known {
-        Some((wanted, at)) if *wanted == wake => Some(*at),
-        _ => {
-            let at = wake + delay(wake);
-            *known = Some((wake, at));
-            Some(at)
-        }
     }
 }
