@@ -2,8 +2,9 @@
 
     . scripts/setup.sh && cargo build --features ros,faults && python3 tests/ros/halts.py
 
-For each fault: the time until the first zero twist (by its stamp) after which nothing but zeros came and the gripper was
-told nothing, median and worst of so many. Then the longest gap between two commands of a moving arm while every core is kept busy twice over.
+For each fault: the time until the first zero twist (by its stamp) after which nothing but zeros came and the gripper
+was told nothing, median and worst of so many. Then the longest gap between two commands of a moving arm while every
+core is kept busy twice over.
 Ends with 1 when any fault took more than two control periods.
 """
 
