@@ -344,6 +344,16 @@ mod tests {
     }
 
     #[test]
+    fn simulated_time_alone_takes_no_limit_away() {
+        let rules = |raw: RawConfig| raw.check().unwrap().rules(30.0, true);
+        let simulated = rules(raw());
+        assert!(simulated.limits.is_some() && simulated.guard.frozen.is_some() && simulated.dwell_secs > 0.0);
+        let mut asked = raw();
+        asked.twist.mode = "lock_step".into();
+        assert!(rules(asked).limits.is_none());
+    }
+
+    #[test]
     fn a_metric_that_the_bundles_thresholds_do_not_limit_is_refused() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tabletop");
         let bundle = Bundle::open(folder).unwrap();

@@ -63,7 +63,9 @@ impl Watchdog {
             *heard = Some(machine);
         }
         self.overdue &= self.overdue(machine);
-        self.found.take_if(|verdict| *verdict == Verdict::HoldSilentCamera);
+        if self.silent(machine).is_none() {
+            self.found.take_if(|verdict| *verdict == Verdict::HoldSilentCamera);
+        }
     }
 
     /// Changes how long a camera may be silent.
@@ -119,6 +121,11 @@ impl Watchdog {
         self.cameras.iter().any(|(_, heard)| secs_since(*heard, machine) > self.patience_secs)
     }
 
+    /// The first camera that has been silent for too long.
+    fn silent(&self, machine: Duration) -> Option<&(String, Option<Duration>)> {
+        self.cameras.iter().find(|(_, heard)| secs_since(*heard, machine) > self.max_silence_secs)
+    }
+
     fn wrong(&self, machine: Duration) -> Option<Hold> {
         let (what, secs) = match self.stepping {
             Some(_) => ("the network has been at work", secs_since(self.stepping, machine)),
@@ -131,9 +138,8 @@ impl Watchdog {
             let message = format!("{what} for {secs:.3} s, a control period is {:.3} s", self.period_secs);
             return Some(Hold::new(Verdict::HoldStuck, message));
         }
-        let limit = self.max_silence_secs;
-        let (role, heard) = self.cameras.iter().find(|(_, heard)| secs_since(*heard, machine) > limit)?;
-        let secs = secs_since(*heard, machine);
+        let (role, heard) = self.silent(machine)?;
+        let (secs, limit) = (secs_since(*heard, machine), self.max_silence_secs);
         let message = format!("the {role} camera has sent nothing for {secs:.3} s (max_silence {limit:.3} s)");
         Some(Hold::new(Verdict::HoldSilentCamera, message))
     }
@@ -203,6 +209,9 @@ mod tests {
         let mut watchdog = watchdog();
         watchdog.come_round(at(1.35), true, 0.15);
         assert_eq!(found(&mut watchdog, 1.35), Some(Verdict::HoldSilentCamera));
+        watchdog.hear(1, at(1.36));
+        watchdog.come_round(at(1.36), true, 0.15);
+        assert_eq!(found(&mut watchdog, 1.37), None, "the other one says nothing new of it");
         let mut unheard = Watchdog::new(["static"].into_iter(), 0.1, 0.3);
         unheard.come_round(at(9.0), true, 0.15);
         assert_eq!(unheard.look(at(9.0)), Look::default());

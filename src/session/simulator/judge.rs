@@ -4,9 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::network::Blind;
-use super::schedule::{Fault, Schedule, What};
+use super::schedule::{DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, What};
 use super::time::Time;
-use super::world::{DWELL_SECS, EXITS, TICK};
 use super::{Broken, Invariant};
 use crate::motion::{Grip, Twist};
 use crate::safety::Verdict;
@@ -77,12 +76,12 @@ impl Judge {
     pub(super) fn new(schedule: &Schedule, delay: Duration) -> Self {
         let robot = &schedule.robot;
         let period = Duration::from_secs_f64(1.0 / robot.control_hz);
-        let late = |incident: &super::schedule::Incident| match incident.what {
+        let late = |incident: &Incident| match incident.what {
             What::Busy(late, _) => Some(late),
             _ => None,
         };
         let late = schedule.incidents.iter().filter_map(late).max().unwrap_or_default().max(robot.late);
-        let lossy = |incident: &super::schedule::Incident| matches!(incident.what, What::Camera(_, Fault::Lossy, _));
+        let lossy = |incident: &Incident| matches!(incident.what, What::Camera(_, Fault::Lossy, _));
         let factor = if schedule.incidents.iter().any(lossy) { 2.0 } else { 1.0 };
         let gap = robot.cameras.iter().map(|camera| Duration::from_secs_f64(factor / camera.rate_hz) + camera.jitter);
         Self {

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use super::draw::Draw;
 
+/// The network's exits.
+pub(super) const EXITS: usize = 3;
+/// Between two commands of the stream.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// A gripper command stands for so long.
+pub(super) const DWELL_SECS: f64 = 0.1;
+
 /// One schedule: a robot, and what happens to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {

@@ -7,7 +7,7 @@ use super::draw::Draw;
 use super::judge::{Judge, Taken};
 use super::network::{Blind, Load, Scripted, UNKNOWN};
 use super::pictures::frame;
-use super::schedule::{Fault, Incident, Schedule, Trouble, What};
+use super::schedule::{DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, Trouble, What};
 use super::time::Time;
 use super::{Broken, Line};
 use crate::bundle::Bundle;
@@ -20,11 +20,7 @@ use crate::thresholds::Thresholds;
 use crate::units::Stamp;
 
 const SENTENCES: [&str; 4] = ["open the drawer", "push the button", UNKNOWN, ""];
-pub(super) const EXITS: usize = 3;
-/// The stream's.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 const ZEROS: u32 = 3;
-pub(super) const DWELL_SECS: f64 = 0.1;
 
 pub(super) struct World<'a> {
     schedule: &'a Schedule,
