@@ -133,10 +133,10 @@ impl<N: Network> Session<N> {
         self.motion.gripper.decide(step.gripper);
         let late = pending.until.is_some_and(|until| now.machine > until);
         let spent = || Hold::new(Verdict::HoldSpent, "the network answered when the next pictures were overdue");
-        let halted = || Hold::new(Verdict::HoldStuck, "the arm was halted while the network was at work");
-        let halted = (now.halts > pending.began.halts).then(halted);
-        let changed = self.halts_of_others(now);
-        if let Some(hold) = self.safety.found.take().or(changed).or_else(|| late.then(spent)).or(halted) {
+        // A halt that nobody gives a reason for is the watchdog's, because the next pictures were overdue.
+        let overdue = late || now.halts > pending.began.halts;
+        let found = self.safety.found.take();
+        if let Some(hold) = found.or_else(|| self.halts_of_others(now)).or_else(|| overdue.then(spent)) {
             return self.give_up(hold, pending.took, now);
         }
         let (twist, clips, cut) = self.motion.twist(&step);
