@@ -87,13 +87,13 @@ fn pictures_that_cannot_be_read_are_counted_and_the_rest_is_replayed() {
     let out = folder.path().join("out");
     let output = deer_vla(&["replay", TOY, text(&path), "--out", text(&out)]);
     let summary = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), decisions(&out).len()), (Some(0), 3), "{summary}");
+    assert_eq!((output.status.code(), decisions(&out).len()), (Some(0), 4), "{summary}");
     assert_says(
         &summary,
         &[
             "left out 1 messages of /static/image:",
             "1 times: image encoding \"yuv422\"",
-            "3 answers: act 3",
+            "4 answers: act 3, hold_spent 1",
             "GMAC a step",
             "ms a step",
         ],

@@ -93,43 +93,26 @@ impl Replay {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-        let mut results = Results::create(&self.out, self.force, &config, &bundle.manifest)?;
-        let read = if self.live {
-            self.live(&bundle, &config, &bag, inputs, &mut results, &stop)
+        if self.live {
+            self.live(&bundle, &config, &bag, inputs, &stop)
         } else {
-            self.lock_step(&bundle, &config, inputs, &mut results, &stop)
-        };
-        let finished = results.finish();
-        read.and(finished)
+            self.lock_step(&bundle, &config, inputs, &stop)
+        }
+    }
+
+    fn results(&self, config: &Config, bundle: &Bundle) -> anyhow::Result<Results> {
+        Results::create(&self.out, self.force, config, &bundle.manifest)
     }
 
     /// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.
-    fn lock_step(
-        &self,
-        bundle: &Bundle,
-        config: &Config,
-        inputs: Inputs<'_>,
-        results: &mut Results,
-        stop: &AtomicBool,
-    ) -> anyhow::Result<()> {
+    fn lock_step(&self, bundle: &Bundle, config: &Config, inputs: Inputs<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
         let mut robot = LockStep::new(session(bundle, config, true)?)?;
         if let Some(sentence) = &self.instruction {
             robot.on(Event::Instruction(sentence.clone()));
         }
-        let progress = progress(inputs.total)?;
-        for input in inputs {
-            if let Some(event) = results.event(input?, Duration::ZERO) {
-                robot.on(event);
-            }
-            robot.answer().iter().try_for_each(|answer| results.write(answer))?;
-            robot.refused.drain(..).for_each(|reason| results.unread.add("the instruction", &reason));
-            progress.inc(1);
-            if stop.load(Ordering::Relaxed) {
-                bail!("interrupted; what was decided until then is written");
-            }
-        }
-        progress.finish_and_clear();
-        Ok(())
+        let mut results = self.results(config, bundle)?;
+        let read = feed(&mut robot, inputs, &mut results, stop);
+        results.end(read)
     }
 
     /// Feeds the recording when it was recorded.
@@ -139,44 +122,49 @@ impl Replay {
         config: &Config,
         bag: &Bag,
         inputs: Inputs<'_>,
-        results: &mut Results,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
         let decisions = Recorded::all(bag, "/deer_vla/decision")?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
-        let mut deeds = deeds(&decisions, &roles).into_iter().peekable();
-        let mut shown = vec![None; roles.len()];
         let armed = decisions.first().is_none_or(Recorded::armed);
-        let progress = progress(inputs.total)?;
+        let total = inputs.total;
         let mut inputs = inputs.peekable();
         let Some(Ok((start, _))) = inputs.peek() else { bail!("the bag holds none of the policy's inputs") };
         let mut run = live::run(bundle, config, armed, *start, &decisions)?;
         if let Some(sentence) = &self.instruction {
             run.arrive(Event::Instruction(sentence.clone()));
         }
-        for input in inputs {
-            let (at, input) = input?;
-            run.pass(run.pace.machine(at));
-            if let Input::Frame { camera, frame } = &input {
-                shown[*camera] = Some(frame.stamp);
+        let mut results = self.results(config, bundle)?;
+        let mut deeds = deeds(&decisions, &roles).into_iter().peekable();
+        let mut shown = vec![None; roles.len()];
+        let feed = || {
+            let progress = progress(total)?;
+            for input in inputs {
+                let (at, input) = input?;
+                run.pass(run.pace.machine(at));
+                if let Input::Frame { camera, frame } = &input {
+                    shown[*camera] = Some(frame.stamp);
+                }
+                if let Some(event) = results.event((at, input), run.now()) {
+                    run.arrive(event);
+                }
+                while let Some(deed) = deeds.next_if(|deed| deed.done(at, &shown)) {
+                    run.arrive(deed.operator.event());
+                }
+                results.see(&mut run)?;
+                progress.inc(1);
+                if stop.load(Ordering::Relaxed) {
+                    bail!("interrupted; what was decided until then is written");
+                }
             }
-            if let Some(event) = results.event((at, input), run.now()) {
-                run.arrive(event);
-            }
-            while let Some(deed) = deeds.next_if(|deed| deed.done(at, &shown)) {
-                run.arrive(deed.operator.event());
-            }
+            // What the last pictures lead to.
+            run.pass(run.now() + Duration::from_secs_f64(2.0 / bundle.manifest.action.control_hz));
             results.see(&mut run)?;
-            progress.inc(1);
-            if stop.load(Ordering::Relaxed) {
-                bail!("interrupted; what was decided until then is written");
-            }
-        }
-        // What the last pictures lead to.
-        run.pass(run.now() + Duration::from_secs_f64(2.0 / bundle.manifest.action.control_hz));
-        results.see(&mut run)?;
-        progress.finish_and_clear();
-        Ok(())
+            progress.finish_and_clear();
+            Ok(())
+        };
+        let read = feed();
+        results.end(read)
     }
 
     fn sources(&self, manifest: &Manifest) -> anyhow::Result<Sources> {
@@ -201,6 +189,24 @@ impl Replay {
     fn estop(&self, bag: &Bag) -> Option<String> {
         Some("/estop".to_owned()).filter(|topic| self.live && bag.topics().contains_key(topic))
     }
+}
+
+/// Shows a robot in lock-step the recording in its order.
+fn feed(robot: &mut LockStep, inputs: Inputs<'_>, results: &mut Results, stop: &AtomicBool) -> anyhow::Result<()> {
+    let progress = progress(inputs.total)?;
+    for input in inputs {
+        if let Some(event) = results.event(input?, Duration::ZERO) {
+            robot.on(event);
+        }
+        robot.answer().iter().try_for_each(|answer| results.write(answer))?;
+        robot.refused.drain(..).for_each(|reason| results.unread.add("the instruction", &reason));
+        progress.inc(1);
+        if stop.load(Ordering::Relaxed) {
+            bail!("interrupted; what was decided until then is written");
+        }
+    }
+    progress.finish_and_clear();
+    Ok(())
 }
 
 fn progress(messages: u64) -> anyhow::Result<ProgressBar> {
@@ -273,6 +279,12 @@ impl Results {
         self.commands.write(answer)?;
         self.summary.add(answer);
         Ok(())
+    }
+
+    /// Ends the files, whether or not everything was read.
+    fn end(self, read: anyhow::Result<()>) -> anyhow::Result<()> {
+        let finished = self.finish();
+        read.and(finished)
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
