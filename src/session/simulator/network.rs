@@ -81,7 +81,10 @@ impl Engine for Scripted {
     }
 
     fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
-        self.spend(self.stage.as_secs_f64() * self.load.factor.get());
+        // A busy machine slows some stages and spares others.
+        let spared = self.draw.of(self.steps).of(100 + k as u64).one_in(2);
+        let factor = if spared { 1.0 } else { self.load.factor.get() };
+        self.spend(self.stage.as_secs_f64() * factor);
         Ok(Array2::zeros((if k == 0 { 2 } else { 1 }, 1)))
     }
 
