@@ -16,7 +16,7 @@ python=(torchrun --standalone --nproc-per-node "$processes" -m)
 export OMP_NUM_THREADS=1
 ulimit -n hard # an open file for each recording
 
-record() { python -m deer_lab.tabletop.record --workers "$workers" --tasks 3 "$@"; }
+record() { python -m deer_lab.worlds.judge.record --workers "$workers" --tasks 3 "$@"; }
 
 train() {
     "${python[@]}" deer_lab.train --cache "$out/shards" --schedule cosine --huber-delta 0.1 --static-shift 0 \
@@ -39,8 +39,8 @@ learned() {
 judge() {
     local run=$compared/$1/head judged=$compared/judged/$2 row=$2 count=$3
     shift 3
-    python -m deer_lab.tabletop.evaluate --run "$run" --chains "$count" --workers "$workers" --out "$judged" "$@"
-    python -m deer_lab.tabletop.tables --keep "$row=$judged/results.json"
+    python -m deer_lab.worlds.judge.evaluate --run "$run" --chains "$count" --workers "$workers" --out "$judged" "$@"
+    python -m deer_lab.worlds.judge.tables --keep "$row=$judged/results.json"
 }
 
 # prepared STAGE RECORDINGS: their shards and what the vision makes of them, once for all that learn from them
@@ -77,7 +77,7 @@ for name in static_6 static_12 static_24 multi_exit without_auxiliary_heads with
     errors=$compared/$name/errors.json
     [[ -s $errors ]] ||
         python -m deer_lab.errors "$compared/$name/head" --data "$out/held_out" --cache "$out/shards" --json > "$errors"
-    python -m deer_lab.tabletop.tables --errors "$name=$errors"
+    python -m deer_lab.worlds.judge.tables --errors "$name=$errors"
     judge "$name" "$name" "$chains"
 done
 for exit in 0 1 2 3 4; do

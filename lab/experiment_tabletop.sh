@@ -13,14 +13,14 @@ deer_s=(--average 10MFLOP --peak 14MFLOP)
 export OMP_NUM_THREADS=1
 mkdir -p "$made"
 
-evaluate() { python -m deer_lab.tabletop.evaluate --bundle "$bundle" --workers 2 "$@"; }
+evaluate() { python -m deer_lab.worlds.judge.evaluate --bundle "$bundle" --workers 2 "$@"; }
 
 # judge NAME CHAINS OPTION...: the result becomes a row of the README
 judge() {
     local name=$1 chains=$2
     shift 2
     evaluate --chains "$chains" --out "$made/$name" "$@"
-    python -m deer_lab.tabletop.tables --keep "$name=$made/$name/results.json"
+    python -m deer_lab.worlds.judge.tables --keep "$name=$made/$name/results.json"
 }
 
 # solved NAME CHAINS OPTION...: thresholds for a budget, judged
@@ -36,7 +36,7 @@ tuned() {
     local name=$1
     shift
     deer_vla tune "$bundle" "$@" --evaluations 12 --folder "$made/tune_$name" --out "$made/$name.json" --evaluator \
-        "python -m deer_lab.tabletop.evaluate --bundle $bundle --first 600 --chains 40 --workers 2 --json \
+        "python -m deer_lab.worlds.judge.evaluate --bundle $bundle --first 600 --chains 40 --workers 2 --json \
         --thresholds {thresholds} --out {folder}"
     judge "$name" "$points" --thresholds "$made/$name.json"
 }
@@ -53,7 +53,7 @@ for metric in feature time; do
     solved "deer_b_$metric" "$points" "${deer_b[@]}" --calibration "$made/$metric.calibration.json"
     solved "deer_s_$metric" "$points" "${deer_s[@]}" --calibration "$made/$metric.calibration.json"
 done
-python -m deer_lab.tabletop.record --episodes 66 --tasks 3 --seed 202 --learner lab/weights/tabletop --workers 2 --out "$out/own"
+python -m deer_lab.worlds.judge.record --episodes 66 --tasks 3 --seed 202 --learner lab/weights/tabletop --workers 2 --out "$out/own"
 deer_vla calibrate "$bundle" "$out/own" --out "$made/own.calibration.json"
 solved deer_b_own "$points" "${deer_b[@]}" --calibration "$made/own.calibration.json"
 solved deer_s_own "$points" "${deer_s[@]}" --calibration "$made/own.calibration.json"

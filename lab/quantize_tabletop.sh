@@ -22,11 +22,11 @@ for round in 1 2 3; do
         benches+=(--bench "$name=$bench")
     done
 done
-python -m deer_lab.tabletop.tables "${benches[@]}"
+python -m deer_lab.worlds.judge.tables "${benches[@]}"
 for to in fp16 int8 int4; do
     bundle=$made/tabletop_$to
     deer_vla calibrate "$bundle" "$out/held_out"
     deer_vla solve "$bundle" --average 12MFLOP
-    python -m deer_lab.tabletop.evaluate --bundle "$bundle" --chains "$points" --workers 2 --out "$made/$to"
-    python -m deer_lab.tabletop.tables --keep "deer_b_$to=$made/$to/results.json"
+    python -m deer_lab.worlds.judge.evaluate --bundle "$bundle" --chains "$points" --workers 2 --out "$made/$to"
+    python -m deer_lab.worlds.judge.tables --keep "deer_b_$to=$made/$to/results.json"
 done

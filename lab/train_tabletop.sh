@@ -12,7 +12,7 @@ train() {
         --huber-delta 0.1 --static-shift 0 --gripper-shift 0 --compile "$@"
 }
 
-record() { python -m deer_lab.tabletop.record --workers 2 "$@"; }
+record() { python -m deer_lab.worlds.judge.record --workers 2 "$@"; }
 
 # Scenes: one control period in five of 8000 tasks, two thirds of them with blocks. And whole episodes, for the memory.
 record --episodes 2800 --tasks 3 --every 5 --seed 0 --out "$out/scenes"

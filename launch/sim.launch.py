@@ -37,7 +37,7 @@ def generate_launch_description():
             # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
             Node(
                 executable="python3",
-                arguments=["-m", "deer_lab.tabletop.node"],
+                arguments=["-m", "deer_lab.worlds.ros_node"],
                 name="tabletop",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",

@@ -27,8 +27,8 @@ trap 'pkill --parent "$train" || true; kill "$train" 2> /dev/null || true' EXIT 
 step "Layers: each of these libraries is named in one place"
 named_only ort '*.rs' src/engine
 named_only r2r '*.rs' src/ros
-named_only mujoco '*.py' lab/deer_lab/tabletop/scene.py
-named_only rclpy '*.py' lab/deer_lab/tabletop/node.py lab/deer_lab/tabletop/node_policy.py scripts/demo.py \
+named_only mujoco '*.py' lab/deer_lab/worlds/tabletop/scene.py
+named_only rclpy '*.py' lab/deer_lab/worlds/ros_node.py lab/deer_lab/worlds/judge/node_policy.py scripts/demo.py \
     scripts/underlay.py tests/ros/peer.py lab/tests/test_tabletop_node.py
 
 step "Scripts and Python style"

@@ -29,10 +29,10 @@ from tqdm import tqdm
 
 from deer_lab.config import ARM_DIMS, Camera
 from deer_lab.reference import fit
-from deer_lab.tabletop.action import action_from_twist
-from deer_lab.tabletop.answers import GOAL_DIMS, SENTENCES, answers
-from deer_lab.tabletop.points import seen
-from deer_lab.tabletop.truth import truth
+from deer_lab.worlds.action import action_from_twist
+from deer_lab.worlds.tabletop.answers import GOAL_DIMS, SENTENCES, answers
+from deer_lab.worlds.tabletop.points import seen
+from deer_lab.worlds.tabletop.truth import truth
 
 OPEN_ABOVE = 0.02  # [m] of a finger; farther apart they are open
 APART = 2.5  # control periods: frames further apart do not follow one another (a camera may have half the rate)
@@ -48,7 +48,7 @@ class Segment:
 
     `actions`: float32 (T, 7), arm in -1..1, gripper 1 open or 0 closed. `state`: float32 (T, K), the true state.
     `points`: by camera role where things are in its picture, float32 (T, n, 3): x, y in -1..1, 1 where it shows.
-    `answers`: float16 (T, tasks, 11), the expert's actions and goals for every task (deer_lab.tabletop.answers).
+    `answers`: float16 (T, tasks, 11), the expert's actions and goals for every task (deer_lab.worlds.tabletop.answers).
     """
 
     instruction: str

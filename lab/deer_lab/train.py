@@ -46,8 +46,8 @@ from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.shards import add_demonstrations, find_shards
-from deer_lab.tabletop.answers import GOAL_DIMS
 from deer_lab.tokenizer import make_tokenizer
+from deer_lab.worlds.tabletop.answers import GOAL_DIMS
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
 INIT_PARTS = {"all": "", "language": ("vision.", "embed.", "stages."), "vision": "vision."}  # prefixes of weights

@@ -16,8 +16,8 @@ from deer_lab.bundle import from_run, make_bundle
 from deer_lab.config import CONFIGS
 from deer_lab.export import ExportError
 from deer_lab.model import Policy
-from deer_lab.tabletop.torch_policy import OnnxNetwork, TorchPolicy
 from deer_lab.tokenizer import make_tokenizer
+from deer_lab.worlds.judge.torch_policy import OnnxNetwork, TorchPolicy
 
 CONFIG = CONFIGS["toy"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("deer_lab.tabletop.desk")
+pytest.importorskip("deer_lab.worlds.tabletop.desk")
 
 from safetensors import safe_open
 
@@ -25,13 +25,13 @@ from deer_lab.data import (
     write_shard,
 )
 from deer_lab.reference import fit
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.answers import SENTENCES, ahead, answers
-from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.motion import Goal
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.truth import truth
+from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.tabletop.motion import Goal
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.tabletop.truth import truth
 
 CAMERAS = (Camera("static", 32), Camera("gripper", 24))
 ROLES = ["static", "gripper"]

@@ -24,7 +24,7 @@ from torch import nn
 from deer_lab.importers import deer
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy
-from deer_lab.tabletop.torch_policy import OnnxNetwork
+from deer_lab.worlds.judge.torch_policy import OnnxNetwork
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[2]

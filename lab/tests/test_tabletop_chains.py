@@ -19,9 +19,10 @@ for module in ("mujoco", "tqdm"):
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"evaluation needs the extra `sim`; {module} cannot be imported", allow_module_level=True)
 
-from deer_lab.tabletop import chains, evaluate, workers
-from deer_lab.tabletop.policies import POLICIES
-from deer_lab.tabletop.tasks import TASKS
+from deer_lab.worlds.judge import evaluate, workers
+from deer_lab.worlds.judge.policies import POLICIES
+from deer_lab.worlds.tabletop import chains
+from deer_lab.worlds.tabletop.tasks import TASKS
 
 
 def words_of(chain):
@@ -149,7 +150,7 @@ def test_a_chain_can_be_filmed(tmp_path):
 
 
 def test_evaluation_stopped_by_ctrl_c_goes_on_where_it_was(tmp_path):
-    command = [sys.executable, "-m", "deer_lab.tabletop.evaluate", "--policy", "random", "--single", "1"]
+    command = [sys.executable, "-m", "deer_lab.worlds.judge.evaluate", "--policy", "random", "--single", "1"]
     command += ["--out", str(tmp_path)]
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}

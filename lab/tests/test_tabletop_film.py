@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from deer_lab.tabletop.film import CELL, EMPTY, FILLED, FOOT, GAP, HEAD, HEIGHT, Film, Step, side_by_side, told
+from deer_lab.worlds.film import CELL, EMPTY, FILLED, FOOT, GAP, HEAD, HEIGHT, Film, Step, side_by_side, told
 
 PICTURES = {"static": np.full((200, 200, 3), 90, np.uint8), "gripper": np.full((84, 84, 3), 160, np.uint8)}
 

@@ -48,7 +48,7 @@ class Peer:
         gripper_type = Float64MultiArray if parameters.get("gripper_type") == "array" else JointTrajectory
         arguments = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "deer_lab.tabletop.node", "--ros-args", *arguments],
+            [sys.executable, "-m", "deer_lab.worlds.ros_node", "--ros-args", *arguments],
             env=environment(domain),
             stderr=subprocess.PIPE,
             text=True,
@@ -299,7 +299,7 @@ def test_a_film_and_a_contact_sheet_are_left_behind(peer, tmp_path):
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
 def test_a_signal_ends_the_node_with_success_while_it_waits_for_peers(number):
     process = subprocess.Popen(
-        [sys.executable, "-m", "deer_lab.tabletop.node"], env=environment(64), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "deer_lab.worlds.ros_node"], env=environment(64), stderr=subprocess.PIPE, text=True
     )
     line = process.stderr.readline()
     assert "waiting for a subscriber of /static/image" in line
@@ -319,6 +319,6 @@ def test_a_signal_ends_the_node_with_success_while_it_waits_for_peers(number):
     ],
 )
 def test_a_wrong_parameter_is_named_and_the_exit_code_is_2(parameter, complaint):
-    command = [sys.executable, "-m", "deer_lab.tabletop.node", "--ros-args", "-p", parameter]
+    command = [sys.executable, "-m", "deer_lab.worlds.ros_node", "--ros-args", "-p", parameter]
     done = subprocess.run(command, env=environment(65), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2 and complaint in done.stderr and "Traceback" not in done.stderr

@@ -20,9 +20,10 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
 
-from deer_lab.tabletop import chains, evaluate, workers
-from deer_lab.tabletop.compute import Compute
-from deer_lab.tabletop.node_policy import NodePolicy
+from deer_lab.worlds.judge import evaluate, workers
+from deer_lab.worlds.judge.compute import Compute
+from deer_lab.worlds.judge.node_policy import NodePolicy
+from deer_lab.worlds.tabletop import chains
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_a_node_that_does_not_come_up_says_why(tmp_path):
 @pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not here: install the lab's `train` extra")
 def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node):
     """Not each in its own world: a random network makes a bit's difference in a picture a centimetre's in ten steps."""
-    from deer_lab.tabletop.torch_policy import TorchPolicy
+    from deer_lab.worlds.judge.torch_policy import TorchPolicy
 
     policy, thresholds = toy.toy_policy(seed=0)
     torch_policy = TorchPolicy(policy, thresholds, TOY / "tokenizer.json")

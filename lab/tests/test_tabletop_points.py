@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.points import EYES, seen
-from deer_lab.tabletop.world import InitialState
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.tabletop.points import EYES, seen
+from deer_lab.worlds.world import InitialState
 
 BLUE, PINK, RED = range(3)
 

@@ -19,12 +19,12 @@ for module in ("mujoco", "rosbags", "mcap", "tqdm"):
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.action import action_from_twist, checked
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.record import LEARNER_STEPS, TILT_STEPS, demonstrate, main, record
-from deer_lab.tabletop.starts import begin
-from deer_lab.tabletop.tasks import TASKS
+from deer_lab.worlds.action import action_from_twist, checked
+from deer_lab.worlds.judge.record import LEARNER_STEPS, TILT_STEPS, demonstrate, main, record
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.tabletop.starts import begin
+from deer_lab.worlds.tabletop.tasks import TASKS
 
 EPISODES = 3
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-pytest.importorskip("deer_lab.tabletop.desk")
+pytest.importorskip("deer_lab.worlds.tabletop.desk")
 
-from deer_lab.tabletop import chains, tables
+from deer_lab.worlds.judge import tables
+from deer_lab.worlds.tabletop import chains
 
 COST = {"llm_gmac": 0.0123, "whole_gmac": 0.0456, "llm_ms": 3.21, "step_ms": 7.0}
 

@@ -10,9 +10,8 @@ import pytest
 if importlib.util.find_spec("mujoco") is None:
     pytest.skip("the simulated world needs the extra `sim` (mujoco, pillow)", allow_module_level=True)
 
-from deer_lab.tabletop.action import CLOSED, OPEN, POSITION_SCALE, action_from_twist, twist_from_action
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.rotation import (
+from deer_lab.worlds.action import CLOSED, OPEN, POSITION_SCALE, action_from_twist, twist_from_action
+from deer_lab.worlds.rotation import (
     euler_from_matrix,
     matrix_from_euler,
     matrix_from_quaternion,
@@ -20,7 +19,8 @@ from deer_lab.tabletop.rotation import (
     quaternion_from_matrix,
     vector_from_matrix,
 )
-from deer_lab.tabletop.world import InitialState
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.world import InitialState
 
 STILL_OPEN = np.array([0, 0, 0, 0, 0, 0, OPEN])
 

@@ -62,7 +62,7 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    /// Reads a results file, as `deer_lab.tabletop.evaluate` writes it, of a policy that has a network.
+    /// Reads a results file, as `deer_lab.worlds.judge.evaluate` writes it, of a policy that has a network.
     ///
     /// # Errors
     /// `Results`.

@@ -149,7 +149,7 @@ class World:
         self.deaths = 0
 
     def new_table(self) -> Running:
-        command = [sys.executable, "-m", "deer_lab.tabletop.node", "--ros-args"]
+        command = [sys.executable, "-m", "deer_lab.worlds.ros_node", "--ros-args"]
         command += ["-p", f"lock_step:={str(self.lock_step).lower()}", "-p", "lock_step_timeout:=0.3"]
         command += ["-r", "twist:=deer_vla/twist", "-r", "gripper:=deer_vla/gripper"]
         return Running(command, self.folder, self.domain, log="table.log")

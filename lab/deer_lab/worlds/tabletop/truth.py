@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from deer_lab.tabletop.rotation import matrix_from_euler, yaw_of
+from deer_lab.worlds.rotation import matrix_from_euler, yaw_of
 
 FIXTURES = ("drawer", "slider", "button", "switch", "led", "lightbulb", "opening")
 REACH = 0.12  # [m]: what is further from the fingertips counts as so far, so that the near is asked for finely

@@ -1,6 +1,6 @@
 """The tabletop as a ROS 2 node: pictures out, velocity and gripper commands in.
 
-    python -m deer_lab.tabletop.node --ros-args -p lock_step:=true
+    python -m deer_lab.worlds.ros_node --ros-args -p lock_step:=true
 
 Lock step: the node publishes /clock and both pictures with one stamp, waits for a twist with that stamp or a later one,
 moves exactly one control period and goes on, so a run repeats to the bit however fast either side is. A gripper
@@ -38,11 +38,10 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from deer_lab.tabletop.action import action_from_twist
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.faults import Faults, parse
-from deer_lab.tabletop.film import Film
-from deer_lab.tabletop.messages import (
+from deer_lab.worlds.action import action_from_twist
+from deer_lab.worlds.faults import Faults, parse
+from deer_lab.worlds.film import Film
+from deer_lab.worlds.messages import (
     CAMERAS,
     finger_position,
     image_message,
@@ -50,8 +49,9 @@ from deer_lab.tabletop.messages import (
     time_of,
     velocity_of,
 )
-from deer_lab.tabletop.parameters import INITIAL, PARAMETERS, descriptor
-from deer_lab.tabletop.world import InitialState
+from deer_lab.worlds.parameters import INITIAL, PARAMETERS, descriptor
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.world import InitialState
 
 SPIN_SECS = 0.1  # longest wait between two looks at the stop flag
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)  # matches reliable and best-effort subscribers

@@ -25,9 +25,9 @@ from PIL import Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from deer_lab.tabletop.action import twist_from_action
-from deer_lab.tabletop.scene import FINGER_JOINTS, FINGER_OPEN
-from deer_lab.tabletop.world import State
+from deer_lab.worlds.action import twist_from_action
+from deer_lab.worlds.tabletop.scene import FINGER_JOINTS, FINGER_OPEN
+from deer_lab.worlds.world import State
 
 JPEG_QUALITY = 95
 TOPICS = {

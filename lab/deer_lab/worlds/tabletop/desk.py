@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from deer_lab.tabletop import action as actions
-from deer_lab.tabletop import scene as scenes
-from deer_lab.tabletop.rotation import euler_from_matrix, matrix_from_euler, matrix_from_vector, vector_from_matrix
-from deer_lab.tabletop.scene import BLOCKS, Pose, Scene
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.world import Block, InitialState, Phrasings, State
+from deer_lab.worlds import action as actions
+from deer_lab.worlds.rotation import euler_from_matrix, matrix_from_euler, matrix_from_vector, vector_from_matrix
+from deer_lab.worlds.tabletop import scene as scenes
+from deer_lab.worlds.tabletop.scene import BLOCKS, Pose, Scene
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import Block, InitialState, Phrasings, State
 
 TABLE_HEIGHT = 0.20  # [m], as in scene.xml
 SHELF_HEIGHT = 0.28

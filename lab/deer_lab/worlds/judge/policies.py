@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.action import OPEN
-from deer_lab.tabletop.world import World
+from deer_lab.worlds.action import OPEN
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.world import World
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One page of pictures: every task's first and last frame, done by the expert.
 
-python -m deer_lab.tabletop.gallery --out tasks.jpg
+python -m deer_lab.worlds.tabletop.gallery --out tasks.jpg
 """
 
 import argparse
@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from deer_lab.tabletop.desk import Desk
-from deer_lab.tabletop.film import contact_sheet
-from deer_lab.tabletop.starts import begin, do
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.world import World
+from deer_lab.worlds.film import contact_sheet
+from deer_lab.worlds.tabletop.desk import Desk
+from deer_lab.worlds.tabletop.starts import begin, do
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import World
 
 SIZE, CAPTION, COLUMNS = 120, 14, 5  # [px] of a picture, [px] of the line above it, pairs in a row
 MAX_SEEDS = 10  # scenes tried until the expert succeeds

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from deer_lab.tabletop.policies import Taken
+from deer_lab.worlds.judge.policies import Taken
 
 
 class Compute:

@@ -1,7 +1,7 @@
 """Records demonstrations of the scripted expert as rosbags.
 
-    python -m deer_lab.tabletop.record --episodes 500 --workers 2 --out out/demonstrations
-    python -m deer_lab.tabletop.record --episodes 200 --seed 1 --learner out/joint --workers 2 --out out/corrections
+    python -m deer_lab.worlds.judge.record --episodes 500 --workers 2 --out out/demonstrations
+    python -m deer_lab.worlds.judge.record --episodes 200 --seed 1 --learner out/joint --workers 2 --out out/corrections
 
 An episode begins with one of the tasks, all taking turns, from a random state, and goes on with more in the same scene.
 Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise brought it
@@ -27,15 +27,15 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.action import ROTATION_SCALE, checked
-from deer_lab.tabletop.chains import group_of
-from deer_lab.tabletop.demonstration import Demonstration, Frame, jpeg
-from deer_lab.tabletop.policies import Policy
-from deer_lab.tabletop.starts import begin
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.workers import own_world, run_jobs
-from deer_lab.tabletop.world import World
+from deer_lab.worlds.action import ROTATION_SCALE, checked
+from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
+from deer_lab.worlds.judge.policies import Policy
+from deer_lab.worlds.judge.workers import own_world, run_jobs
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.chains import group_of
+from deer_lab.worlds.tabletop.starts import begin
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import World
 
 MAX_STEPS = 200  # of one task; beyond it the attempt is thrown away
 NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
@@ -102,7 +102,7 @@ def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | N
 @functools.cache
 def own_learner(run: Path) -> Learner:
     """This process's learner, from a training run's folder."""
-    from deer_lab.tabletop.torch_policy import TorchPolicy  # only here: the expert alone needs no PyTorch
+    from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the expert alone needs no PyTorch
 
     return TorchPolicy.from_run(run)
 

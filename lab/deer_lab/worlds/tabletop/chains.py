@@ -4,7 +4,7 @@ A chain is an initial state in words and five tasks, each possible after the one
 from five different groups, so a chain does not push the same block to and fro. Whether a task is possible is decided
 in words too (`Words` below), without physics.
 
-    python -m deer_lab.tabletop.chains     # writes chains.json anew: the same seed gives the same file
+    python -m deer_lab.worlds.tabletop.chains     # writes chains.json anew: the same seed gives the same file
 """
 
 import dataclasses
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.world import InitialState
+from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import InitialState
 
 FILE = Path(__file__).with_name("chains.json")
 SEED, COUNT, LENGTH = 0, 1000, 5

@@ -1,7 +1,7 @@
 """Writes the tables of a bundle's README from result files.
 
-    python -m deer_lab.tabletop.tables --keep full=out/full/results.json   # keep a result, without its single steps
-    python -m deer_lab.tabletop.tables                                     # only write the tables anew
+    python -m deer_lab.worlds.judge.tables --keep full=out/full/results.json   # keep a result, without its single steps
+    python -m deer_lab.worlds.judge.tables                                     # only write the tables anew
 
 A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per result), `<!-- judged: NAME NAME … -->`
 (likewise without milliseconds, for runs judged in process), `<!-- exits: NAME NAME … -->` (average lengths, a column
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-LAB = Path(__file__).parents[2]
+LAB = Path(__file__).parents[3]
 RESULTS = LAB / "results" / "tabletop"
 README = LAB.parent / "models" / "tabletop" / "README.md"
 COSTS = {

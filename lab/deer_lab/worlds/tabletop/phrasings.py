@@ -1,6 +1,6 @@
 """What is said for each task. The first sentence is what evaluation says, the last three are never trained on."""
 
-from deer_lab.tabletop.world import Phrasings
+from deer_lab.worlds.world import Phrasings
 
 TEST_ONLY = 3  # sentences at the end of each list
 

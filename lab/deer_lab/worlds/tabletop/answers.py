@@ -6,10 +6,10 @@ the sense of Andrychowicz et al. 2017, with the expert at hand to say what would
 
 import numpy as np
 
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.motion import Goal, steer, yaw_error
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.world import State
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.motion import Goal, steer, yaw_error
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import State
 
 SENTENCES = [(task.phrasings.validation, *task.phrasings.train) for task in TASKS.values()]  # in the answers' order
 

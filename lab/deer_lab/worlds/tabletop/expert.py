@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deer_lab.tabletop.action import CLOSED, OPEN
-from deer_lab.tabletop.desk import (
+from deer_lab.worlds.action import CLOSED, OPEN
+from deer_lab.worlds.rotation import yaw_of
+from deer_lab.worlds.tabletop.desk import (
     DRAWER_FLOOR,
     DRAWER_Y,
     HALF_HEIGHTS,
@@ -20,10 +21,9 @@ from deer_lab.tabletop.desk import (
     SHELF_Y,
     TABLE_HEIGHT,
 )
-from deer_lab.tabletop.motion import Goal, near, steer, yaw_error
-from deer_lab.tabletop.rotation import yaw_of
-from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.tasks import (
+from deer_lab.worlds.tabletop.motion import Goal, near, steer, yaw_error
+from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.tabletop.tasks import (
     COLOURS,
     TASKS,
     bay_open,
@@ -32,7 +32,7 @@ from deer_lab.tabletop.tasks import (
     is_covered,
     stacked_block,
 )
-from deer_lab.tabletop.world import Block, State
+from deer_lab.worlds.world import Block, State
 
 PUSH_SPEED = 0.4  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from deer_lab.tabletop import expert
-from deer_lab.tabletop.action import OPEN
-from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.world import InitialState, World
+from deer_lab.worlds.action import OPEN
+from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import InitialState, World
 
 MAX_STEPS = 160  # control periods until an attempt of the expert counts as failed
 TRIES = 200

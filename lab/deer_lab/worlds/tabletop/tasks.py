@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deer_lab.tabletop.phrasings import SENTENCES, phrasings_of
-from deer_lab.tabletop.rotation import matrix_from_quaternion, yaw_of
-from deer_lab.tabletop.scene import BLOCKS
-from deer_lab.tabletop.world import Block, Phrasings, State
+from deer_lab.worlds.rotation import matrix_from_quaternion, yaw_of
+from deer_lab.worlds.tabletop.phrasings import SENTENCES, phrasings_of
+from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.world import Block, Phrasings, State
 
 Oracle = Callable[[State, State], bool]
 Precondition = Callable[[State], bool]

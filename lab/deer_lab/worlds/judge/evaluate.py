@@ -1,11 +1,11 @@
 """Judges a policy on the fixed chains, or the expert task by task, and writes results.json.
 
-    python -m deer_lab.tabletop.evaluate --bundle models/toy --chains 200 --workers 2 --out out/toy
-    python -m deer_lab.tabletop.evaluate --bundle models/toy --exit 0 --chains 200 --out out/toy_exit_0
-    python -m deer_lab.tabletop.evaluate --run out/joint --chains 50 --out out/joint_judged
-    python -m deer_lab.tabletop.evaluate --policy expert --chains 200 --workers 2 --out out/expert
-    python -m deer_lab.tabletop.evaluate --policy expert --single 100 --out out/expert_single
-    python -m deer_lab.tabletop.evaluate --policy expert --video 3 --out out/expert
+    python -m deer_lab.worlds.judge.evaluate --bundle models/toy --chains 200 --workers 2 --out out/toy
+    python -m deer_lab.worlds.judge.evaluate --bundle models/toy --exit 0 --chains 200 --out out/toy_exit_0
+    python -m deer_lab.worlds.judge.evaluate --run out/joint --chains 50 --out out/joint_judged
+    python -m deer_lab.worlds.judge.evaluate --policy expert --chains 200 --workers 2 --out out/expert
+    python -m deer_lab.worlds.judge.evaluate --policy expert --single 100 --out out/expert_single
+    python -m deer_lab.worlds.judge.evaluate --policy expert --video 3 --out out/expert
 
 A task counts as done when the world's oracle says so within 360 steps; a chain ends at its first failure. The policy
 forgets everything at each task; the arm is brought home only where a chain begins. Finished chains stay in
@@ -33,15 +33,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from deer_lab.tabletop import chains as protocol
-from deer_lab.tabletop.chains import Chain
-from deer_lab.tabletop.compute import Compute
-from deer_lab.tabletop.film import Film
-from deer_lab.tabletop.policies import POLICIES, Policy, Taken
-from deer_lab.tabletop.starts import begin
-from deer_lab.tabletop.tasks import TASKS
-from deer_lab.tabletop.workers import own_world, run_jobs
-from deer_lab.tabletop.world import World
+from deer_lab.worlds.film import Film
+from deer_lab.worlds.judge.compute import Compute
+from deer_lab.worlds.judge.policies import POLICIES, Policy, Taken
+from deer_lab.worlds.judge.workers import own_world, run_jobs
+from deer_lab.worlds.tabletop import chains as protocol
+from deer_lab.worlds.tabletop.chains import Chain
+from deer_lab.worlds.tabletop.starts import begin
+from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.world import World
 
 NEVER, ALWAYS = -1.0, 1e9  # thresholds of an exit that is never taken and of one that always is
 SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
@@ -116,10 +116,10 @@ def own_policy(judged: Judged) -> Policy:
     if judged.policy is not None:
         return POLICIES[judged.policy]()
     if judged.run is not None:
-        from deer_lab.tabletop.torch_policy import TorchPolicy  # only here: the others need no PyTorch
+        from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the others need no PyTorch
 
         return TorchPolicy.from_run(judged.run, judged.thresholds)
-    from deer_lab.tabletop.node_policy import NodePolicy  # only here: the others need no ROS
+    from deer_lab.worlds.judge.node_policy import NodePolicy  # only here: the others need no ROS
 
     policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric, judged.assignments)
     multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
@@ -262,7 +262,7 @@ def film_chain(judged: Judged, number: int, seed: int, out: Path) -> list[Path]:
 def find_node() -> Path | None:
     """The installed deer_vla_node, or the one built in this repository; None where there is neither."""
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(":")
-    built = Path(__file__).parents[3] / "target" / "release" / "deer_vla_node"
+    built = Path(__file__).parents[4] / "target" / "release" / "deer_vla_node"
     candidates = [*(Path(prefix) / "lib" / "deer_vla" / "deer_vla_node" for prefix in prefixes), built]
     return next((path for path in candidates if path.is_file()), None)
 
@@ -271,7 +271,7 @@ def exits_of(args: argparse.Namespace) -> int:
     """How many exits the bundle or the run has."""
     if args.bundle:
         return len(json.loads((args.bundle / "manifest.json").read_text())["exits"])
-    from deer_lab.tabletop.torch_policy import TorchPolicy
+    from deer_lab.worlds.judge.torch_policy import TorchPolicy
 
     return TorchPolicy.from_run(args.run).exits
 

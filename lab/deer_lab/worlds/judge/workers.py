@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
-from deer_lab.tabletop.desk import Desk
+from deer_lab.worlds.tabletop.desk import Desk
 
 Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

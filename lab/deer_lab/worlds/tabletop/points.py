@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deer_lab.tabletop.rotation import matrix_from_euler
+from deer_lab.worlds.rotation import matrix_from_euler
 
 HANDLES = ("drawer_handle", "slider_handle", "lever")
 DRAWER_SHOWS = 0.1  # [m]: opened less, it hides what lies in it

@@ -20,9 +20,9 @@ from deer_lab.config import PolicyConfig
 from deer_lab.manifest import About
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
-from deer_lab.tabletop.action import CLOSED, OPEN
-from deer_lab.tabletop.policies import Taken
-from deer_lab.tabletop.world import World
+from deer_lab.worlds.action import CLOSED, OPEN
+from deer_lab.worlds.judge.policies import Taken
+from deer_lab.worlds.world import World
 
 GRIPPER_HYSTERESIS = 0.1  # the node's default: config/policy.yaml
 

@@ -7,7 +7,7 @@ closes it otherwise. A velocity command is the same motion per second, its rotat
 
 import numpy as np
 
-from deer_lab.tabletop.rotation import (
+from deer_lab.worlds.rotation import (
     euler_from_matrix,
     matrix_from_euler,
     matrix_from_vector,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deer_lab.tabletop.rotation import vector_from_matrix
+from deer_lab.worlds.rotation import vector_from_matrix
 
 
 def choose_renderer() -> None:

@@ -1,0 +1,1 @@
+"""Records demonstrations in any world and judges any policy there."""

@@ -1,0 +1,1 @@
+"""The tabletop: a desk, an arm and 34 tasks in words."""
