@@ -20,7 +20,7 @@ record() { python -m deer_lab.worlds.judge.record --workers "$workers" --tasks 3
 
 train() {
     "${python[@]}" deer_lab.train --cache "$out/shards" --schedule cosine --huber-delta 0.1 --static-shift 0 \
-        --gripper-shift 0 --loaders 2 "$@"
+        --aids deer_lab.worlds.tabletop.aids --gripper-shift 0 --loaders 2 "$@"
 }
 
 # learned NAME CONFIG [OPTION...]: NAME's bundle, in its run's folder
@@ -46,7 +46,7 @@ judge() {
 # prepared STAGE RECORDINGS: their shards and what the vision makes of them, once for all that learn from them
 prepared() {
     python -m deer_lab.train --config tabletop --cache "$out/shards" --stage "$1" --init lab/weights/tabletop \
-        --init-part vision --data "$2" --steps 0 --out "$compared/prepared_$1"
+        --aids deer_lab.worlds.tabletop.aids --init-part vision --data "$2" --steps 0 --out "$compared/prepared_$1"
 }
 
 # of train_tabletop.sh's recordings

@@ -9,7 +9,7 @@ export OMP_NUM_THREADS=1 # two processes of one thread are faster than one of tw
 # The cameras stand still, so pictures are not shifted: a pixel of the static one is a centimetre.
 train() {
     torchrun --nproc-per-node 2 -m deer_lab.train --config tabletop --cache "$out/shards" --schedule cosine \
-        --huber-delta 0.1 --static-shift 0 --gripper-shift 0 --compile "$@"
+        --aids deer_lab.worlds.tabletop.aids --huber-delta 0.1 --static-shift 0 --gripper-shift 0 --compile "$@"
 }
 
 record() { python -m deer_lab.worlds.judge.record --workers 2 "$@"; }

@@ -19,12 +19,13 @@ from tokenizers import Tokenizer
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from deer_lab.batches import Prompts
-from deer_lab.data import DataError, Windows
+from deer_lab.data.batches import Prompts
+from deer_lab.data.demonstrations import add_demonstrations, find_shards
+from deer_lab.data.segment import DataError
+from deer_lab.data.windows import Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
-from deer_lab.shards import add_demonstrations, find_shards
 
 BATCH = 16  # windows at once
 

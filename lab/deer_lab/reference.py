@@ -6,22 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from deer_lab.config import Camera
+from deer_lab.data.fit import fit
 from deer_lab.model import Policy
-
-
-def fit(picture: np.ndarray, camera: Camera) -> np.ndarray:
-    """RGB bytes (height, width, 3) -> (S, S, 3): the shorter side to S, the middle cut out."""
-    image = Image.fromarray(picture)
-    shorter = min(image.size)
-    width, height = (int(camera.size * side / shorter) for side in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - camera.size) / 2), round((height - camera.size) / 2)  # a half rounds to even
-    return np.asarray(image.crop((left, top, left + camera.size, top + camera.size)))
 
 
 def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:

@@ -37,17 +37,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
-from deer_lab.batches import Prompts, StepSampler
 from deer_lab.config import CONFIGS, PolicyConfig, find_config
 from deer_lab.curves import Curves
-from deer_lab.data import DataError, Windows
+from deer_lab.data.batches import Prompts, StepSampler
+from deer_lab.data.demonstrations import add_demonstrations, find_shards
+from deer_lab.data.segment import DataError
+from deer_lab.data.windows import Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
-from deer_lab.shards import add_demonstrations, find_shards
 from deer_lab.tokenizer import make_tokenizer
-from deer_lab.worlds.tabletop.answers import GOAL_DIMS
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
 INIT_PARTS = {"all": "", "language": ("vision.", "embed.", "stages."), "vision": "vision."}  # prefixes of weights
@@ -74,7 +74,7 @@ class Settings:
     static_shift: float = 10 / 224  # random shift of a window's pictures, up to this share of their side
     gripper_shift: float = 4 / 224
     precision: str = "no"  # mixed precision: "no", "fp16" or "bf16"
-    relabel: float = 0.0  # share of windows that are taught another task that could be done there (tabletop.answers)
+    relabel: float = 0.0  # share of windows that are taught another task that could be done there (--aids)
     compile: bool = False  # let PyTorch compile vision and stages: minutes first, then faster
     seed: int = 0
 
@@ -144,11 +144,14 @@ class Run:
         self.validation = Windows(held_out, inputs, settings.window)
         asks = settings.stage == "vision" or objective.state_weight
         if asks and not self.windows.has_state:
-            raise DataError("not every recording has the true state (/state), which this stage learns from")
+            raise DataError(
+                "this stage learns from the true state, which not every recording has; a simulated world's recordings "
+                "have it: name its module, such as --aids deer_lab.worlds.tabletop.aids"
+            )
         if (settings.relabel or objective.goal_weight) and not self.windows.has_answers:
             raise DataError(
-                "--relabel and --goal-weight need the expert's answers to every task in every recording; those with "
-                "/state have them, in a --cache that was made anew"
+                "--relabel and --goal-weight need the expert's answers to every task in every recording; a simulated "
+                "world's recordings have them: name its module, such as --aids deer_lab.worlds.tabletop.aids"
             )
         if self.accelerator.is_main_process:
             self._claim({"settings": asdict(settings), "objective": asdict(objective)}, init, config)
@@ -159,7 +162,7 @@ class Run:
         self.prompts = [prompts, len(self.windows.instructions)]
         set_seed(settings.seed)
         state_width = self.windows.state_width if self.windows.has_state else 0
-        self.trainee = Trainee(Policy(config), objective, state_width, GOAL_DIMS)
+        self.trainee = Trainee(Policy(config), objective, state_width, self.windows.goal_width)
         if init:
             self._load(init, init_part)
         self.trainee.enter(settings.stage)

@@ -7,9 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from deer_lab.calvin import read_annotations, segments, shard_calvin
 from deer_lab.config import CONFIGS
-from deer_lab.data import DataError, Windows
+from deer_lab.data.calvin import parts, read_annotations, segments
+from deer_lab.data.segment import DataError
+from deer_lab.data.shards import make_shards
+from deer_lab.data.windows import Windows
 
 SPANS = {"open the drawer": (10, 22), "lift the red block": (18, 24)}  # both ends included; they may overlap
 
@@ -40,7 +42,6 @@ def test_each_sentence_has_its_frames_the_last_one_included(split):
     assert [picture[0, 0, 0] for picture in drawer.pictures["static"]] == list(range(10, 23))
     assert drawer.pictures["gripper"][0].shape == (84, 84, 3)
     assert drawer.actions[:, 0] == pytest.approx(np.arange(10, 23) / 100)
-    assert drawer.state is None
 
 
 def test_the_gripper_is_one_where_it_is_open_and_zero_where_it_is_closed(split):
@@ -49,11 +50,11 @@ def test_the_gripper_is_one_where_it_is_open_and_zero_where_it_is_closed(split):
 
 
 def test_it_is_trained_on_like_a_rosbag(split, tmp_path):
-    (shard,) = shard_calvin(split, CONFIGS["toy"].cameras, tmp_path / "cache")
+    (shard,) = make_shards(parts(split), CONFIGS["toy"].cameras, tmp_path / "cache")
     windows = Windows([shard], ["static", "gripper"], 12)
     assert len(windows) == (13 - 12 + 1) + 1
     assert windows[0]["static"].shape == (12, 64, 64, 3)
-    assert shard_calvin(split, CONFIGS["toy"].cameras, tmp_path / "cache") == [shard]
+    assert make_shards(parts(split), CONFIGS["toy"].cameras, tmp_path / "cache") == [shard]
 
 
 def test_a_missing_frame_is_named(split):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,18 +14,12 @@ pytest.importorskip("deer_lab.worlds.tabletop.desk")
 from safetensors import safe_open
 
 from deer_lab.config import Camera
-from deer_lab.data import (
-    DataError,
-    Segment,
-    Track,
-    Windows,
-    bag_segments,
-    find_bags,
-    shard_bag,
-    shard_bags,
-    write_shard,
-)
-from deer_lab.reference import fit
+from deer_lab.data.aids import Aids
+from deer_lab.data.fit import fit
+from deer_lab.data.rosbag import Track, bag_segments, find_bags, parts
+from deer_lab.data.segment import DataError, Segment
+from deer_lab.data.shards import make_shard, make_shards, write_shard
+from deer_lab.data.windows import Windows
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
@@ -35,6 +30,7 @@ from deer_lab.worlds.tabletop.truth import truth
 
 CAMERAS = (Camera("static", 32), Camera("gripper", 24))
 ROLES = ["static", "gripper"]
+AIDS = "deer_lab.worlds.tabletop.aids"
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +68,23 @@ def segment(count: int, instruction: str = "go", state: bool = True) -> Segment:
     """Frame i is all of grey i."""
     pictures = {role: [np.full((40, 40, 3), i, np.uint8) for i in range(count)] for role in ROLES}
     numbers = np.arange(count, dtype=np.float32)[:, None]
-    return Segment(instruction, pictures, np.repeat(numbers, 7, 1), numbers if state else None)
+    return Segment(instruction, pictures, np.repeat(numbers, 7, 1), Aids(numbers) if state else None)
+
+
+def shard_of(bag: Path, cameras: tuple[Camera, ...], cache: Path) -> Path:
+    return make_shard(parts([bag], ROLES)[0], cameras, cache)
 
 
 def test_a_bag_gives_back_what_was_recorded(bag):
-    first, second = bag_segments(bag, ROLES)
+    first, second = bag_segments(bag, ROLES, AIDS)
     assert (first.instruction, second.instruction) == ("open the drawer", "press the button")
     wanted = actions_of(7)
     assert first.actions[:, :6] == pytest.approx(wanted[:, :6], abs=1e-5)
     assert (first.actions[:, 6] == (wanted[:, 6] > 0)).all()
     assert len(second.actions) == len(second.pictures["gripper"]) == 5
     assert first.pictures["static"][0].shape == (200, 200, 3)
-    assert first.state.shape == (7, 48)
-    assert first.points["static"].shape == (7, 7, 3)
+    assert first.aids.state.shape == (7, 48)
+    assert first.aids.points["static"].shape == (7, 7, 3)
 
 
 def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world, tmp_path):
@@ -98,7 +98,7 @@ def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world
 
 
 def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
-    with safe_open(shard_bag(bag, CAMERAS, tmp_path), "np") as shard:
+    with safe_open(shard_of(bag, CAMERAS, tmp_path), "np") as shard:
         pictures = shard.get_tensor("gripper")
     first = next(bag_segments(bag, ROLES))
     assert (pictures[3] == fit(first.pictures["gripper"][3], CAMERAS[1])).all()
@@ -106,11 +106,11 @@ def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
 
 
 def test_a_shard_is_made_once(bag, tmp_path):
-    (made,) = shard_bags([bag], CAMERAS, tmp_path)
+    (made,) = make_shards(parts([bag], ROLES), CAMERAS, tmp_path)
     before = made.stat().st_mtime_ns
-    assert shard_bags([bag], CAMERAS, tmp_path) == [made]
+    assert make_shards(parts([bag], ROLES), CAMERAS, tmp_path) == [made]
     assert made.stat().st_mtime_ns == before
-    assert shard_bag(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
+    assert shard_of(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
 
 
 def test_the_truth_names_blocks_hand_and_fixtures(world):
@@ -192,8 +192,9 @@ def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
     answered = np.full((9, len(TASKS), 11), np.nan, np.float16)
     answered[:, able] = np.arange(9)[:, None] + 100
     answered[:5, never] = 0  # not in every frame of a later window
+    aids = Aids(np.zeros((9, 2), np.float32), answers=answered, sentences=SENTENCES)
     shard = tmp_path / "a.safetensors"
-    write_shard(iter([dataclasses.replace(segment(9), answers=answered)]), CAMERAS, shard)
+    write_shard(iter([dataclasses.replace(segment(9), aids=aids)]), CAMERAS, shard)
     windows = Windows([shard], ROLES, 3)
     as_said, otherwise = windows[4], windows[4, 7]
     assert (as_said["actions"][:, 0] == torch.tensor([4.0, 5, 6])).all()

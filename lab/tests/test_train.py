@@ -14,7 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from deer_lab import errors, train
 from deer_lab.config import CONFIGS
-from deer_lab.data import DataError, Segment, Windows, write_shard
+from deer_lab.data.aids import Aids
+from deer_lab.data.segment import DataError, Segment
+from deer_lab.data.shards import write_shard
+from deer_lab.data.windows import Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
@@ -34,7 +37,7 @@ def shards(tmp_path_factory):
                 text,
                 {role: list(random.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)) for role in ("static", "gripper")},
                 random.uniform(0, 1, (6, 7)).astype(np.float32),
-                random.normal(size=(6, 4)).astype(np.float32),
+                Aids(random.normal(size=(6, 4)).astype(np.float32)),
             )
             for text in ("open the drawer", "push the red block left")
         ]
@@ -218,9 +221,7 @@ def test_another_runs_folder_is_refused(shards, tmp_path):
 
 
 def test_the_vision_stage_needs_the_true_state(tmp_path):
-    segment = Segment(
-        "go", {r: [np.zeros((9, 9, 3), np.uint8)] * 3 for r in ("static", "gripper")}, np.zeros((3, 7)), None
-    )
+    segment = Segment("go", {r: [np.zeros((9, 9, 3), np.uint8)] * 3 for r in ("static", "gripper")}, np.zeros((3, 7)))
     write_shard(iter([segment]), CONFIGS["toy"].cameras, tmp_path / "0.safetensors")
     with pytest.raises(DataError, match="true state"):
         Run(dataclasses.replace(SETTINGS, stage="vision"), Objective(), [tmp_path / "0.safetensors"], tmp_path / "out")

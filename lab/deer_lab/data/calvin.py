@@ -9,17 +9,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from deer_lab.config import Camera
-from deer_lab.data import DataError, Segment, write_shard
+from deer_lab.data.segment import DataError, Segment
+from deer_lab.data.shards import Part
 
 SHAPES = {"rgb_static": (200, 200, 3), "rgb_gripper": (84, 84, 3), "rel_actions": (7,)}
 ROLES = {"rgb_static": "static", "rgb_gripper": "gripper"}
@@ -90,19 +89,14 @@ def segments(split: Path, annotations: list[Annotation] | None = None) -> Iterat
         actions = np.stack([frame["rel_actions"] for frame in frames]).astype(np.float32)
         actions[:, 6] = (actions[:, 6] + 1) // 2
         pictures = {role: [frame[name] for frame in frames] for name, role in ROLES.items()}
-        yield Segment(annotation.sentence, pictures, actions, None)
+        yield Segment(annotation.sentence, pictures, actions)
 
 
-def shard_calvin(split: Path, cameras: tuple[Camera, ...], cache: Path) -> list[Path]:
-    """The shards of a split in CALVIN's format, those that are missing made anew."""
-    cache.mkdir(parents=True, exist_ok=True)
+def parts(split: Path) -> list[Part]:
+    """A shard for every SHARD_SEGMENTS sentences. Raises DataError."""
     annotations = read_annotations(split)
-    shown = [(camera.role, camera.size) for camera in cameras]
-    key = hashlib.sha256(f"{split.resolve()} {shown} {annotations}".encode()).hexdigest()[:12]
-    shards = []
-    for first in tqdm(range(0, len(annotations), SHARD_SEGMENTS), desc=str(split), unit="shard", dynamic_ncols=True):
-        out = cache / f"calvin-{key}-{first:06d}.safetensors"
-        if not out.exists():
-            write_shard(segments(split, annotations[first : first + SHARD_SEGMENTS]), cameras, out)
-        shards.append(out)
-    return shards
+    return [
+        Part(f"calvin-{first:06d}", f"{split.resolve()} {some}", partial(segments, split, some))
+        for first in range(0, len(annotations), SHARD_SEGMENTS)
+        for some in [annotations[first : first + SHARD_SEGMENTS]]
+    ]

@@ -1,0 +1,43 @@
+"""Aids: what a simulated world knows of its recordings beyond what a robot would, and training may ask for.
+
+A world brings them as a module (`--aids deer_lab.worlds.tabletop.aids`) with
+
+    TOPIC: str                              the std_msgs/String topic that its recordings tell them on
+    def aids(texts: list[str]) -> Aids      what it makes of the T messages that belong to T frames
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Aids:
+    """`state`: float32 (T, K), the true state. `points`: by camera role where things are in its picture, float32
+    (T, n, 3): x, y in -1..1, 1 where it shows. `answers`: float16 (T, tasks, 7 + G), for every task the expert's action
+    and G numbers that say where it leads; NaN where the task cannot begin. `sentences`: what may be said for each task.
+    """
+
+    state: np.ndarray
+    points: dict[str, np.ndarray] = field(default_factory=dict)
+    answers: np.ndarray | None = None
+    sentences: tuple[tuple[str, ...], ...] = ()
+
+
+def load_aids(name: str | None) -> ModuleType | None:
+    """The module of that name. Raises ValueError where it is none that brings aids."""
+    if name is None:
+        return None
+    try:
+        found = import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"--aids {name}: {error}; name a Python module, such as deer_lab.worlds.tabletop.aids"
+        ) from error
+    if not (hasattr(found, "TOPIC") and hasattr(found, "aids")):
+        raise ValueError(f"--aids {name}: the module lacks TOPIC or aids(texts); deer_lab/data/aids.py explains them")
+    return found
