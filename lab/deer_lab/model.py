@@ -136,7 +136,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, bias: Tensor |
     q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
     if bias is not None:
-        scores = scores + bias
+        scores = scores + bias.to(scores.dtype)
     return (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
 
 

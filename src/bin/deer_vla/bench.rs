@@ -11,7 +11,7 @@ use deer_vla::engine::ort::Options;
 use deer_vla::report::Quantiles;
 
 use crate::setup::{EngineArgs, open, raw};
-use measure::{Measured, measure};
+use measure::{Cap, Measured, measure};
 
 /// Measure ms per part and stage, all stages in turn against the same network as one graph, and memory by cap
 ///
@@ -100,10 +100,12 @@ fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
     } else {
         writeln!(out, "this bundle has no `whole` graph to compare the stages with")?;
     }
-    writeln!(out, "\n{:<6}{:>14}{:>14}{:>12}", "cap", "weights MB", "resident MB", "load ms")?;
+    writeln!(out, "\n{:<6}{:>14}{:>14}{:>12}{:>12}", "cap", "weights MB", "resident MB", "GPU MB", "load ms")?;
     writeln!(out, "{:<6}{:>14}{:>14.1}", "-", "", m.resident_before_mb)?;
     for row in &m.caps {
-        writeln!(out, "{:<6}{:>14.1}{:>14.1}{:>12.1}", row.cap, row.weights_mb, row.resident_mb, row.load_ms)?;
+        let gpu = row.device_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb:.0}"));
+        let Cap { cap, weights_mb, resident_mb, load_ms, .. } = row;
+        writeln!(out, "{cap:<6}{weights_mb:>14.1}{resident_mb:>14.1}{gpu:>12}{load_ms:>12.1}")?;
     }
     writeln!(out, "(resident: VmRSS after a step at that cap; load ms: from the cap before)")
 }

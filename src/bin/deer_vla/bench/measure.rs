@@ -1,10 +1,11 @@
 //! The measurements of `deer_vla bench`.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deer_vla::bundle::{Bundle, Manifest};
-use deer_vla::engine::ort::{Options, OrtEngine, Whole};
+use deer_vla::engine::ort::{Options, OrtEngine, Provider, Whole};
 use deer_vla::engine::{Engine, EngineError, LstmState};
 use deer_vla::frame::Frame;
 use deer_vla::network::Metric;
@@ -59,6 +60,8 @@ pub(super) struct Cap {
     pub(super) cap: usize,
     pub(super) weights_mb: f64,
     pub(super) resident_mb: f64,
+    /// In use on the GPU, by whatever program; `None` without a GPU.
+    pub(super) device_mb: Option<f64>,
     pub(super) load_ms: f64,
 }
 
@@ -148,7 +151,7 @@ fn load_cap_by_cap(
             engine.stage(k)?;
         }
         let weights_mb = bundle.manifest.bytes_to(cap) as f64 * 1e-6;
-        caps.push(Cap { cap, weights_mb, resident_mb: resident_mb(), load_ms });
+        caps.push(Cap { cap, weights_mb, resident_mb: resident_mb(), device_mb: device_mb(options), load_ms });
     }
     Ok((engine, caps))
 }
@@ -158,6 +161,18 @@ fn resident_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).map_or(f64::NAN, |kib| kib * 1024e-6)
+}
+
+/// What is in use on the GPU in MB (1e6 bytes), as its driver counts it.
+fn device_mb(options: &Options) -> Option<f64> {
+    if options.provider == Provider::Cpu {
+        return None;
+    }
+    let device = options.device_id.to_string();
+    let question = ["--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id", &device];
+    let answer = Command::new("nvidia-smi").args(question).output().ok()?;
+    let mib: f64 = String::from_utf8_lossy(&answer.stdout).trim().parse().ok()?;
+    Some(mib * 1.048_576)
 }
 
 /// Every step ends at exit `cap` and no earlier.
