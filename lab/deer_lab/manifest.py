@@ -8,25 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deer_lab.config import Camera, PolicyConfig
+from deer_lab.embodiment import CALVIN, Embodiment
 
 SCHEMA = 1
 UNLISTED = ("manifest.json", "calibration.json", "thresholds.json")  # may change without a new model
-
-
-@dataclass(frozen=True)
-class ArmAxis:
-    """What an output of 1.0 means: `scale` of `unit` (m or rad) per control step, in `frame`."""
-
-    name: str
-    unit: str
-    scale: float
-    frame: str = "base"
-
-
-def relative_arm(metres: float = 0.02, radians: float = 0.05) -> tuple[ArmAxis, ...]:
-    """CALVIN's relative actions: three translations, then fixed-axes roll, pitch, yaw."""
-    translations = tuple(ArmAxis(name, "m", metres) for name in ("x", "y", "z"))
-    return translations + tuple(ArmAxis(name, "rad", radians) for name in ("roll", "pitch", "yaw"))
 
 
 @dataclass(frozen=True)
@@ -40,9 +25,7 @@ class About:
     tokenizer: str  # the text of tokenizer.json
     template: str = "<image>{instruction}<|endofchunk|><|endoftext|>"
     macs_tokens: int = 13  # prompt tokens at which the multiply-accumulates are counted
-    control_hz: float = 30.0
-    arm: tuple[ArmAxis, ...] = relative_arm()
-    open_above: float = 0.5  # the gripper opens where its probability of open is above this
+    embodiment: Embodiment = CALVIN
 
 
 @dataclass(frozen=True)
@@ -71,9 +54,9 @@ def write_manifest(config: PolicyConfig, about: About, parts: dict[str, Part], f
         "exits": list(config.decoder.exits),
         "lstm": {"layers": config.head.layers, "hidden": config.head.width},
         "action": {
-            "control_hz": about.control_hz,
-            "arm": [asdict(axis) for axis in about.arm],
-            "gripper": {"name": "gripper", "open_above": about.open_above},
+            "control_hz": about.embodiment.control_hz,
+            "arm": [asdict(axis) for axis in about.embodiment.arm],
+            "gripper": {"name": "gripper", "open_above": about.embodiment.gripper.open_above},
         },
         "parts": part_entries(parts),
         "macs_tokens": about.macs_tokens,

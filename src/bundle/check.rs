@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use super::{BundleError, Manifest};
+use super::{BundleError, CameraSource, Embodiment, GripperSpec, Manifest};
 
 type Checked = Result<(), BundleError>;
 
@@ -11,9 +11,11 @@ pub(super) fn manifest(manifest: &Manifest) -> Checked {
     paths(manifest)?;
     cameras(manifest)?;
     exits(manifest)?;
+    parts(manifest)?;
     text(manifest)?;
     sizes(manifest)?;
-    action(manifest)
+    embodiment(manifest)?;
+    gripper(&manifest.embodiment.gripper)
 }
 
 fn refuse(field: impl Into<String>, found: impl ToString, expected: impl Into<String>) -> BundleError {
@@ -79,6 +81,20 @@ fn exits(manifest: &Manifest) -> Checked {
     Ok(())
 }
 
+/// Schema 1 has one vision part and makes the head's recurrent products at every exit.
+fn parts(manifest: &Manifest) -> Checked {
+    let (eyes, parts) = (manifest.cameras.len(), &manifest.parts);
+    let wanted = if manifest.sees_jointly() { 1 } else { eyes };
+    if parts.vision.len() != wanted {
+        return Err(refuse("parts.vision", format!("{} long", parts.vision.len()), format!("{wanted}, one a camera")));
+    }
+    if parts.head_state.is_some() == manifest.sees_jointly() {
+        let found = if parts.head_state.is_some() { "there" } else { "missing" };
+        return Err(refuse("parts.head_state", found, "a part in schema 2, none in schema 1"));
+    }
+    Ok(())
+}
+
 fn text(manifest: &Manifest) -> Checked {
     let text = &manifest.text;
     if text.template.matches("{instruction}").count() != 1 {
@@ -104,29 +120,59 @@ fn sizes(manifest: &Manifest) -> Checked {
     }
 }
 
+/// Of control and cameras, in Hz.
+const RATES: std::ops::RangeInclusive<f64> = 0.1..=1000.0;
+
 /// The six dimensions that a `TwistStamped` can carry, with their units.
 const ARM: [(&str, &str); 6] = [("x", "m"), ("y", "m"), ("z", "m"), ("roll", "rad"), ("pitch", "rad"), ("yaw", "rad")];
 
-fn action(manifest: &Manifest) -> Checked {
-    let action = &manifest.action;
-    if !(action.control_hz.is_finite() && (0.1..=1000.0).contains(&action.control_hz)) {
-        return Err(refuse("action.control_hz", action.control_hz, "0.1 to 1000"));
+fn embodiment(manifest: &Manifest) -> Checked {
+    let Embodiment { control_hz, arm, cameras, .. } = &manifest.embodiment;
+    if !RATES.contains(control_hz) {
+        return Err(refuse("embodiment.control_hz", control_hz, "0.1 to 1000"));
     }
-    let found: Vec<_> = action.arm.iter().map(|d| (d.name.as_str(), d.unit.as_str())).collect();
+    let found: Vec<_> = arm.iter().map(|d| (d.name.as_str(), d.unit.as_str())).collect();
     if found != ARM {
-        return Err(refuse("action.arm", format!("{found:?}"), format!("{ARM:?}")));
+        return Err(refuse("embodiment.arm", format!("{found:?}"), format!("{ARM:?}")));
     }
-    for (i, dimension) in action.arm.iter().enumerate() {
+    for (i, dimension) in arm.iter().enumerate() {
         if !(dimension.scale.is_finite() && dimension.scale > 0.0) {
-            return Err(refuse(format!("action.arm[{i}].scale"), dimension.scale, "a positive number"));
+            return Err(refuse(format!("embodiment.arm[{i}].scale"), dimension.scale, "a positive number"));
         }
         if dimension.frame != "base" {
-            return Err(refuse(format!("action.arm[{i}].frame"), format!("{:?}", dimension.frame), "\"base\""));
+            return Err(refuse(format!("embodiment.arm[{i}].frame"), format!("{:?}", dimension.frame), "\"base\""));
         }
     }
-    let open_above = action.gripper.open_above;
-    if !(open_above > 0.0 && open_above < 1.0) {
-        return Err(refuse("action.gripper.open_above", open_above, "a probability between 0 and 1"));
+    let (found, wanted): (Vec<&str>, Vec<&str>) =
+        (cameras.iter().map(|c| c.role.as_str()).collect(), manifest.cameras.iter().map(|c| c.role.as_str()).collect());
+    if found != wanted {
+        return Err(refuse("embodiment.cameras", format!("{found:?}"), format!("{wanted:?}, the roles of `cameras`")));
+    }
+    match cameras.iter().position(|c| c.width == 0 || c.height == 0 || !RATES.contains(&c.rate_hz)) {
+        Some(i) => {
+            let CameraSource { width, height, rate_hz, .. } = &cameras[i];
+            let found = format!("{width} x {height} at {rate_hz} Hz");
+            Err(refuse(format!("embodiment.cameras[{i}]"), found, "a size, and 0.1 to 1000 pictures a second"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn gripper(gripper: &GripperSpec) -> Checked {
+    let GripperSpec { unit, open, closed, open_above, .. } = gripper;
+    if !["m", "rad", "1"].contains(&unit.as_str()) {
+        return Err(refuse(
+            "embodiment.gripper.unit",
+            format!("{unit:?}"),
+            "m, rad, or 1 where positions have no unit",
+        ));
+    }
+    if !(open.is_finite() && closed.is_finite() && open != closed) {
+        let found = format!("open at {open}, closed at {closed}");
+        return Err(refuse("embodiment.gripper", found, "two positions"));
+    }
+    if !(*open_above > 0.0 && *open_above < 1.0) {
+        return Err(refuse("embodiment.gripper.open_above", open_above, "a probability between 0 and 1"));
     }
     Ok(())
 }
@@ -139,25 +185,29 @@ mod tests {
     use std::fs;
     use tempfile::TempDir;
 
+    const FILES: [&str; 7] = ["vision_static", "vision_gripper", "embed", "head_state", "head", "stage_00", "stage_01"];
+
     /// A bundle of empty files: enough for everything but the graphs' own shapes.
     fn valid() -> Value {
         let part = |file: &str| json!({"file": file, "parameters": 1, "bytes": 1, "macs": 1});
         let camera = |role: &str| json!({"role": role, "size": 8, "resize": "bicubic", "crop": "center", "mean": [0, 0, 0], "std": [1, 1, 1]});
+        let source = |role: &str| json!({"role": role, "width": 640, "height": 480, "rate_hz": 30});
         let arm: Vec<_> = super::ARM
             .iter()
             .map(|(name, unit)| json!({"name": name, "unit": unit, "scale": 0.02, "frame": "base"}))
             .collect();
-        let names = ["vision.onnx", "embed.onnx", "head.onnx", "stage_00.onnx", "stage_01.onnx", "tokenizer.json"];
+        let names = FILES.map(|name| format!("{name}.onnx")).into_iter().chain(["tokenizer.json".to_owned()]);
         let empty = format!("{:x}", Sha256::digest(b""));
-        let files: serde_json::Map<_, _> =
-            names.iter().map(|n| ((*n).to_owned(), json!({"sha256": empty, "bytes": 0}))).collect();
+        let files: serde_json::Map<_, _> = names.map(|n| (n, json!({"sha256": empty, "bytes": 0}))).collect();
         json!({
-            "schema": 1, "name": "n", "license": "Apache-2.0", "description": "d", "made_by": "m", "files": files,
+            "schema": 2, "name": "n", "license": "Apache-2.0", "description": "d", "made_by": "m", "files": files,
             "cameras": [camera("static"), camera("gripper")],
             "text": {"tokenizer": "tokenizer.json", "template": "<image>{instruction}", "max_tokens": 32},
             "width": 4, "media": {"tokens": 2, "width": 4}, "exits": [1, 3], "lstm": {"layers": 1, "hidden": 4},
-            "action": {"control_hz": 30, "arm": arm, "gripper": {"name": "gripper", "open_above": 0.5}},
-            "parts": {"vision": part("vision.onnx"), "embed": part("embed.onnx"), "head": part("head.onnx"),
+            "embodiment": {"control_hz": 10, "arm": arm, "cameras": [source("static"), source("gripper")],
+                           "gripper": {"name": "gripper", "unit": "rad", "open": 0, "closed": 0.8, "open_above": 0.5}},
+            "parts": {"vision": [part("vision_static.onnx"), part("vision_gripper.onnx")], "embed": part("embed.onnx"),
+                      "head_state": part("head_state.onnx"), "head": part("head.onnx"),
                       "stages": [part("stage_00.onnx"), part("stage_01.onnx")], "whole": null},
             "macs_tokens": 13,
         })
@@ -165,7 +215,7 @@ mod tests {
 
     fn folder(manifest: &Value) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["vision", "embed", "head", "stage_00", "stage_01"] {
+        for name in FILES {
             fs::write(folder.path().join(format!("{name}.onnx")), "").unwrap();
         }
         fs::write(folder.path().join("tokenizer.json"), "").unwrap();
@@ -189,7 +239,7 @@ mod tests {
     #[test]
     fn every_refusal_says_what_was_found_and_what_was_expected() {
         for (pointer, value, words) in [
-            ("/schema", json!(7), ["schema 7", "schema 1"]),
+            ("/schema", json!(7), ["schema 7", "schema 1 to 2"]),
             ("/exits", json!([3, 1]), ["[3, 1]", "strictly increasing"]),
             ("/exits", json!([1, 1]), ["[1, 1]", "strictly increasing"]),
             ("/exits", json!([0, 1]), ["exits[0] is 0", "layer 1 or deeper"]),
@@ -199,11 +249,17 @@ mod tests {
             ("/cameras/0/std", json!([1, 0, 1]), ["[1.0, 0.0, 1.0]", "positive"]),
             ("/text/template", json!("no slot"), ["no slot", "{instruction}"]),
             ("/parts/head/file", json!("other.onnx"), ["other.onnx", "`files` lists"]),
-            ("/action/arm/3/unit", json!("deg"), ["deg", "rad"]),
-            ("/action/arm/0/scale", json!(-1), ["-1", "positive"]),
-            ("/action/arm/0/frame", json!("tool"), ["tool", "base"]),
-            ("/action/control_hz", json!(0), ["is 0", "0.1 to 1000"]),
-            ("/action/gripper/open_above", json!(1.5), ["1.5", "probability"]),
+            ("/embodiment/arm/3/unit", json!("deg"), ["deg", "rad"]),
+            ("/embodiment/arm/0/scale", json!(-1), ["-1", "positive"]),
+            ("/embodiment/arm/0/frame", json!("tool"), ["tool", "base"]),
+            ("/embodiment/control_hz", json!(0), ["is 0", "0.1 to 1000"]),
+            ("/embodiment/cameras/1/role", json!("wrist"), ["wrist", "the roles of `cameras`"]),
+            ("/embodiment/cameras/0/rate_hz", json!(0), ["640 x 480 at 0 Hz", "0.1 to 1000 pictures"]),
+            ("/embodiment/gripper/unit", json!("inch"), ["inch", "m, rad"]),
+            ("/embodiment/gripper/open", json!(0.8), ["open at 0.8, closed at 0.8", "two positions"]),
+            ("/parts/vision", json!([]), ["0 long", "2, one a camera"]),
+            ("/parts/head_state", json!(null), ["missing", "a part in schema 2"]),
+            ("/embodiment/gripper/open_above", json!(1.5), ["1.5", "probability"]),
             ("/width", json!(0), ["is 0", "1 to 1048576"]),
         ] {
             let sentence = refusal(pointer, value);

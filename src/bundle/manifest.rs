@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The newest manifest version that is read.
-pub const SCHEMA: u32 = 1;
+/// The newest manifest version; all before it are read, too.
+pub const SCHEMA: u32 = 2;
 
 /// A bundle's description of itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format; [`SCHEMA`] is read.
+    /// Version of this format, 1 to [`SCHEMA`]. In a bundle of schema 1 all cameras share one vision part.
     pub schema: u32,
     /// Short name, as `deer_vla check` prints it.
     pub name: String,
@@ -26,20 +26,20 @@ pub struct Manifest {
     pub made_by: String,
     /// Every file of the bundle and its hash.
     pub files: BTreeMap<String, File>,
-    /// The pictures the network sees, in the order of `vision.onnx`'s inputs.
+    /// The pictures the network sees, in the order of the vision parts.
     pub cameras: Vec<CameraSpec>,
     /// How the sentence becomes token ids.
     pub text: Text,
     /// `W`: width of the hidden state and of a feature.
     pub width: usize,
-    /// What vision hands to the stages: `[1, tokens, width]`.
+    /// What a vision part hands to the stages: `[1, tokens, width]`.
     pub media: Media,
     /// The 0-based layer that each exit stands at, strictly increasing.
     pub exits: Vec<usize>,
     /// The action head's recurrent state: `[layers, 1, hidden]` for each of `h` and `c`.
     pub lstm: Lstm,
-    /// What the head's numbers mean.
-    pub action: Action,
+    /// The robot that it was trained for.
+    pub embodiment: Embodiment,
     /// The graphs.
     pub parts: Parts,
     /// Prompt length at which the parts' multiply-accumulates were counted.
@@ -60,7 +60,7 @@ pub struct File {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraSpec {
-    /// `static` or `gripper`: also the name of vision's input and of the image topic.
+    /// `static` or `gripper`: also part of the image topic's name, and of the stages' inputs.
     pub role: String,
     /// `S`: the tensor is `[1, 3, S, S]`.
     pub size: u32,
@@ -102,11 +102,11 @@ pub struct Text {
     pub max_tokens: usize,
 }
 
-/// Shape of vision's output.
+/// Shape of a vision part's output.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
-    /// `M`: latents of all cameras together.
+    /// `m`: latents of a camera; in schema 1 of all cameras together.
     pub tokens: usize,
     /// `D`: width of a latent.
     pub width: usize,
@@ -122,16 +122,18 @@ pub struct Lstm {
     pub hidden: usize,
 }
 
-/// What the head's seven numbers mean.
+/// The robot that a network was trained for. Recordings, training, the node and `doctor` all take it from here.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Action {
-    /// Actions a second that the network was trained for.
+pub struct Embodiment {
+    /// Actions a second.
     pub control_hz: f64,
     /// x, y, z, roll, pitch, yaw: six relative displacements an action.
     pub arm: Vec<Dimension>,
-    /// The seventh number.
-    pub gripper: GripperAction,
+    /// What the seventh number opens and closes.
+    pub gripper: GripperSpec,
+    /// What its cameras send, in the order of [`Manifest::cameras`].
+    pub cameras: Vec<CameraSource>,
 }
 
 /// One of the six arm outputs.
@@ -148,26 +150,49 @@ pub struct Dimension {
     pub frame: String,
 }
 
-/// The gripper output.
+/// The gripper: where it stands when it is open, and when the network opens it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GripperAction {
+pub struct GripperSpec {
     /// Its name.
     pub name: String,
+    /// Of its positions: `m`, `rad`, or `1` where they have none.
+    pub unit: String,
+    /// Position of the open gripper.
+    pub open: f64,
+    /// Position of the closed one. A position on the open one's side of the middle is open.
+    pub closed: f64,
     /// Probability of "open" above which the gripper opens.
     pub open_above: f64,
+}
+
+/// What a camera sends.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraSource {
+    /// Its role in [`Manifest::cameras`].
+    pub role: String,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// Pictures a second.
+    pub rate_hz: f64,
 }
 
 /// The graphs of a bundle.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parts {
-    /// Pictures → media.
-    pub vision: Part,
+    /// Picture → media, one a camera; in schema 1 a single one for all cameras.
+    pub vision: Vec<Part>,
     /// Token ids → hidden state.
     pub embed: Part,
     /// One a exit, in order.
     pub stages: Vec<Part>,
+    /// What of the head is the same at every exit of a step: the recurrent products. None in schema 1, where `head`
+    /// makes them each time.
+    pub head_state: Option<Part>,
     /// Feature and recurrent state → action and next state.
     pub head: Part,
     /// All stages as one graph over the stages' own weights, for `deer_vla bench` alone.
@@ -188,27 +213,46 @@ pub struct Part {
     pub macs: u64,
 }
 
+fn numbered<'a>(name: &'static str, parts: &'a [Part]) -> impl Iterator<Item = (String, &'a Part)> {
+    parts.iter().enumerate().map(move |(i, part)| (format!("{name}[{i}]"), part))
+}
+
 impl Parts {
     /// Every part with its name.
     pub fn named(&self) -> impl Iterator<Item = (String, &Part)> {
-        [("vision".to_owned(), &self.vision), ("embed".to_owned(), &self.embed), ("head".to_owned(), &self.head)]
-            .into_iter()
-            .chain(self.stages.iter().enumerate().map(|(k, part)| (format!("stages[{k}]"), part)))
-            .chain(self.whole.iter().map(|part| ("whole".to_owned(), part)))
+        let one = |name: &str| name.to_owned();
+        numbered("vision", &self.vision)
+            .chain([(one("embed"), &self.embed)])
+            .chain(numbered("stages", &self.stages))
+            .chain(self.head_state.iter().map(move |part| (one("head_state"), part)))
+            .chain([(one("head"), &self.head)])
+            .chain(self.whole.iter().map(move |part| (one("whole"), part)))
+    }
+
+    /// Multiply-accumulates of looking at every camera.
+    pub fn vision_macs(&self) -> u64 {
+        self.vision.iter().map(|part| part.macs).sum()
     }
 }
 
 impl Manifest {
+    /// Whether one vision part sees all cameras at once, so that none can be looked at alone.
+    pub fn sees_jointly(&self) -> bool {
+        self.schema == 1
+    }
+
     /// Multiply-accumulates of the language model when a step ends at exit `exit`: its stages and their head calls
     /// (one row a stage and one for the probe).
     pub fn macs_to(&self, exit: usize) -> u64 {
         let stages: u64 = self.parts.stages.iter().take(exit + 1).map(|part| part.macs).sum();
-        stages + self.parts.head.macs * (exit as u64 + 2)
+        let once = self.parts.head_state.as_ref().map_or(0, |part| part.macs);
+        stages + once + self.parts.head.macs * (exit as u64 + 2)
     }
 
     /// Bytes of weights that are loaded when no stage beyond exit `cap` is.
     pub fn bytes_to(&self, cap: usize) -> u64 {
-        let fixed = self.parts.vision.bytes + self.parts.embed.bytes + self.parts.head.bytes;
+        let Parts { vision, embed, head_state, head, .. } = &self.parts;
+        let fixed: u64 = vision.iter().chain([embed, head]).chain(head_state).map(|part| part.bytes).sum();
         fixed + self.parts.stages.iter().take(cap + 1).map(|part| part.bytes).sum::<u64>()
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod manifest;
+mod schema_1;
 
 use std::fs;
 use std::io::{self, Read};
@@ -13,7 +14,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use manifest::{Action, CameraSpec, Crop, Dimension, Manifest, Media, Part, Parts, Resize, SCHEMA, Text};
+pub use manifest::{
+    CameraSource, CameraSpec, Crop, Dimension, Embodiment, GripperSpec, Manifest, Media, Part, Parts, Resize, SCHEMA,
+    Text,
+};
 
 /// A bundle whose manifest holds together and whose files are the ones it names.
 #[derive(Debug, Clone)]
@@ -52,7 +56,7 @@ pub enum BundleError {
     },
     /// Another version of the format.
     #[error(
-        "the manifest has schema {found}, this deer_vla reads schema {SCHEMA}; export the bundle with a matching deer_lab"
+        "the manifest has schema {found}, this deer_vla reads schema 1 to {SCHEMA}; export the bundle with a matching deer_lab"
     )]
     Schema {
         /// What the manifest says.
@@ -152,8 +156,10 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Manifest, BundleError> {
     let syntax = |source| BundleError::Syntax { source, path: path.to_path_buf() };
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(syntax)?;
     let schema = value.get("schema").cloned().unwrap_or_default();
-    if schema != serde_json::json!(SCHEMA) {
-        return Err(BundleError::Schema { found: schema });
+    match schema.as_u64() {
+        Some(1) => return serde_json::from_value(schema_1::upgraded(value)).map_err(syntax),
+        Some(schema) if schema == u64::from(SCHEMA) => (),
+        _ => return Err(BundleError::Schema { found: schema }),
     }
     // From the text again: its errors carry line and column.
     serde_json::from_slice(bytes).map_err(syntax)

@@ -13,7 +13,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::Action;
+use crate::bundle::Embodiment;
 
 pub use gripper::{Grip, Gripper};
 pub use limits::{Limit, Limits};
@@ -37,10 +37,10 @@ impl Twist {
 
 /// The velocity that carries out `arm` (six outputs, cut to -1..1) in one control period, and the names of the
 /// dimensions that were cut.
-pub fn twist(action: &Action, arm: &[f32; 6]) -> (Twist, Vec<String>) {
+pub fn twist(embodiment: &Embodiment, arm: &[f32; 6]) -> (Twist, Vec<String>) {
     let mut displacement = [0.0; 6];
     let mut clips = Vec::new();
-    for ((value, dimension), &output) in displacement.iter_mut().zip(&action.arm).zip(arm) {
+    for ((value, dimension), &output) in displacement.iter_mut().zip(&embodiment.arm).zip(arm) {
         let cut = f64::from(output).clamp(-1.0, 1.0);
         if cut != f64::from(output) {
             clips.push(dimension.name.clone());
@@ -48,7 +48,7 @@ pub fn twist(action: &Action, arm: &[f32; 6]) -> (Twist, Vec<String>) {
         *value = cut * dimension.scale;
     }
     let [x, y, z, roll, pitch, yaw] = displacement;
-    let per_second = |v: f64| v * action.control_hz;
+    let per_second = |v: f64| v * embodiment.control_hz;
     let angular = rotation_vector(roll, pitch, yaw).map(per_second);
     (Twist { linear: [x, y, z].map(per_second), angular }, clips)
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::bundle::Dimension;
 use proptest::prelude::*;
 
-fn action() -> Action {
+fn embodiment() -> Embodiment {
     let dimension =
         |name: &str, unit: &str, scale| Dimension { name: name.into(), unit: unit.into(), scale, frame: "base".into() };
     let arm = vec![
@@ -13,16 +13,17 @@ fn action() -> Action {
         dimension("pitch", "rad", 0.05),
         dimension("yaw", "rad", 0.05),
     ];
-    serde_json::from_value::<Action>(serde_json::json!({
-        "control_hz": 30, "arm": [], "gripper": {"name": "gripper", "open_above": 0.5}
+    serde_json::from_value::<Embodiment>(serde_json::json!({
+        "control_hz": 30, "arm": [], "cameras": [],
+        "gripper": {"name": "gripper", "unit": "m", "open": 0.04, "closed": 0, "open_above": 0.5}
     }))
-    .map(|action| Action { arm, ..action })
+    .map(|embodiment| Embodiment { arm, ..embodiment })
     .unwrap()
 }
 
 #[test]
 fn one_unit_is_two_centimetres_a_period() {
-    let (twist, clips) = twist(&action(), &[1.0, -0.5, 0.0, 0.0, 0.0, 0.0]);
+    let (twist, clips) = twist(&embodiment(), &[1.0, -0.5, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(twist, Twist { linear: [0.6, -0.3, 0.0], angular: [0.0; 3] });
     assert!(clips.is_empty());
 }
@@ -32,7 +33,7 @@ fn a_turn_about_one_axis_is_a_velocity_about_that_axis() {
     for axis in 0..3 {
         let mut arm = [0.0; 6];
         arm[3 + axis] = 1.0;
-        let (twist, _) = twist(&action(), &arm);
+        let (twist, _) = twist(&embodiment(), &arm);
         let mut expected = [0.0; 3];
         expected[axis] = 1.5;
         assert!(twist.angular.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{twist:?}");
@@ -41,7 +42,7 @@ fn a_turn_about_one_axis_is_a_velocity_about_that_axis() {
 
 #[test]
 fn what_exceeds_one_is_cut_and_named() {
-    let (twist, clips) = twist(&action(), &[3.0, 0.0, -1.5, 0.0, 0.0, 0.0]);
+    let (twist, clips) = twist(&embodiment(), &[3.0, 0.0, -1.5, 0.0, 0.0, 0.0]);
     assert_eq!((twist.linear, clips), ([0.6, 0.0, -0.6], vec!["x".to_owned(), "z".to_owned()]));
 }
 
@@ -68,7 +69,7 @@ proptest! {
 
     #[test]
     fn no_output_however_large_exceeds_one_unit(arm in prop::array::uniform6(-1e6f32..1e6)) {
-        let (twist, _) = twist(&action(), &arm);
+        let (twist, _) = twist(&embodiment(), &arm);
         prop_assert!(twist.linear.iter().all(|v| v.abs() <= 0.6 + 1e-12));
         // Three turns of at most 0.05 rad make at most the sum of their angles.
         prop_assert!(twist.angular.iter().all(|v| v.abs() <= 4.5));

@@ -47,7 +47,7 @@ impl Summary {
         let total: f64 =
             self.exits.iter().enumerate().map(|(exit, &n)| n as f64 * self.manifest.macs_to(exit) as f64).sum();
         let llm = total / self.steps() as f64;
-        (self.steps() > 0).then_some((llm, llm + self.manifest.parts.vision.macs as f64))
+        (self.steps() > 0).then_some((llm, llm + self.manifest.parts.vision_macs() as f64))
     }
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Summary {
             writeln!(f, "exit {exit} (layer {layer:>2}) {taken:>7} {:>5.1} %{}", share * 100.0, bar.trim_end())?;
         }
         let deepest = self.manifest.macs_to(self.exits.len() - 1) as f64;
-        let vision = self.manifest.parts.vision.macs as f64;
+        let vision = self.manifest.parts.vision_macs() as f64;
         let line = |found: f64, full: f64| {
             format!("{:.4} of {:.4} GMAC a step ({:.1} %)", found * 1e-9, full * 1e-9, 100.0 * found / full)
         };

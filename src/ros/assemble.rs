@@ -62,9 +62,9 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         Err(error) => bail!("use_sim_time: {error}"),
     };
     let manifest = &bundle.manifest;
-    let rules = config.rules(manifest.action.control_hz, simulated);
+    let rules = config.rules(manifest.embodiment.control_hz, simulated);
     let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
-    let period_secs = 1.0 / manifest.action.control_hz;
+    let period_secs = 1.0 / manifest.embodiment.control_hz;
     let machine = Machine::start();
     let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, rules.guard.max_silence_secs);
     let (inbox, vitals) = (Arc::new(Inbox::new(roles.len())), Arc::new(Vitals::new(watchdog)));

@@ -114,18 +114,18 @@ impl<N: Network> Session<N> {
     pub fn new(network: N, start: Start<'_>) -> Self {
         let Start { bundle, rules, arming, provider, live, servo } = start;
         let manifest = &bundle.manifest;
-        let action = manifest.action.clone();
+        let embodiment = manifest.embodiment.clone();
         let roles = manifest.cameras.iter().map(|camera| camera.role.as_str());
         let identity = Identity { bundle: manifest.name.clone(), bundle_sha256: bundle.hash.clone(), provider };
         Self {
             network,
             readiness: Readiness::default(),
             live,
-            cameras: Cameras::new(roles, 1.0 / action.control_hz),
+            cameras: Cameras::new(roles, 1.0 / embodiment.control_hz),
             motion: Motion {
-                gripper: Gripper::new(action.gripper.open_above, rules.hysteresis, rules.dwell_secs),
+                gripper: Gripper::new(embodiment.gripper.open_above, rules.hysteresis, rules.dwell_secs),
                 limits: rules.limits,
-                action,
+                embodiment,
             },
             safety: Safety {
                 clock: ClockWatch::new(rules.simulated),
@@ -302,7 +302,7 @@ impl<N: Network> Session<N> {
     }
 
     fn period_secs(&self) -> f64 {
-        1.0 / self.motion.action.control_hz
+        1.0 / self.motion.embodiment.control_hz
     }
 }
 

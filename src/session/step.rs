@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, Effect, Identity, Level, Move, Session};
-use crate::bundle::Action;
+use crate::bundle::Embodiment;
 use crate::motion::{self, Gripper, Limits, Twist};
 use crate::network::{Network, Settings, Step};
 use crate::safety::{Hold, Verdict};
@@ -14,7 +14,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(1);
 
 /// What carries an action out.
 pub(super) struct Motion {
-    pub(super) action: Action,
+    pub(super) embodiment: Embodiment,
     pub(super) limits: Option<Limits>,
     pub(super) gripper: Gripper,
 }
@@ -314,9 +314,9 @@ impl Motion {
     /// The mean velocity of one control period that carries a step out, what was cut to get it by name, and how far
     /// that keeps the arm from where the network wanted it (m, rad).
     fn twist(&self, step: &Step) -> (Twist, Vec<String>, [f64; 2]) {
-        let (asked, mut clips) = motion::twist(&self.action, &step.arm);
+        let (asked, mut clips) = motion::twist(&self.embodiment, &step.arm);
         let (twist, cut) = self.limits.map_or((asked, [0.0; 2]), |limits| limits.cut(&asked));
         clips.extend(["speed", "turn"].iter().zip(cut).filter(|(_, cut)| *cut > 0.0).map(|(name, _)| (*name).into()));
-        (twist, clips, cut.map(|speed| speed / self.action.control_hz))
+        (twist, clips, cut.map(|speed| speed / self.embodiment.control_hz))
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Costs {
 
 impl Costs {
     fn in_gflop(bundle: &Bundle) -> Self {
-        Self { unit: "GFLOP", llm: gflop(&bundle.manifest), vision: bundle.manifest.parts.vision.macs as f64 / 1e9 }
+        Self { unit: "GFLOP", llm: gflop(&bundle.manifest), vision: bundle.manifest.parts.vision_macs() as f64 / 1e9 }
     }
 }
 

@@ -61,7 +61,7 @@ fn heading(
     writeln!(out, "licence      {}", manifest.license)?;
     writeln!(out, "manifest     sha256 {}", bundle.hash)?;
     writeln!(out, "cameras      {}", cameras.join(", "))?;
-    writeln!(out, "control      {} Hz", manifest.action.control_hz)?;
+    writeln!(out, "control      {} Hz", manifest.embodiment.control_hz)?;
     writeln!(out, "onnxruntime  {} at {} (named by: {})", library.version, library.path.display(), library.source)?;
     writeln!(out, "provider     {}, {threads}", config.engine.provider)?;
     writeln!(
@@ -84,7 +84,7 @@ fn exits(out: &mut impl Write, manifest: &Manifest, settings: &Settings) -> io::
     let columns = ["exit", "layer", "threshold", "LLM GMAC", "whole GMAC", "memory MB"];
     let [exit, layer, threshold, llm, whole, memory] = columns;
     writeln!(out, "\n{exit:<5}{layer:>6}{threshold:>16}{llm:>13}{whole:>13}{memory:>12}")?;
-    let vision = manifest.parts.vision.macs as f64 * 1e-9;
+    let vision = manifest.parts.vision_macs() as f64 * 1e-9;
     for (k, layer) in manifest.exits.iter().enumerate() {
         let llm = manifest.macs_to(k) as f64 * 1e-9;
         let memory = manifest.bytes_to(k) as f64 * 1e-6;

@@ -158,7 +158,7 @@ impl Replay {
                 }
             }
             // What the last pictures lead to.
-            run.pass(run.now() + Duration::from_secs_f64(2.0 / bundle.manifest.action.control_hz));
+            run.pass(run.now() + Duration::from_secs_f64(2.0 / bundle.manifest.embodiment.control_hz));
             results.see(&mut run)?;
             progress.finish_and_clear();
             Ok(())

@@ -80,7 +80,7 @@ impl OrtEngine {
         let library = library::load(options)?;
         let manifest = &bundle.manifest;
         let load = |name: &str, file: &str, spec: Spec| Part::load(&library, options, bundle, name, file, &spec);
-        let vision = load("vision", &manifest.parts.vision.file, Spec::vision(manifest))?;
+        let vision = load("vision", &manifest.parts.vision[0].file, Spec::vision(manifest))?;
         let embed = load("embed", &manifest.parts.embed.file, Spec::embed(manifest))?;
         let head = load("head", &manifest.parts.head.file, Spec::head(manifest))?;
         let media_shape = [1, manifest.media.tokens, manifest.media.width];

@@ -19,7 +19,7 @@ use super::check_arguments;
 use super::clock::Clock;
 use super::names::Names;
 use super::parameters::Parameters;
-use crate::bundle::{Action, Bundle};
+use crate::bundle::{Bundle, Embodiment};
 use crate::config::Config;
 use crate::doctor::{Finding, Motion, limits};
 use graph::Graph;
@@ -87,9 +87,9 @@ fn configured(node: &Node) -> Result<Config> {
 }
 
 fn controller(node: &mut Node, config: &Config, bundle: &Bundle, simulated: bool) -> Result<Vec<Finding>> {
-    let action = &bundle.manifest.action;
+    let embodiment = &bundle.manifest.embodiment;
     let (motion, step_secs) = if config.twist.lock_step {
-        (fastest(action), 1.0 / action.control_hz)
+        (fastest(embodiment), 1.0 / embodiment.control_hz)
     } else {
         let limits = &config.twist.limits;
         (Motion { linear: limits.linear.speed, angular: limits.angular.speed }, 1.0 / config.twist.rate_hz)
@@ -100,9 +100,10 @@ fn controller(node: &mut Node, config: &Config, bundle: &Bundle, simulated: bool
 }
 
 /// The fastest that the policy can ask for, which in lock-step nothing limits: every dimension at its end.
-fn fastest(action: &Action) -> Motion {
+fn fastest(embodiment: &Embodiment) -> Motion {
     let norm = |unit: &str| {
-        let squares = action.arm.iter().filter(|d| d.unit == unit).map(|d| (d.scale * action.control_hz).powi(2));
+        let squares =
+            embodiment.arm.iter().filter(|d| d.unit == unit).map(|d| (d.scale * embodiment.control_hz).powi(2));
         squares.sum::<f64>().sqrt()
     };
     Motion { linear: norm("m"), angular: norm("rad") }

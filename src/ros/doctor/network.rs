@@ -26,7 +26,7 @@ pub(super) fn bundle(config: &Config) -> (Vec<Finding>, Option<Bundle>, Option<S
         }
     };
     let manifest = &bundle.manifest;
-    let told = format!("{}, {} exits, {} Hz", manifest.name, manifest.exits.len(), manifest.action.control_hz);
+    let told = format!("{}, {} exits, {} Hz", manifest.name, manifest.exits.len(), manifest.embodiment.control_hz);
     let mut findings = vec![Finding::ok("bundle", told)];
     let settings = match config.settings(&bundle) {
         Ok(settings) => {
@@ -78,7 +78,7 @@ pub(super) fn network(
         Ok(ms) => {
             let deadline_ms = config.gate.deadline.map_or(f64::INFINITY, |deadline| deadline.as_secs_f64() * 1e3);
             let on = if samples.is_some() { "the cameras' pictures" } else { "made-up pictures, for want of others" };
-            step_time(&ms, 1e3 / bundle.manifest.action.control_hz, deadline_ms, on)
+            step_time(&ms, 1e3 / bundle.manifest.embodiment.control_hz, deadline_ms, on)
         }
         Err(error) => Finding::error("step time", format!("a step fails: {error:#}"), "deer_vla check says more"),
     };

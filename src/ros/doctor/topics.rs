@@ -49,7 +49,7 @@ enum GripperProbe {
 impl Topics {
     /// Subscribes as the node would, but best effort, which hears everybody.
     pub(super) fn new(node: &mut Node, config: &Config, manifest: Option<&Manifest>) -> r2r::Result<Self> {
-        let control_hz = manifest.map_or(1.0, |manifest| manifest.action.control_hz);
+        let control_hz = manifest.map_or(1.0, |manifest| manifest.embodiment.control_hz);
         let guard = config.guard(control_hz);
         let mut cameras = Vec::new();
         for camera in manifest.map_or(&[][..], |manifest| &manifest.cameras) {

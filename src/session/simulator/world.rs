@@ -46,7 +46,7 @@ impl<'a> World<'a> {
         load.factor.set(1.0);
         let period_secs = 1.0 / robot.control_hz;
         let mut bundle = bundle.clone();
-        bundle.manifest.action.control_hz = robot.control_hz;
+        bundle.manifest.embodiment.control_hz = robot.control_hz;
         // As small as a network may be that has a shallow, a middle and a deepest exit.
         bundle.manifest.exits.truncate(EXITS);
         (bundle.manifest.lstm.layers, bundle.manifest.lstm.hidden) = (1, 1);

@@ -81,7 +81,7 @@ impl<'a> Runner<'a> {
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
         Ok(Self {
             bundle,
-            guard: config.guard(bundle.manifest.action.control_hz),
+            guard: config.guard(bundle.manifest.embodiment.control_hz),
             engine,
             observer: Observer::new(bundle)?,
             stop,
@@ -103,7 +103,7 @@ impl<'a> Runner<'a> {
         let inputs = bag.inputs(&Sources { cameras, instruction: Some(INSTRUCTION.into()), estop: None })?;
         let seed = job.seed ^ u64::from_str_radix(&sha256[..16], 16)?;
         let mut calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
-        let mut moments = Moments::new(manifest.cameras.len(), self.guard, 1.0 / manifest.action.control_hz);
+        let mut moments = Moments::new(manifest.cameras.len(), self.guard, 1.0 / manifest.embodiment.control_hz);
         let (mut sentence, mut samples, mut unread) = (String::new(), Vec::new(), Unread::default());
         for input in inputs {
             match input?.1 {

@@ -17,7 +17,7 @@ pub(super) fn session(bundle: &Bundle, config: &Config, armed: bool) -> anyhow::
     let policy = Policy::new(engine, &bundle.manifest, settings);
     let start = Start {
         bundle,
-        rules: config.rules(bundle.manifest.action.control_hz, config.twist.lock_step),
+        rules: config.rules(bundle.manifest.embodiment.control_hz, config.twist.lock_step),
         arming: Arming::new(armed, None),
         provider: config.engine.provider.to_string(),
         live: None,
