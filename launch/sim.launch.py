@@ -1,4 +1,4 @@
-"""Starts the simulated tabletop and the policy that moves its arm.
+"""Starts a simulated world, the tabletop by default, and the policy that moves its arm.
 
     ros2 launch deer_vla sim.launch.py
 
@@ -24,6 +24,7 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "lock_step", default_value="true", choices=["true", "false"], description="wait for every command"
             ),
+            DeclareLaunchArgument("world", default_value="tabletop", description="tabletop, or calvin:SCENE"),
             DeclareLaunchArgument(
                 "world_params_file",
                 default_value=PathJoinSubstitution([SHARE, "config", "sim.yaml"]),
@@ -37,8 +38,8 @@ def generate_launch_description():
             # The world is Python from lab/, not an installed ROS executable: python3 must know deer_lab.
             Node(
                 executable="python3",
-                arguments=["-m", "deer_lab.worlds.ros_node"],
-                name="tabletop",
+                arguments=["-m", "deer_lab.worlds.ros_node", "--world", LaunchConfiguration("world")],
+                name="world",
                 namespace=LaunchConfiguration("namespace"),
                 output="screen",
                 parameters=[

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from deer_lab.worlds.film import Film, Step
+from deer_lab.worlds.tabletop.state import State
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import State
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data

@@ -14,8 +14,8 @@ from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.tabletop.gallery import CAPTION, SIZE, pair
 from deer_lab.worlds.tabletop.starts import begin, do
+from deer_lab.worlds.tabletop.state import InitialState
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import InitialState
 
 OPPOSITES = [
     ("open_drawer", "close_drawer"),

@@ -165,7 +165,7 @@ class World:
         """
         if self.table.process.poll() is not None:
             self.table = self.new_table()
-        self.peer.set_parameters("tabletop", faults="")
+        self.peer.set_parameters("world", faults="")
         self.network.write_text("")
         self.peer.call("reset", Trigger.Request(), of="", again=True)
         heard, asked = len(self.peer.twists), 0.0
@@ -189,7 +189,7 @@ class World:
     def suffer(self, schedule: Schedule) -> Story:
         """Lets a schedule happen; tells what came of it."""
         twists, reports, decisions = len(self.peer.twists), len(self.reports), len(self.peer.decisions)
-        self.peer.set_parameters("tabletop", faults=schedule.text)
+        self.peer.set_parameters("world", faults=schedule.text)
 
         def over() -> bool:
             self.node.check()

@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
-from deer_lab.worlds.messages import CAMERAS, nanoseconds_of, time_of
+from deer_lab.worlds.messages import nanoseconds_of, time_of
+from deer_lab.worlds.world import CAMERAS
 
 # kind: whether it names a camera, lasts, and has an amount
 KINDS = {

@@ -9,8 +9,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-CAMERAS = ("static", "gripper")
-
 
 def time_of(nanoseconds: int) -> Time:
     """Nanoseconds as a message."""

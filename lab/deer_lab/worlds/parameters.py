@@ -1,4 +1,6 @@
-"""The tabletop node's parameters; config/sim.yaml says the same with units and ranges on every line."""
+"""The world node's parameters; config/sim.yaml says the same with units and ranges on every line."""
+
+from dataclasses import fields
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
@@ -15,16 +17,16 @@ PARAMETERS = {
     "record": ("", None, None, "file .gif or .webp that receives the run when the node ends; empty: none"),
     "faults": ("", None, None, "what goes wrong: KIND [CAMERA] FROM FOR [BY] in seconds, parted by `;`; see faults.py"),
     "fault_wait": (0.1, 0.01, 10.0, "[s] of wall time without a twist until time goes on; lock step with `faults`"),
-    "seed": (0, 0, 2**31 - 1, "where exactly blocks and arm begin"),
-    "led": (False, None, None, "initial state of the LED"),
-    "lightbulb": (False, None, None, "initial state of the light bulb"),
-    "slider": ("left", None, None, "initial place of the sliding door: left or right"),
-    "drawer": ("closed", None, None, "initial state of the drawer: closed or open"),
-    "red_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
-    "blue_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
-    "pink_block": ("table", None, None, "initial place: table, drawer, slider_left or slider_right"),
 }
-INITIAL = ("seed", "led", "lightbulb", "slider", "drawer", "red_block", "blue_block", "pink_block")
+SEEDS = (0, 2**31 - 1)
+
+
+def initial_parameters(initial_type: type) -> dict[str, tuple]:
+    """Likewise, one for each word of a world's initial states."""
+    return {
+        word.name: (word.default, *(SEEDS if word.name == "seed" else (None, None)), f"initial state: {word.name}")
+        for word in fields(initial_type)
+    }
 
 
 def descriptor(lowest: float | None, highest: float | None, description: str) -> ParameterDescriptor:

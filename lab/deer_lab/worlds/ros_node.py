@@ -1,6 +1,6 @@
-"""The tabletop as a ROS 2 node: pictures out, velocity and gripper commands in.
+"""A world as a ROS 2 node: pictures out, velocity and gripper commands in.
 
-    python -m deer_lab.worlds.ros_node --ros-args -p lock_step:=true
+    python -m deer_lab.worlds.ros_node --world tabletop --ros-args -p lock_step:=true
 
 Lock step: the node publishes /clock and both pictures with one stamp, waits for a twist with that stamp or a later one,
 moves exactly one control period and goes on, so a run repeats to the bit however fast either side is. A gripper
@@ -9,6 +9,7 @@ Free running: pictures at 30 Hz of wall time; the newest twist is used until it 
 With `faults` (see faults.py) the cameras, the clock or the node itself go wrong as scheduled.
 """
 
+import argparse
 import array
 import io
 import json
@@ -17,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -39,45 +41,45 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from deer_lab.worlds.action import action_from_twist
+from deer_lab.worlds.catalog import add_option, open_world
 from deer_lab.worlds.faults import Faults, parse
 from deer_lab.worlds.film import Film
 from deer_lab.worlds.messages import (
-    CAMERAS,
     finger_position,
     image_message,
     nanoseconds_of,
     time_of,
     velocity_of,
 )
-from deer_lab.worlds.parameters import INITIAL, PARAMETERS, descriptor
-from deer_lab.worlds.tabletop.desk import Desk
-from deer_lab.worlds.world import InitialState
+from deer_lab.worlds.parameters import PARAMETERS, descriptor, initial_parameters
+from deer_lab.worlds.world import CAMERAS, World
 
 SPIN_SECS = 0.1  # longest wait between two looks at the stop flag
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)  # matches reliable and best-effort subscribers
 COMMANDS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
-class TabletopNode(Node):
+class WorldNode(Node):
     """A world between topics. `run` does everything until `stopping()` is true."""
 
-    def __init__(self, stopping: Callable[[], bool]) -> None:
-        super().__init__("tabletop")
-        for name, (default, lowest, highest, description) in PARAMETERS.items():
+    def __init__(self, world: World, stopping: Callable[[], bool]) -> None:
+        super().__init__("world")
+        self._world = world
+        declared = PARAMETERS | initial_parameters(world.initial_type)
+        for name, (default, lowest, highest, description) in declared.items():
             self.declare_parameter(name, default, descriptor(lowest, highest, description))
         self._stopping = stopping
         self._lock_step = self._value("lock_step")
         image_type = self._choice("transport", {"raw": Image, "compressed": CompressedImage})
         gripper_type = self._choice("gripper_type", {"trajectory": JointTrajectory, "array": Float64MultiArray})
-        self._film = Film(Path(self._value("record")), Desk.control_hz) if self._value("record") else None
-        self._world = Desk()
+        self._film = Film(Path(self._value("record")), self._world.control_hz) if self._value("record") else None
         self._world.reset(self._initial())
         self._period = 0  # control periods since the start, never set back
         self._new_scene = False
         self._twist: TwistStamped | None = None
         self._twist_arrived = 0.0
         self._gripper_open = True
-        self._faults = Faults(parse(self._value("faults")), Desk.control_hz, begin=1)
+        self._faults = Faults(parse(self._value("faults")), self._world.control_hz, begin=1)
         self.add_on_set_parameters_callback(self._set)
 
         self._clock_out = self.create_publisher(ClockMessage, "/clock", NEWEST) if self._lock_step else None
@@ -102,15 +104,16 @@ class TabletopNode(Node):
             raise ValueError(f"parameter {name} is {self._value(name)!r}, must be one of {', '.join(choices)}")
         return choices[self._value(name)]
 
-    def _initial(self) -> InitialState:
-        return InitialState(**{name: self._value(name) for name in INITIAL})
+    def _initial(self) -> object:
+        kind = self._world.initial_type
+        return kind(**{name: self._value(name) for name in initial_parameters(kind)})
 
     def _set(self, parameters: list[Parameter]) -> SetParametersResult:
         """A new schedule counts from the next period on."""
         for parameter in parameters:
             if parameter.name == "faults":
                 try:
-                    self._faults = Faults(parse(parameter.value), Desk.control_hz, begin=self._period + 1)
+                    self._faults = Faults(parse(parameter.value), self._world.control_hz, begin=self._period + 1)
                 except ValueError as error:
                     return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -134,7 +137,7 @@ class TabletopNode(Node):
             response.success, response.message = False, str(error)
             return response
         self._twist, self._gripper_open, self._new_scene = None, True, True
-        response.success, response.message = True, json.dumps(self._initial().__dict__)
+        response.success, response.message = True, json.dumps(asdict(self._initial()))
         return response
 
     # Output
@@ -149,7 +152,7 @@ class TabletopNode(Node):
         images = {camera: self._image(stamp, camera, pictures[camera]) for camera in CAMERAS}
         frame += [(self._images_out[camera], image) for camera, image in self._faults.sent(self._period, images)]
         state = self._world.state()
-        joints = JointState(name=list(Desk.joint_names), position=list(state.joints))
+        joints = JointState(name=list(self._world.joint_names), position=list(state.joints))
         joints.header.stamp, joints.header.frame_id = stamp, self._value("frame_id")
         frame.append((self._joints_out, joints))
         if self._state_out.get_subscription_count():
@@ -171,7 +174,7 @@ class TabletopNode(Node):
         if not np.isfinite(velocity).all():
             self.get_logger().error(f"twist is not finite, standing still: {velocity}", throttle_duration_sec=1.0)
             velocity = np.zeros(6)
-        self._world.step(action_from_twist(velocity, self._gripper_open, Desk.control_hz))
+        self._world.step(action_from_twist(velocity, self._gripper_open, self._world.control_hz))
 
     def _next_period(self, nanoseconds: int) -> int:
         """Begins a control period at this time; gives the time that clocks show in it. Here the world may end."""
@@ -210,7 +213,7 @@ class TabletopNode(Node):
         self._wait_for_peers()
         while not self._stopping():
             # From ten seconds on: zero means "no time" to ROS, and the clock may be told to jump back.
-            nanoseconds = self._next_period(round(1e9 * (10.0 + (self._period + 1) / Desk.control_hz)))
+            nanoseconds = self._next_period(round(1e9 * (10.0 + (self._period + 1) / self._world.control_hz)))
             self._new_scene = False
             twist = self._ask(self._frame(nanoseconds), nanoseconds)
             if twist is not None or self._faults:
@@ -247,7 +250,7 @@ class TabletopNode(Node):
 
     def _run_freely(self) -> None:
         self._wait_for_peers()
-        self.create_timer(1 / Desk.control_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(1 / self._world.control_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         while not self._stopping():
             self._executor.spin_once(timeout_sec=SPIN_SECS)
 
@@ -273,7 +276,10 @@ class TabletopNode(Node):
 
 
 def main() -> int:
-    """Exit codes: 0 stopped by a signal, 2 a parameter is wrong."""
+    """Exit codes: 0 stopped by a signal, 2 the world or a parameter is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_option(parser)
+    args, for_ros = parser.parse_known_args()
     stop = False
 
     def ask_to_stop(*_: object) -> None:
@@ -282,11 +288,11 @@ def main() -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask_to_stop)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=for_ros, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = TabletopNode(stopping=lambda: stop)
+        node = WorldNode(open_world(args.world), stopping=lambda: stop)
     except (ParameterException, ValueError) as error:
-        print(f"tabletop: {error}", file=sys.stderr)
+        print(f"world: {error}", file=sys.stderr)
         return 2
     try:
         node.run()

@@ -1,69 +1,16 @@
 """What any simulated world offers to the node, the recorder, the evaluator and training.
 
 A world is reset to an initial state, moved by relative actions, looked at through two cameras and judged by its own
-oracle. Everything that uses a world uses this interface and nothing else.
+oracle. Everything that uses a world uses this interface and nothing else. `catalog.py` opens worlds by their names.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class InitialState:
-    """A scene in CALVIN's words. `seed` settles what the words leave open: exact poses of blocks and arm."""
-
-    led: bool = False
-    lightbulb: bool = False
-    slider: str = "left"  # "left" or "right"
-    drawer: str = "closed"  # "closed" or "open"
-    red_block: str = "table"  # blocks: "table", "drawer", "slider_left" or "slider_right"
-    blue_block: str = "table"
-    pink_block: str = "table"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Block:
-    """Where a block is: position [3] m, quaternion (w, x, y, z), what carries it, whether the fingers hold it.
-
-    `on` names "table", "drawer", "slider" or the block below; empty while nothing but the fingers touches it.
-    """
-
-    position: tuple[float, float, float]
-    quaternion: tuple[float, float, float, float]
-    on: str
-    held: bool
-
-
-@dataclass(frozen=True)
-class State:
-    """The true state of a scene. Lengths in metres, angles in radians, poses in the world frame."""
-
-    led: bool
-    lightbulb: bool
-    slider: float  # 0 left .. 0.20 right
-    drawer: float  # 0 closed .. 0.20 open
-    button: float  # 0 up .. 0.012 pressed
-    switch: float  # 0 off .. 0.07 on
-    blocks: Mapping[str, Block]  # by "red_block", "blue_block", "pink_block"
-    tcp_position: tuple[float, float, float]
-    tcp_euler: tuple[float, float, float]  # roll, pitch, yaw
-    opening: float  # between the fingers, 0 .. 0.08
-    gripper_open: bool  # what the gripper was told last
-    joints: tuple[float, ...]  # arm [7] and fingers [2]
-    points: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)  # handles and the button
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and containers, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> "State":
-        """What as_dict gave, JSON or not in between."""
-        return cls(**{**state, "blocks": {name: Block(**block) for name, block in state["blocks"].items()}})
+CAMERAS = ("static", "gripper")
 
 
 @dataclass(frozen=True)
@@ -78,24 +25,55 @@ class Phrasings:
         return iter((self.validation, *self.train, *self.test))
 
 
+@dataclass(frozen=True)
+class Chain:
+    """Where it starts, as the world's `initial_type`, and what is asked, in order."""
+
+    initial: Any
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fingers:
+    """How the gripper is commanded and reported: its joints, and where each of them stands when it is open [m].
+
+    Closed is 0; the half between them parts the two.
+    """
+
+    joints: tuple[str, ...]
+    open: float
+
+
+class State(Protocol):
+    """A scene's true state: a record of the world's own."""
+
+    joints: tuple[float, ...]  # in the order of World.joint_names
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and containers, ready for JSON."""
+
+
 class World(Protocol):
     """One scene with one arm.
 
     An action is what `action.py` describes: [7], relative, added to a running target pose in the base frame.
     """
 
+    name: str  # as --world names it
     control_hz: float
     joint_names: tuple[str, ...]
+    fingers: Fingers
     tasks: Mapping[str, Phrasings]
+    initial_type: type  # a frozen dataclass of words and numbers with defaults; `seed` settles what they leave open
 
-    def reset(self, initial: InitialState) -> None:
-        """Starts anew from `initial`; equal arguments give equal worlds, to the bit. Raises ValueError."""
+    def reset(self, initial: Any) -> None:
+        """Starts anew from an `initial_type`; equal arguments give equal worlds, to the bit. Raises ValueError."""
 
     def step(self, action: np.ndarray) -> None:
         """Moves one control period. Raises ValueError where `action` is not seven finite numbers."""
 
     def pictures(self) -> dict[str, np.ndarray]:
-        """RGB uint8: "static" [200, 200, 3] and "gripper" [84, 84, 3]."""
+        """RGB uint8 by camera: "static" [200, 200, 3] and "gripper" [84, 84, 3]."""
 
     def state(self) -> State:
         """The true state now."""
@@ -105,3 +83,22 @@ class World(Protocol):
 
     def close(self) -> None:
         """Frees what the renderer holds."""
+
+    # What is asked, and how it is shown
+
+    expert_steps: int  # control periods in which the expert does any task that it can do
+
+    def chains(self) -> list[Chain]:
+        """The fixed chains of five tasks that policies are judged on, always the same."""
+
+    def group_of(self, task: str) -> str:
+        """Tasks of one group do not meet in a recording."""
+
+    def possible(self, task: str, state: State) -> bool:
+        """Whether `task` can begin in `state`."""
+
+    def begin(self, task: str, rng: np.random.Generator) -> None:
+        """Brings the world into a random state where `task` is possible. Raises RuntimeError where it found none."""
+
+    def expert(self, task: str, state: State) -> np.ndarray:
+        """What a scripted expert, who has no memory, does next: an action [7]. Raises KeyError for an unknown task."""

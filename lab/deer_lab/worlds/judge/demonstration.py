@@ -26,8 +26,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from deer_lab.worlds.action import twist_from_action
-from deer_lab.worlds.tabletop.scene import FINGER_JOINTS, FINGER_OPEN
-from deer_lab.worlds.world import State
+from deer_lab.worlds.world import Fingers, State, World
 
 JPEG_QUALITY = 95
 TOPICS = {
@@ -83,12 +82,12 @@ def twist(nanoseconds: int, action: np.ndarray, control_hz: float) -> object:
     return ros("geometry_msgs/TwistStamped", header=header(nanoseconds, "base"), twist=velocity)
 
 
-def fingers(nanoseconds: int, action: np.ndarray) -> object:
+def gripper(nanoseconds: int, action: np.ndarray, fingers: Fingers) -> object:
     """The gripper's part of an action as a JointTrajectory of one point."""
     nothing = np.array([], dtype=np.float64)
     point = ros(
         "trajectory_msgs/JointTrajectoryPoint",
-        positions=np.full(2, FINGER_OPEN if action[6] > 0 else 0.0),
+        positions=np.full(len(fingers.joints), fingers.open if action[6] > 0 else 0.0),
         velocities=nothing,
         accelerations=nothing,
         effort=nothing,
@@ -97,7 +96,7 @@ def fingers(nanoseconds: int, action: np.ndarray) -> object:
     return ros(
         "trajectory_msgs/JointTrajectory",
         header=header(nanoseconds, "base"),
-        joint_names=list(FINGER_JOINTS),
+        joint_names=list(fingers.joints),
         points=[point],
     )
 
@@ -105,8 +104,8 @@ def fingers(nanoseconds: int, action: np.ndarray) -> object:
 class Demonstration:
     """Collects the tasks of one episode and writes them as a bag."""
 
-    def __init__(self, control_hz: float, joint_names: tuple[str, ...]) -> None:
-        self._control_hz, self._joint_names = control_hz, joint_names
+    def __init__(self, world: World) -> None:
+        self._world, self._control_hz = world, world.control_hz
         self._messages: list[tuple[str, int, object]] = []
         self.frames = self._periods = 0
 
@@ -139,14 +138,14 @@ class Demonstration:
         joints = ros(
             "sensor_msgs/JointState",
             header=header(nanoseconds, "base"),
-            name=list(self._joint_names),
+            name=list(self._world.joint_names),
             position=np.array(frame.state.joints),
             velocity=nothing,
             effort=nothing,
         )
         self._add("/joint_states", nanoseconds, joints)
         self._add("/state", nanoseconds, ros("std_msgs/String", data=json.dumps(frame.state.as_dict())))
-        self._add("/gripper", nanoseconds, fingers(nanoseconds, frame.action))
+        self._add("/gripper", nanoseconds, gripper(nanoseconds, frame.action, self._world.fingers))
         self._add("/twist", nanoseconds, twist(nanoseconds, frame.action, self._control_hz))
         self._add("/executed_twist", nanoseconds, twist(nanoseconds, frame.executed, self._control_hz))
 

@@ -26,25 +26,22 @@ import json
 import multiprocessing.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.film import Film
+from deer_lab.worlds.judge import protocol
 from deer_lab.worlds.judge.compute import Compute
 from deer_lab.worlds.judge.policies import POLICIES, Policy, Taken
-from deer_lab.worlds.judge.workers import own_world, run_jobs
-from deer_lab.worlds.tabletop import chains as protocol
-from deer_lab.worlds.tabletop.chains import Chain
-from deer_lab.worlds.tabletop.starts import begin
-from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import World
+from deer_lab.worlds.judge.workers import run_jobs
+from deer_lab.worlds.world import Chain, World
 
 NEVER, ALWAYS = -1.0, 1e9  # thresholds of an exit that is never taken and of one that always is
-SINGLE_MAX_STEPS = 120  # for one task on its own, where the expert is judged
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def run_chain(
 
 @dataclass(frozen=True)
 class Judged:
-    """What is judged: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
+    """What is judged, and where: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
 
     `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
     goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE.
@@ -99,6 +96,7 @@ class Judged:
     thresholds: tuple[float, ...] | None = None
     metric: str = "rms"
     assignments: tuple[str, ...] = ()
+    world: str = DEFAULT
 
     def identity(self) -> str:
         """Names it in results.json; another bundle of the same name is another."""
@@ -128,8 +126,9 @@ def own_policy(judged: Judged) -> Policy:
 
 def chain_job(judged: Judged, number: int, seed: int) -> dict:
     """One chain of the fixed ones, as an entry of results.json."""
-    chain = fixed_chains()[number]
-    return entry_of(number, chain.tasks, run_chain(own_world(), own_policy(judged), chain, seed=[seed, number]))
+    chain = fixed_chains(judged.world)[number]
+    outcomes = run_chain(own_world(judged.world), own_policy(judged), chain, seed=[seed, number])
+    return entry_of(number, chain.tasks, outcomes)
 
 
 def entry_of(number: int, tasks: tuple[str, ...], outcomes: list[Outcome]) -> dict:
@@ -143,28 +142,29 @@ def entry_of(number: int, tasks: tuple[str, ...], outcomes: list[Outcome]) -> di
 
 
 @functools.cache
-def fixed_chains() -> list[Chain]:
-    """The committed chains, read once."""
-    return protocol.load()
+def fixed_chains(world: str) -> list[Chain]:
+    """A world's chains, read once."""
+    return own_world(world).chains()
 
 
 def single_job(judged: Judged, number: int, seed: int) -> dict:
     """One task from a random state, as an entry of results.json; `number` runs through the tasks again and again."""
-    task = list(TASKS)[number % len(TASKS)]
-    begin(own_world(), task, np.random.default_rng([seed, number]))
-    outcome = attempt(own_world(), own_policy(judged), task, seed=[seed, number], limit=SINGLE_MAX_STEPS)
+    world = own_world(judged.world)
+    task = list(world.tasks)[number % len(world.tasks)]
+    world.begin(task, np.random.default_rng([seed, number]))
+    outcome = attempt(world, own_policy(judged), task, seed=[seed, number], limit=world.expert_steps)
     return entry_of(number, (task,), [outcome])
 
 
 # Results
 
 
-def task_table(entries: list[dict]) -> dict[str, dict]:
-    """Attempts, successes and mean steps to success of every task that was tried."""
+def task_table(names: Iterable[str], entries: list[dict]) -> dict[str, dict]:
+    """Attempts, successes and mean steps to success of every task of `names` that was tried."""
     table = {}
     rng = np.random.default_rng(0)
     outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
-    for task in TASKS:
+    for task in names:
         tried = [outcome for outcome in outcomes if outcome["task"] == task]
         if tried:
             success = np.array([outcome["success"] for outcome in tried], dtype=float)
@@ -220,7 +220,7 @@ def print_table(results: dict) -> None:
 def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path, first: int = 0) -> dict:
     """Runs what is not done yet of `count` from `first` on, writes `out`/results.json. mode: "chains" or "single"."""
     out.mkdir(parents=True, exist_ok=True)
-    header = {"protocol": mode, "policy": judged.identity(), "seed": seed}
+    header = {"world": judged.world, "protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if lines and lines[0] != header:
@@ -239,9 +239,9 @@ def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, 
             bar.update()
     entries.sort(key=lambda entry: entry["chain"])
     results = header | {
-        "max_steps": protocol.MAX_STEPS if mode == "chains" else SINGLE_MAX_STEPS,
+        "max_steps": protocol.MAX_STEPS if mode == "chains" else own_world(judged.world).expert_steps,
         "summary": protocol.summary([entry["succeeded"] for entry in entries]),
-        "tasks": task_table(entries),
+        "tasks": task_table(own_world(judged.world).tasks, entries),
         "compute": compute_of(judged, entries),
         "chains": entries,
     }
@@ -251,10 +251,14 @@ def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, 
 
 def film_chain(judged: Judged, number: int, seed: int, out: Path) -> list[Path]:
     """Runs one chain and leaves a film and its contact sheet in `out`."""
-    world = own_world()
+    world = own_world(judged.world)
     film = Film(out / f"chain_{number}.gif", world.control_hz)
     run_chain(
-        world, own_policy(judged), fixed_chains()[number], seed=[seed, number], watch=lambda: film.add(world.pictures())
+        world,
+        own_policy(judged),
+        fixed_chains(judged.world)[number],
+        seed=[seed, number],
+        watch=lambda: film.add(world.pictures()),
     )
     return film.close()
 
@@ -295,6 +299,7 @@ def chosen_thresholds(args: argparse.Namespace) -> tuple[tuple[float, ...] | Non
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_option(parser)
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--policy", choices=sorted(POLICIES))
     who.add_argument("--bundle", type=Path, help="folder of a model bundle, judged through the node")
@@ -311,7 +316,7 @@ def main() -> int:
     )
     parser.add_argument("--first", type=int, default=0, metavar="CHAIN", help="the chain to begin with")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--chains", type=int, metavar="N", help=f"the first N of the {protocol.COUNT} fixed chains")
+    what.add_argument("--chains", type=int, metavar="N", help="the first N of the world's fixed chains")
     what.add_argument("--single", type=int, metavar="N", help="N attempts at each task, from random states")
     what.add_argument("--video", type=int, metavar="CHAIN", help="film one chain")
     parser.add_argument("--seed", type=int, default=0)
@@ -319,9 +324,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, or for the film")
     parser.add_argument("--json", action="store_true", help="print the results themselves, as deer_vla tune reads them")
     args = parser.parse_args()
-    last = args.first + (args.chains or 0)
-    if not all(0 <= n <= protocol.COUNT for n in (args.first, last, args.video or 0)) or args.workers < 1:
-        parser.error(f"chains are numbered 0 to {protocol.COUNT - 1}, and there must be a worker")
+    try:
+        world = own_world(args.world)
+    except ValueError as error:
+        parser.error(str(error))
+    last, count = args.first + (args.chains or 0), len(world.chains())
+    if not (0 <= args.first <= last <= count and 0 <= (args.video or 0) < count) or args.workers < 1:
+        parser.error(f"chains are numbered 0 to {count - 1}, and there must be a worker")
     if args.bundle and not (args.bundle / "manifest.json").is_file():
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
     if args.parameter and not args.bundle:
@@ -330,13 +339,15 @@ def main() -> int:
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
-        judged = Judged(args.policy, args.bundle, node, args.run, *chosen_thresholds(args), tuple(args.parameter))
+        judged = Judged(
+            args.policy, args.bundle, node, args.run, *chosen_thresholds(args), tuple(args.parameter), args.world
+        )
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:
         print(*film_chain(judged, args.video, args.seed, args.out), sep="\n")
         return 0
-    mode, count = ("chains", args.chains) if args.single is None else ("single", args.single * len(TASKS))
+    mode, count = ("chains", args.chains) if args.single is None else ("single", args.single * len(world.tasks))
     try:
         results = evaluate(
             judged=judged,

@@ -30,8 +30,8 @@ from trajectory_msgs.msg import JointTrajectory
 from deer_lab.worlds.action import action_from_twist
 from deer_lab.worlds.judge.policies import Taken
 from deer_lab.worlds.judge.workers import die_with_parent
-from deer_lab.worlds.messages import CAMERAS, finger_position, image_message, nanoseconds_of, time_of, velocity_of
-from deer_lab.worlds.world import World
+from deer_lab.worlds.messages import finger_position, image_message, nanoseconds_of, time_of, velocity_of
+from deer_lab.worlds.world import CAMERAS, World
 
 RELIABLE = QoSProfile(depth=100)
 PATIENCE_SECS = 30.0  # for an answer, before the evaluation is given up

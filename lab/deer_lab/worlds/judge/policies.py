@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from deer_lab.worlds.action import OPEN
-from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.world import World
 
 
@@ -36,7 +35,7 @@ class Policy(Protocol):
 
 
 class Expert:
-    """The scripted expert, told the task's name and shown the true state."""
+    """The world's scripted expert, told the task's name and shown the true state."""
 
     taken: Sequence[Taken] = ()
 
@@ -46,7 +45,7 @@ class Expert:
 
     def act(self, world: World) -> np.ndarray:
         """See Policy.act."""
-        return expert.act(self._task, world.state())
+        return world.expert(self._task, world.state())
 
 
 class Nothing:

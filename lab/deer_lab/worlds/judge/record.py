@@ -2,6 +2,7 @@
 
     python -m deer_lab.worlds.judge.record --episodes 500 --workers 2 --out out/demonstrations
     python -m deer_lab.worlds.judge.record --episodes 200 --seed 1 --learner out/joint --workers 2 --out out/corrections
+    python -m deer_lab.worlds.judge.record --world calvin --episodes 500 --workers 2 --out out/calvin
 
 An episode begins with one of the tasks, all taking turns, from a random state, and goes on with more in the same scene.
 Noise is added to what the arm does; what is recorded as wanted is the expert's answer to where the noise brought it
@@ -28,16 +29,13 @@ import numpy as np
 from tqdm import tqdm
 
 from deer_lab.worlds.action import ROTATION_SCALE, checked
+from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.judge.policies import Policy
-from deer_lab.worlds.judge.workers import own_world, run_jobs
-from deer_lab.worlds.tabletop import expert
-from deer_lab.worlds.tabletop.chains import group_of
-from deer_lab.worlds.tabletop.starts import begin
-from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.judge.workers import run_jobs
 from deer_lab.worlds.world import World
 
-MAX_STEPS = 200  # of one task; beyond it the attempt is thrown away
+MORE_STEPS = 80  # of one task than the expert needs where nothing disturbs it; beyond them the attempt is thrown away
 NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
 NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
 LEARNER_STEPS = 120  # a learner leads for fewer steps than these, drawn evenly
@@ -71,10 +69,10 @@ def demonstrate(
         tilt[3:5] = rng.normal(0, TILT, 2) / (TILT_STEPS * ROTATION_SCALE)
     before = state = world.state()
     disturbance = np.zeros(7)
-    for step in range(MAX_STEPS):
+    for step in range(world.expert_steps + MORE_STEPS):
         if step % NOISE_PERIOD == 0:
             disturbance[:6] = rng.normal(0, noise, 6)
-        action = checked(expert.act(task, state))
+        action = checked(world.expert(task, state))
         led = learner.act(world) if step < lead else action + disturbance
         executed = checked(led + tilt if step < TILT_STEPS else led)
         if step % every == 0:
@@ -91,9 +89,9 @@ def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | N
     """A possible task of a group not used yet, groups equally likely."""
     state = world.state()
     possible: dict[str, list[str]] = {}
-    for name, task in TASKS.items():
-        if group_of(name) not in used and task.possible(state):
-            possible.setdefault(group_of(name), []).append(name)
+    for name in world.tasks:
+        if world.group_of(name) not in used and world.possible(name, state):
+            possible.setdefault(world.group_of(name), []).append(name)
     if not possible:
         return None
     return str(rng.choice(possible[str(rng.choice(sorted(possible)))]))
@@ -107,15 +105,24 @@ def own_learner(run: Path) -> Learner:
     return TorchPolicy.from_run(run)
 
 
-def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path | None = None, every: int = 1) -> dict:
+def record_episode(
+    number: int,
+    *,
+    seed: int,
+    tasks: int,
+    out: Path,
+    run: Path | None = None,
+    every: int = 1,
+    world_name: str = DEFAULT,
+) -> dict:
     """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
     learner = own_learner(run) if run else None
-    world = own_world()
+    world = own_world(world_name)
     rng = np.random.default_rng([seed, number])
     noise = float(rng.choice(NOISE_LEVELS))
-    demonstration = Demonstration(world.control_hz, world.joint_names)
-    task: str | None = list(TASKS)[number % len(TASKS)]
-    begin(world, task, rng)
+    demonstration = Demonstration(world)
+    task: str | None = list(world.tasks)[number % len(world.tasks)]
+    world.begin(task, rng)
     done: list[str] = []
     while task is not None and len(done) < tasks:
         phrasings = world.tasks[task]
@@ -127,14 +134,22 @@ def record_episode(number: int, *, seed: int, tasks: int, out: Path, run: Path |
             break
         demonstration.add_task(task, instruction, frames)
         done.append(task)
-        task = next_task(world, rng, {group_of(name) for name in done})
+        task = next_task(world, rng, {world.group_of(name) for name in done})
     if done:
         demonstration.write(out / f"episode_{number:06d}")
     return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
 
 
 def record(
-    *, episodes: int, seed: int, workers: int, out: Path, tasks: int = 5, run: Path | None = None, every: int = 1
+    *,
+    episodes: int,
+    seed: int,
+    workers: int,
+    out: Path,
+    tasks: int = 5,
+    run: Path | None = None,
+    every: int = 1,
+    world_name: str = DEFAULT,
 ) -> list[dict]:
     """Records what is not there yet; returns an entry per episode.
 
@@ -146,6 +161,7 @@ def record(
     log = out / "episodes.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     made_with = {"seed": seed, "tasks": tasks, "every": every}
+    made_with |= {} if world_name == DEFAULT else {"world": world_name}
     if lines and lines[0] != made_with:
         raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
@@ -153,7 +169,9 @@ def record(
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    job = functools.partial(record_episode, seed=seed, tasks=tasks, out=out, run=run, every=every)
+    job = functools.partial(
+        record_episode, out=out, run=run, seed=seed, tasks=tasks, every=every, world_name=world_name
+    )
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
         for number, entry in run_jobs(job, todo, workers):
             entries[number] = entry
@@ -167,6 +185,7 @@ def record(
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_option(parser)
     parser.add_argument("--episodes", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -178,6 +197,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
     args = parser.parse_args()
     try:
+        own_world(args.world)  # what it lacks is better said once, and before anything begins
         entries = record(
             episodes=args.episodes,
             seed=args.seed,
@@ -186,6 +206,7 @@ def main() -> int:
             tasks=args.tasks,
             run=args.learner,
             every=args.every,
+            world_name=args.world,
         )
     except ValueError as error:
         print(f"record: {error}", file=sys.stderr)
@@ -197,7 +218,7 @@ def main() -> int:
     print(
         f"{sum(entry['frames'] for entry in entries)} frames, {len(done)} tasks, {len(entries)} episodes in {args.out}"
     )
-    for name in TASKS:
+    for name in own_world(args.world).tasks:
         print(f"{name:26s} {done.count(name)}")
     return 0
 

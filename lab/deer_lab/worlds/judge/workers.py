@@ -1,7 +1,6 @@
-"""Independent jobs on several processes, each with a world of its own."""
+"""Independent jobs on several processes, each with a world of its own (`catalog.own_world`)."""
 
 import ctypes
-import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,17 +9,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
-from deer_lab.worlds.tabletop.desk import Desk
-
 Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MAX_DEATHS = 3  # workers that may die before the whole gives up
-
-
-@functools.cache
-def own_world() -> Desk:
-    """This process's world."""
-    return Desk()
 
 
 def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> Iterator[tuple[int, Result]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.motion import Goal, steer, yaw_error
+from deer_lab.worlds.tabletop.state import State
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import State
 
 SENTENCES = [(task.phrasings.validation, *task.phrasings.train) for task in TASKS.values()]  # in the answers' order
 

@@ -1,4 +1,4 @@
-"""Chains of five tasks in one scene, after CALVIN's long-horizon protocol: drawn, kept in a file, counted.
+"""The desk's chains of five tasks in one scene, after CALVIN's long-horizon protocol: drawn and kept in a file.
 
 A chain is an initial state in words and five tasks, each possible after the one before. Like CALVIN's, the five come
 from five different groups, so a chain does not push the same block to and fro. Whether a task is possible is decided
@@ -9,27 +9,18 @@ in words too (`Words` below), without physics.
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.judge.protocol import LENGTH
+from deer_lab.worlds.tabletop.layout import BLOCKS
+from deer_lab.worlds.tabletop.state import InitialState
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import InitialState
+from deer_lab.worlds.world import Chain
 
 FILE = Path(__file__).with_name("chains.json")
-SEED, COUNT, LENGTH = 0, 1000, 5
-MAX_STEPS = 360  # control periods a task may take
-BOOTSTRAP_DRAWS = 2000
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Where it starts and what is asked, in order."""
-
-    initial: InitialState
-    tasks: tuple[str, ...]
+SEED, COUNT = 0, 1000
 
 
 # An initial state's words; a block may also be in the "hand", "aside" on the
@@ -155,33 +146,6 @@ def load(path: Path = FILE) -> list[Chain]:
             raise ValueError(f"chain {i} asks for {', '.join(unknown)}, which this world does not know: {path}")
         chains.append(Chain(InitialState(**entry["initial"]), tuple(entry["tasks"])))
     return chains
-
-
-# Counting
-
-
-def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of `values` [N]."""
-    if len(values) == 0:
-        return float("nan"), float("nan")
-    means = rng.choice(values, (BOOTSTRAP_DRAWS, len(values))).mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def summary(succeeded: list[int], seed: int = 0) -> dict[str, object]:
-    """Success rates of 1 to 5 in a row and the average length, each with its interval over chains.
-
-    `succeeded` [N]: how many tasks of each chain were done before the first failure.
-    """
-    rng = np.random.default_rng(seed)
-    lengths = np.array(succeeded, dtype=float)
-    rates = []
-    for k in range(1, LENGTH + 1):
-        done = (lengths >= k).astype(float)
-        rates.append({"in_a_row": k, "rate": float(done.mean()), "interval": interval(done, rng)})
-    average = {"average_length": float(lengths.mean()), "interval": interval(lengths, rng)}
-    return {"chains": len(lengths), **average, "rates": rates}
 
 
 if __name__ == "__main__":

@@ -4,24 +4,29 @@ import numpy as np
 
 from deer_lab.worlds import action as actions
 from deer_lab.worlds.rotation import euler_from_matrix, matrix_from_euler, matrix_from_vector, vector_from_matrix
+from deer_lab.worlds.tabletop import chains, expert, starts
 from deer_lab.worlds.tabletop import scene as scenes
-from deer_lab.worlds.tabletop.scene import BLOCKS, Pose, Scene
+from deer_lab.worlds.tabletop.layout import (
+    BLOCKS,
+    DOWN,
+    DRAWER_FLOOR,
+    DRAWER_X,
+    DRAWER_Y,
+    HALF_HEIGHTS,
+    ROWS,
+    SHELF_HEIGHT,
+    SHELF_X,
+    SHELF_Y,
+    TABLE_HEIGHT,
+    TABLE_X,
+)
+from deer_lab.worlds.tabletop.scene import Pose, Scene
+from deer_lab.worlds.tabletop.state import Block, InitialState, State
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import Block, InitialState, Phrasings, State
+from deer_lab.worlds.world import Chain, Fingers, Phrasings
 
-TABLE_HEIGHT = 0.20  # [m], as in scene.xml
-SHELF_HEIGHT = 0.28
-DRAWER_FLOOR = 0.14
-HALF_HEIGHTS = {"red_block": 0.019, "blue_block": 0.021, "pink_block": 0.02}  # [m]
-ROWS = (-0.152, -0.056, 0.04)  # [m], y of the blocks on the table: one a row, so that each can be pushed and grasped
-TABLE_X = (0.46, 0.58)
-SHELF_X = {"slider_left": 0.40, "slider_right": 0.60}
-SHELF_Y = 0.325
-DRAWER_X = (0.42, 0.54)  # one block a place
-DRAWER_Y = -0.198  # [m] where a block in the drawer would be if the drawer were closed
 FIXTURE_PLACES = {"drawer": {"closed": 0.0, "open": 0.195}, "slider": {"left": 0.0, "right": 0.2}}
 SWITCH_ON, SWITCH_OFF = 0.07, 0.0
-DOWN = np.diag([1.0, -1.0, -1.0])  # the hand points at the desk, fingers move along y
 MAX_LEAD, MAX_TURN_LEAD = 0.06, 0.3  # [m], [rad]: how far the target may run ahead of the hand
 SETTLE_STEPS = 15
 HELD_OPENING = 0.02  # [m]; both fingers may touch a block they only push, but then they are closed
@@ -32,6 +37,10 @@ class Desk:
 
     control_hz = scenes.CONTROL_HZ
     joint_names = scenes.ARM_JOINTS + scenes.FINGER_JOINTS
+    fingers = Fingers(scenes.FINGER_JOINTS, scenes.FINGER_OPEN)
+    initial_type = InitialState
+    name = "tabletop"
+    expert_steps = 120
 
     def __init__(self) -> None:
         self._scene = Scene()
@@ -104,6 +113,26 @@ class Desk:
     def done(self, task: str, before: State, after: State) -> bool:
         """See World.done."""
         return TASKS[task].done(before, after)
+
+    def chains(self) -> list[Chain]:
+        """See World.chains."""
+        return chains.load()
+
+    def group_of(self, task: str) -> str:
+        """See World.group_of."""
+        return chains.group_of(task)
+
+    def possible(self, task: str, state: State) -> bool:
+        """See World.possible."""
+        return TASKS[task].possible(state)
+
+    def begin(self, task: str, rng: np.random.Generator) -> None:
+        """See World.begin."""
+        starts.begin(self, task, rng)
+
+    def expert(self, task: str, state: State) -> np.ndarray:
+        """See World.expert."""
+        return expert.act(task, state)
 
     def close(self) -> None:
         """See World.close."""

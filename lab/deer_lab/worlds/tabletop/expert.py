@@ -12,7 +12,8 @@ import numpy as np
 
 from deer_lab.worlds.action import CLOSED, OPEN
 from deer_lab.worlds.rotation import yaw_of
-from deer_lab.worlds.tabletop.desk import (
+from deer_lab.worlds.tabletop.layout import (
+    BLOCKS,
     DRAWER_FLOOR,
     DRAWER_Y,
     HALF_HEIGHTS,
@@ -22,7 +23,7 @@ from deer_lab.worlds.tabletop.desk import (
     TABLE_HEIGHT,
 )
 from deer_lab.worlds.tabletop.motion import Goal, near, steer, yaw_error
-from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.tabletop.state import Block, State
 from deer_lab.worlds.tabletop.tasks import (
     COLOURS,
     TASKS,
@@ -32,7 +33,6 @@ from deer_lab.worlds.tabletop.tasks import (
     is_covered,
     stacked_block,
 )
-from deer_lab.worlds.world import Block, State
 
 PUSH_SPEED = 0.4  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table

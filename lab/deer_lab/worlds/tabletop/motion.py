@@ -7,8 +7,8 @@ import numpy as np
 
 from deer_lab.worlds.action import POSITION_SCALE, ROTATION_SCALE
 from deer_lab.worlds.rotation import euler_from_matrix, matrix_from_euler
-from deer_lab.worlds.tabletop.desk import DOWN
-from deer_lab.worlds.world import State
+from deer_lab.worlds.tabletop.layout import DOWN
+from deer_lab.worlds.tabletop.state import State
 
 GAIN = 0.35  # share of the error made good in one control period; more would swing, as the arm lags by 0.04 s
 CLEARANCE = 0.13  # [m] above the goal while the hand is not above it yet

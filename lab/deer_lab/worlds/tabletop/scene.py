@@ -28,7 +28,6 @@ import mujoco  # noqa: E402 (MUJOCO_GL had to be set first)
 
 CONTROL_HZ = 30.0
 SUBSTEPS = 20  # physics steps of one control period; scene.xml says how long one is: 1/600 s
-BLOCKS = ("red_block", "blue_block", "pink_block")
 FIXTURES = ("drawer", "slider", "button", "switch")
 SITES = ("drawer_handle", "slider_handle", "button", "lever")
 ARM_JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))

@@ -6,9 +6,10 @@ import numpy as np
 
 from deer_lab.worlds.action import OPEN
 from deer_lab.worlds.tabletop import expert
-from deer_lab.worlds.tabletop.scene import BLOCKS
+from deer_lab.worlds.tabletop.layout import BLOCKS
+from deer_lab.worlds.tabletop.state import InitialState
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.world import InitialState, World
+from deer_lab.worlds.world import World
 
 MAX_STEPS = 160  # control periods until an attempt of the expert counts as failed
 TRIES = 200

@@ -20,7 +20,8 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
 
-from deer_lab.worlds.judge import evaluate, workers
+from deer_lab.worlds.catalog import own_world
+from deer_lab.worlds.judge import evaluate, protocol
 from deer_lab.worlds.judge.compute import Compute
 from deer_lab.worlds.judge.node_policy import NodePolicy
 from deer_lab.worlds.tabletop import chains
@@ -41,7 +42,7 @@ def without_milliseconds(results: dict) -> str:
 
 
 def test_the_same_chains_end_the_same_whatever_the_workers(tmp_path, monkeypatch):
-    monkeypatch.setattr(chains, "MAX_STEPS", 40)
+    monkeypatch.setattr(protocol, "MAX_STEPS", 40)
     options = {"judged": evaluate.Judged(bundle=TOY, node=NODE), "mode": "single", "seed": 0, "count": 2}
     one, two = (evaluate.evaluate(**options, workers=n, out=tmp_path / str(n)) for n in (1, 2))
     cost = one["compute"]["all_steps"]
@@ -51,7 +52,7 @@ def test_the_same_chains_end_the_same_whatever_the_workers(tmp_path, monkeypatch
 
 
 def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(node):
-    world, chain = workers.own_world(), chains.load()[0]
+    world, chain = own_world("tabletop"), chains.load()[0]
     exits = []
     for _ in range(2):
         world.reset(chain.initial)
@@ -80,7 +81,7 @@ def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node
 
     policy, thresholds = toy.toy_policy(seed=0)
     torch_policy = TorchPolicy(policy, thresholds, TOY / "tokenizer.json")
-    world = workers.own_world()
+    world = own_world("tabletop")
     for chain in chains.load()[:3]:
         world.reset(chain.initial)
         for begun in (node, torch_policy):

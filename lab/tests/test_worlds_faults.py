@@ -9,7 +9,8 @@ if importlib.util.find_spec("sensor_msgs") is None:
     pytest.skip("needs ROS 2's messages (scripts/underlay.sh makes one)", allow_module_level=True)
 
 from deer_lab.worlds.faults import Faults, parse
-from deer_lab.worlds.messages import CAMERAS, image_message, nanoseconds_of, time_of
+from deer_lab.worlds.messages import image_message, nanoseconds_of, time_of
+from deer_lab.worlds.world import CAMERAS
 
 HZ = 10.0
 PERIOD = 100_000_000  # [ns]

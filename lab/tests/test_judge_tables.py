@@ -5,10 +5,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("deer_lab.worlds.tabletop.desk")
-
-from deer_lab.worlds.judge import tables
-from deer_lab.worlds.tabletop import chains
+from deer_lab.worlds.judge import protocol, tables
 
 COST = {"llm_gmac": 0.0123, "whole_gmac": 0.0456, "llm_ms": 3.21, "step_ms": 7.0}
 
@@ -18,7 +15,7 @@ def results(tmp_path):
     (tmp_path / "results.json").write_text(
         json.dumps(
             {
-                "summary": chains.summary([5, 0, 5, 2]),
+                "summary": protocol.summary([5, 0, 5, 2]),
                 "tasks": {
                     "open_drawer": {
                         "attempts": 4,
