@@ -87,6 +87,7 @@ class HeadConfig:
     mlp: tuple[int, ...] | None = None
     lstm_norm: bool = True  # a LayerNorm after each LSTM layer
     mlp_norm: bool = True  # and after each hidden layer
+    ahead: int = 1  # control periods that one step gives actions for: its own, and those that it foresees
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class PolicyConfig:
         return range(first, self.decoder.exits[stage] + 1)
 
 
-def tabletop(layers: int, exit_every: int | None = None) -> PolicyConfig:
+def tabletop(layers: int, exit_every: int | None = None, ahead: int = 1) -> PolicyConfig:
     """For the simulated tabletop; one exit at the last layer unless there is one `exit_every` so many layers."""
     every = exit_every or layers
     return PolicyConfig(
@@ -141,7 +142,7 @@ def tabletop(layers: int, exit_every: int | None = None) -> PolicyConfig:
             cross_head_width=24,
             gate_init=1.0,
         ),
-        head=HeadConfig(layers=2, width=96, lstm_dropout=0.1, mlp_dropout=0.1),
+        head=HeadConfig(layers=2, width=96, lstm_dropout=0.1, mlp_dropout=0.1, ahead=ahead),
         vocabulary=512,
         share_encoder=False,
         share_resampler=False,
@@ -164,6 +165,7 @@ CONFIGS = {
         share_resampler=False,
     ),
     "tabletop": tabletop(12, exit_every=2),
+    "tabletop_ahead": tabletop(12, exit_every=2, ahead=4),
     "tabletop_static_6": tabletop(6),
     "tabletop_static_12": tabletop(12),
     "tabletop_static_24": tabletop(24),

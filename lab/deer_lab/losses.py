@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from deer_lab.config import ARM_DIMS
 from deer_lab.model import GatedCrossBlock, Policy
+from deer_lab.plans import Draws, aged, draw_plans, planned
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,19 @@ class Objective:
     state_weight: float = 0.0  # of the true state read from the media; needs recordings of it
     point_weight: float = 0.02  # of the keypoints on the things they are taught, beside the state's
     goal_weight: float = 0.0  # of where the expert is heading, read from every exit's feature; needs relabelled windows
+    ahead_weight: float = 0.5  # of the actions that a step foresees, beside its own
 
 
 def action_loss(arm: Tensor, logits: Tensor, actions: Tensor, weight: Tensor, objective: Objective) -> Tensor:
     """Huber over the arm's six numbers + gripper_weight x binary cross-entropy, averaged over the weighted steps.
 
-    `arm` (B, T, 6), `logits` (B, T, 1) of the gripper being open, `actions` (B, T, 7), `weight` (B, T).
+    `arm` (B, T, 6), `logits` (B, T, 1) of the gripper being open, `actions` (B, T, 7), `weight` (B, T); or any other
+    number of axes before the last.
     """
     delta = objective.huber_delta
     pose = F.huber_loss(arm, actions[..., :ARM_DIMS], reduction="none", delta=delta).mean(-1)
     grip = F.binary_cross_entropy_with_logits(logits[..., 0], actions[..., ARM_DIMS], reduction="none")
-    return ((pose + objective.gripper_weight * grip) * weight).sum() / weight.sum()
+    return ((pose + objective.gripper_weight * grip) * weight).sum() / weight.sum().clamp(min=1)
 
 
 def point_loss(heat: Tensor, cell: Tensor, weight: Tensor) -> Tensor:
@@ -79,10 +82,17 @@ def pick(features: Tensor, exits: Tensor) -> Tensor:
 class Trainee(nn.Module):
     """The policy with what only training needs: a head at every exit, readouts of the true state and of the goal."""
 
-    def __init__(self, policy: Policy, objective: Objective, state_width: int = 0, goal_width: int = 0) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        objective: Objective,
+        state_width: int = 0,
+        goal_width: int = 0,
+        draws: Draws | None = None,
+    ) -> None:
         super().__init__()
         config = policy.config
-        self.policy, self.objective = policy, objective
+        self.policy, self.objective, self.draws = policy, objective, draws or Draws()
         self.exits = len(config.decoder.exits)
         many = objective.auxiliary and self.exits > 1  # one exit has the shared head to itself
         self.auxiliary = nn.ModuleList(fresh(policy.head) for _ in range(self.exits if many else 0))
@@ -139,11 +149,15 @@ class Trainee(nn.Module):
             media, heats = self.see(batch, images)
         if stage == "vision":
             return self.state_terms(media, heats, batch)
+        windows, steps = batch["weight"].shape
+        plans = draw_plans(self.draws, windows, steps, len(self.policy.config.cameras), media.device)
+        run = planned(batch, plans, self.policy.config.head.ahead - 1)
         with torch.set_grad_enabled(torch.is_grad_enabled() and stage != "head"):
-            features = self.features(media, batch["ids"], batch["mask"], batch["weight"].shape[1])
-        terms = self.action_terms(features, batch)
+            shown = aged(media.unflatten(0, (-1, steps)), plans).flatten(0, 1)
+            features = self.features(shown, batch["ids"], batch["mask"], steps)
+        terms = self.action_terms(features, run)
         if self.goals and stage != "head":
-            terms["goal"] = self.objective.goal_weight * self.goal_loss(features, batch)
+            terms["goal"] = self.objective.goal_weight * self.goal_loss(features, run)
         if weight and self.readout and stage == "joint":
             found = self.state_terms(media, heats, batch)
             terms |= {name: weight * loss for name, loss in found.items()}
@@ -159,7 +173,12 @@ class Trainee(nn.Module):
         """The auxiliary heads each on their own exit, the shared head on sampled exits."""
 
         def loss(head: nn.Module, feature: Tensor) -> Tensor:
-            return action_loss(*head.window(feature), batch["actions"], batch["weight"], self.objective)
+            x, objective = head.remember(feature), self.objective
+            own = action_loss(head.arm(x).tanh(), head.gripper(x), batch["actions"], batch["weight"], objective)
+            if head.foreseen is None:
+                return own
+            later = action_loss(*head.foresee(x), batch["ahead"], batch["ahead_weight"], objective)
+            return own + objective.ahead_weight * later
 
         shape = (self.exits, *features.shape[1:3], features.device)
         drawn = {"s1": each_step, "s2": two_segments} if self.objective.sampling == "random" else {"window": one_exit}

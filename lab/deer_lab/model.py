@@ -348,6 +348,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(head.lstm_dropout)
         self.arm = head_mlp(head, ARM_DIMS)
         self.gripper = head_mlp(head, 1)
+        self.foreseen = nn.Linear(head.width, (head.ahead - 1) * (ARM_DIMS + 1)) if head.ahead > 1 else None
 
     def forward(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One step of N candidates from one state: (N, W), 2 x (L, 1, H) -> (N, 6), (N, 1), 2 x (L, N, H)."""
@@ -361,10 +362,20 @@ class Head(nn.Module):
 
     def window(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """A window from a cleared state, for training: (B, T, W) -> arm (B, T, 6), gripper logits (B, T, 1)."""
+        x = self.remember(features)
+        return self.arm(x).tanh(), self.gripper(x)
+
+    def remember(self, features: Tensor) -> Tensor:
+        """What the LSTMs make of a window from a cleared state, for training: (B, T, W) -> (B, T, H)."""
         x = features
         for index, (lstm, norm) in enumerate(zip(self.lstms, self.norms)):
             x = norm(lstm(self.dropout(x) if index else x)[0])
-        return self.arm(x).tanh(), self.gripper(x)
+        return x
+
+    def foresee(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The actions of the periods after the step's own: (…, H) -> arm (…, K-1, 6), gripper logits (…, K-1, 1)."""
+        arm, gripper = self.foreseen(x).unflatten(-1, (-1, ARM_DIMS + 1)).split((ARM_DIMS, 1), dim=-1)
+        return arm.tanh(), gripper
 
 
 def lstm_step(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,6 +47,7 @@ from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
+from deer_lab.plans import Draws
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
@@ -127,6 +128,7 @@ class Run:
         out: Path,
         init: Path | None = None,
         init_part: str = "all",
+        draws: Draws | None = None,
     ) -> None:
         """`init`: the folder of a run to begin with, `init_part`: one of INIT_PARTS, what is taken of it.
 
@@ -154,7 +156,8 @@ class Run:
                 "world's recordings have them: name its module, such as --aids deer_lab.worlds.tabletop.aids"
             )
         if self.accelerator.is_main_process:
-            self._claim({"settings": asdict(settings), "objective": asdict(objective)}, init, config)
+            entry = {"settings": asdict(settings), "objective": asdict(objective), "draws": asdict(draws or Draws())}
+            self._claim(entry, init, config)
         self.accelerator.wait_for_everyone()
         tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
         texts = self.windows.instructions + self.validation.instructions
@@ -162,7 +165,7 @@ class Run:
         self.prompts = [prompts, len(self.windows.instructions)]
         set_seed(settings.seed)
         state_width = self.windows.state_width if self.windows.has_state else 0
-        self.trainee = Trainee(Policy(config), objective, state_width, self.windows.goal_width)
+        self.trainee = Trainee(Policy(config), objective, state_width, self.windows.goal_width, draws)
         if init:
             self._load(init, init_part)
         self.trainee.enter(settings.stage)
@@ -388,16 +391,16 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=0, help="of each process; 0: PyTorch decides")
     add_fields(parser, Settings, ("config", "stage", "steps"))
     add_fields(parser, Objective, ())
+    add_fields(parser, Draws, ())
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective)}
+    picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective, Draws)}
     try:
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
             shards = find_shards(args, find_config(args.config))
-        run = Run(
-            Settings(**picked[Settings]), Objective(**picked[Objective]), shards, args.out, args.init, args.init_part
-        )
+        settings, objective, draws = (kind(**values) for kind, values in picked.items())
+        run = Run(settings, objective, shards, args.out, args.init, args.init_part, draws)
         run.train(args.save_every, loaders=args.loaders)
     except (DataError, ValueError, FileNotFoundError) as error:
         print(f"train: {error}", file=sys.stderr)
