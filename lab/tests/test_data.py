@@ -56,7 +56,7 @@ def actions_of(count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def bag(world, tmp_path_factory):
-    demonstration = Demonstration(world.control_hz, world.joint_names)
+    demonstration = Demonstration(world)
     demonstration.add_task("open_drawer", "open the drawer", frames_of(world, actions_of(7)))
     demonstration.add_task("turn_on_led", "press the button", frames_of(world, actions_of(5, seed=1)))
     path = tmp_path_factory.mktemp("bags") / "episode_0"
@@ -88,7 +88,7 @@ def test_a_bag_gives_back_what_was_recorded(bag):
 
 
 def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world, tmp_path):
-    demonstration = Demonstration(world.control_hz, world.joint_names)
+    demonstration = Demonstration(world)
     frames = frames_of(world, actions_of(9))
     demonstration.add_task("open_drawer", "open the drawer", [*frames[:2], *frames[3:5], frames[8]])
     demonstration.write(tmp_path / "gaps")
