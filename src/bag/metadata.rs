@@ -1,5 +1,6 @@
 //! `metadata.yaml`, version 9, as rosbag2 of ROS 2 Jazzy writes it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -22,6 +23,8 @@ struct Information {
     relative_file_paths: Vec<PathBuf>,
     #[serde(default)]
     compression_mode: String,
+    #[serde(default)]
+    custom_data: Option<BTreeMap<String, String>>,
 }
 
 impl Metadata {
@@ -31,9 +34,14 @@ impl Metadata {
         serde_norway::from_str(&text).map_err(|source| BagError::Metadata { source, path })
     }
 
+    /// What the recorder was told to keep.
+    pub(super) fn custom_data(self) -> BTreeMap<String, String> {
+        self.rosbag2_bagfile_information.custom_data.unwrap_or_default()
+    }
+
     /// The MCAP files, in order.
     pub(super) fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, BagError> {
-        let Information { storage_identifier, relative_file_paths, compression_mode } =
+        let Information { storage_identifier, relative_file_paths, compression_mode, .. } =
             &self.rosbag2_bagfile_information;
         if storage_identifier != "mcap" {
             return Err(BagError::Storage { found: storage_identifier.clone(), path: folder.to_path_buf() });

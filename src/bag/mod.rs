@@ -10,6 +10,7 @@ mod message;
 mod metadata;
 mod read;
 mod recording;
+pub mod source;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -39,6 +40,7 @@ use crate::units::Stamp;
 pub struct Bag {
     recordings: Vec<Recording>,
     topics: BTreeMap<String, Topic>,
+    custom_data: BTreeMap<String, String>,
 }
 
 /// What a bag holds of one topic.
@@ -109,6 +111,42 @@ pub enum BagError {
         /// Those that are there, with their types.
         there: String,
     },
+    /// Nothing was said of an input, and no topic or several may be it.
+    #[error("which topic is {what}? Say it by {option} or in a --source file ({field}); the bag has {there}")]
+    NoTopic {
+        /// Which input.
+        what: String,
+        /// Where the source file says it.
+        field: String,
+        /// The option that says it.
+        option: String,
+        /// The topics that are there, with their types.
+        there: String,
+    },
+    /// A camera that the policy does not have.
+    #[error("the source names a camera {role}; the policy's are {roles}")]
+    NoRole {
+        /// Which.
+        role: String,
+        /// Those that the policy has.
+        roles: String,
+    },
+    /// One topic for two cameras.
+    #[error("topic {topic} is named for two inputs, {roles}; each needs its own")]
+    TwoRoles {
+        /// Which.
+        topic: String,
+        /// For which cameras.
+        roles: String,
+    },
+    /// `custom_data` has no such key.
+    #[error("metadata.yaml's custom_data has no key {key}; it has {}", if .there.is_empty() { "none" } else { .there })]
+    NoKey {
+        /// Which.
+        key: String,
+        /// Those that are there.
+        there: String,
+    },
     /// A topic carries something else.
     #[error("topic {topic} carries {found}, expected {expected}")]
     Type {
@@ -171,7 +209,8 @@ impl Bag {
     /// be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
         let mut recordings = Vec::new();
-        for file in files(path.as_ref())? {
+        let (files, custom_data) = files(path.as_ref())?;
+        for file in files {
             recordings.push(Recording::open(file)?);
         }
         let mut topics: BTreeMap<String, Topic> = BTreeMap::new();
@@ -181,7 +220,7 @@ impl Bag {
                 .and_modify(|known| known.messages += topic.messages)
                 .or_insert_with(|| topic.clone());
         }
-        Ok(Self { recordings, topics })
+        Ok(Self { recordings, topics, custom_data })
     }
 
     /// What is in it, by name.
@@ -194,12 +233,19 @@ impl Bag {
     /// # Errors
     /// `MissingTopic`, with those that are there.
     pub fn topic(&self, name: &str) -> Result<&Topic, BagError> {
-        self.topics.get(name).ok_or_else(|| {
-            let there: Vec<_> =
-                self.topics.iter().map(|(name, topic)| format!("{name} ({})", topic.message_type)).collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-            BagError::MissingTopic { topic: name.to_owned(), there }
-        })
+        self.topics.get(name).ok_or_else(|| BagError::MissingTopic { topic: name.to_owned(), there: self.there() })
+    }
+
+    /// The topics that are there with their types, for people.
+    fn there(&self) -> String {
+        let typed = |(name, topic): (&String, &Topic)| format!("{name} ({})", topic.message_type);
+        let there: Vec<_> = self.topics.iter().map(typed).collect();
+        if there.is_empty() { "none".to_owned() } else { there.join(", ") }
+    }
+
+    /// What the recorder was told to keep beside the messages: `metadata.yaml`'s `custom_data`.
+    pub fn custom_data(&self) -> &BTreeMap<String, String> {
+        &self.custom_data
     }
 
     /// The messages of some topics in the order of their log times.
@@ -208,14 +254,15 @@ impl Bag {
     }
 }
 
-/// The MCAP files of a bag, in order.
-fn files(path: &Path) -> Result<Vec<PathBuf>, BagError> {
+/// The MCAP files of a bag, in order, and its custom data.
+fn files(path: &Path) -> Result<(Vec<PathBuf>, BTreeMap<String, String>), BagError> {
     if path.is_file() {
-        return Ok(vec![path.to_path_buf()]);
+        return Ok((vec![path.to_path_buf()], BTreeMap::new()));
     }
     let entries = path.read_dir().map_err(|source| BagError::Unreadable { source, path: path.to_path_buf() })?;
     if path.join("metadata.yaml").is_file() {
-        return Metadata::read(path)?.files(path);
+        let metadata = Metadata::read(path)?;
+        return Ok((metadata.files(path)?, metadata.custom_data()));
     }
     // A recorder that was killed leaves no metadata.yaml.
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -228,7 +275,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, BagError> {
             let found = "a folder with neither metadata.yaml nor an .mcap file".to_owned();
             Err(BagError::NotABag { found, path: path.to_path_buf() })
         }
-        false => Ok(files),
+        false => Ok((files, BTreeMap::new())),
     }
 }
 
