@@ -20,7 +20,7 @@ named_only() {
 }
 
 # Mostly a download, so made while others compute.
-environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" pytest pytest-xdist &
+environment "$root/.deps/train" --editable "$root/lab[ros,sim,train]" lerobot-doctor pytest pytest-xdist &
 train=$!
 trap 'pkill --parent "$train" || true; kill "$train" 2> /dev/null || true' EXIT # and the pip that it waits for
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from deer_lab.data.batches import Prompts
-from deer_lab.data.demonstrations import add_demonstrations, find_shards
+from deer_lab.data.demonstrations import add_demonstrations, find_embodiment, find_shards
 from deer_lab.data.segment import DataError
 from deer_lab.data.windows import Windows
 from deer_lab.latents import keep_latents
@@ -57,17 +57,19 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     args = parser.parse_args()
     try:
-        policy = Policy.of_run(args.run)
-        found = errors(policy, args.run, find_shards(args, policy.config), args.window)
-    except (DataError, FileNotFoundError) as error:
+        policy, embodiment = Policy.of_run(args.run), find_embodiment(args.embodiment, args.run)
+        found = errors(policy, args.run, find_shards(args, policy.config, embodiment), args.window)
+    except (DataError, ValueError, FileNotFoundError) as error:
         print(f"errors: {error}", file=sys.stderr)
         return 2
     if args.json:
         print(json.dumps(found))
         return 0
-    print("exit  arm, mean absolute error (1 = 2 cm or 0.05 rad)  gripper, steps on the wrong side")
+    metres, radians = embodiment.arm[0].scale, embodiment.arm[3].scale
+    title = f"arm, mean absolute error (1 = {metres * 100:g} cm or {radians:g} rad)"
+    print(f"exit  {title}  gripper, steps on the wrong side")
     for exit_number, (arm, gripper) in enumerate(zip(found["arm"], found["gripper"])):
-        print(f"{exit_number:4d}  {arm:47.4f}  {gripper:31.2%}")
+        print(f"{exit_number:4d}  {arm:{len(title)}.4f}  {gripper:31.2%}")
     return 0
 
 

@@ -11,8 +11,8 @@ resampler, cross-attention, embeddings and heads learn, as the paper has it.
 Defaults are the paper's (arXiv 2411.02359). The same command goes on where it was stopped, and
 with more --steps trains further (unless --schedule cosine fitted the rate to their number).
 
-A run's folder: policy.safetensors and tokenizer.json (what deer_lab.export reads), auxiliary.safetensors, train.json,
-losses.jsonl, losses.png, tensorboard/, checkpoint/ (to go on from).
+A run's folder: policy.safetensors, tokenizer.json and embodiment.json (what becomes a bundle), auxiliary.safetensors,
+train.json, losses.jsonl, losses.png, tensorboard/, checkpoint/ (to go on from).
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ from tqdm import tqdm
 from deer_lab.config import CONFIGS, PolicyConfig, find_config
 from deer_lab.curves import Curves
 from deer_lab.data.batches import Prompts, StepSampler
-from deer_lab.data.demonstrations import add_demonstrations, find_shards
+from deer_lab.data.demonstrations import add_demonstrations, find_embodiment, find_shards
 from deer_lab.data.segment import DataError
 from deer_lab.data.windows import Windows
+from deer_lab.embodiment import CALVIN, FILE, Embodiment
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
@@ -118,7 +119,7 @@ def same_run(before: dict, now: dict) -> bool:
 
 
 class Run:
-    """One training run in its folder `out`."""
+    """One training run in its folder `out`, for one embodiment."""
 
     def __init__(
         self,
@@ -129,6 +130,7 @@ class Run:
         init: Path | None = None,
         init_part: str = "all",
         draws: Draws | None = None,
+        embodiment: Embodiment = CALVIN,
     ) -> None:
         """`init`: the folder of a run to begin with, `init_part`: one of INIT_PARTS, what is taken of it.
 
@@ -157,7 +159,7 @@ class Run:
             )
         if self.accelerator.is_main_process:
             entry = {"settings": asdict(settings), "objective": asdict(objective), "draws": asdict(draws or Draws())}
-            self._claim(entry, init, config)
+            self._claim(entry, init, config, embodiment)
         self.accelerator.wait_for_everyone()
         tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
         texts = self.windows.instructions + self.validation.instructions
@@ -171,12 +173,16 @@ class Run:
         self.trainee.enter(settings.stage)
         self._prepare(config)
 
-    def _claim(self, entry: dict, init: Path | None, config: PolicyConfig) -> None:
+    def _claim(self, entry: dict, init: Path | None, config: PolicyConfig, embodiment: Embodiment) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "train.json"
         if path.exists() and not same_run(json.loads(path.read_text()), entry):
             raise ValueError(f"{path} is of a run with other settings: name another --out, or remove it")
+        embodiment = embodiment.with_cameras((camera.role, camera.size) for camera in config.cameras)
+        if (self.out / FILE).is_file() and Embodiment.read(self.out) != embodiment:
+            raise ValueError(f"{self.out / FILE} is of another robot: name another --out, or remove it")
         path.write_text(json.dumps(entry, indent=2) + "\n")
+        embodiment.write(self.out)
         if (self.out / "tokenizer.json").exists():
             return
         if init:
@@ -397,10 +403,11 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective, Draws)}
     try:
+        embodiment = find_embodiment(args.embodiment, args.init)
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
-            shards = find_shards(args, find_config(args.config))
+            shards = find_shards(args, find_config(args.config), embodiment)
         settings, objective, draws = (kind(**values) for kind, values in picked.items())
-        run = Run(settings, objective, shards, args.out, args.init, args.init_part, draws)
+        run = Run(settings, objective, shards, args.out, args.init, args.init_part, draws, embodiment)
         run.train(args.save_every, loaders=args.loaders)
     except (DataError, ValueError, FileNotFoundError) as error:
         print(f"train: {error}", file=sys.stderr)

@@ -12,7 +12,9 @@ from deer_lab.data.calvin import parts, read_annotations, segments
 from deer_lab.data.segment import DataError
 from deer_lab.data.shards import make_shards
 from deer_lab.data.windows import Windows
+from deer_lab.embodiment import CALVIN
 
+ROLES = ["static", "gripper"]
 SPANS = {"open the drawer": (10, 22), "lift the red block": (18, 24)}  # both ends included; they may overlap
 
 
@@ -36,31 +38,31 @@ def split(tmp_path):
 
 
 def test_each_sentence_has_its_frames_the_last_one_included(split):
-    found = {segment.instruction: segment for segment in segments(split)}
+    found = {segment.instruction: segment for segment in segments(split, CALVIN)}
     assert list(found) == list(SPANS)
     drawer = found["open the drawer"]
     assert [picture[0, 0, 0] for picture in drawer.pictures["static"]] == list(range(10, 23))
     assert drawer.pictures["gripper"][0].shape == (84, 84, 3)
-    assert drawer.actions[:, 0] == pytest.approx(np.arange(10, 23) / 100)
+    assert drawer.actions(CALVIN)[:, 0] == pytest.approx(np.arange(10, 23) / 100)
 
 
 def test_the_gripper_is_one_where_it_is_open_and_zero_where_it_is_closed(split):
-    (first, _) = segments(split)
-    assert first.actions[:, 6].tolist() == [number % 2 for number in range(10, 23)]
+    (first, _) = segments(split, CALVIN)
+    assert first.actions(CALVIN)[:, 6].tolist() == [number % 2 for number in range(10, 23)]
 
 
 def test_it_is_trained_on_like_a_rosbag(split, tmp_path):
-    (shard,) = make_shards(parts(split), CONFIGS["toy"].cameras, tmp_path / "cache")
+    (shard,) = make_shards(parts(split, ROLES, CALVIN), CONFIGS["toy"].cameras, CALVIN, tmp_path / "cache")
     windows = Windows([shard], ["static", "gripper"], 12)
     assert len(windows) == (13 - 12 + 1) + 1
     assert windows[0]["static"].shape == (12, 64, 64, 3)
-    assert make_shards(parts(split), CONFIGS["toy"].cameras, tmp_path / "cache") == [shard]
+    assert make_shards(parts(split, ROLES, CALVIN), CONFIGS["toy"].cameras, CALVIN, tmp_path / "cache") == [shard]
 
 
 def test_a_missing_frame_is_named(split):
     (split / "episode_0000013.npz").unlink()
     with pytest.raises(DataError, match=r"episode_0000013.npz, which the annotations name"):
-        list(segments(split))
+        list(segments(split, CALVIN))
 
 
 def test_a_frame_of_another_shape_is_named(split):
@@ -68,7 +70,7 @@ def test_a_frame_of_another_shape_is_named(split):
     content = dict(np.load(path)) | {"rgb_gripper": np.zeros((64, 64, 3), np.uint8)}
     np.savez(path, **content)
     with pytest.raises(DataError, match=r"episode_0000011.npz: rgb_gripper is \(64, 64, 3\), CALVIN's is"):
-        list(segments(split))
+        list(segments(split, CALVIN))
 
 
 def test_a_folder_without_annotations_is_refused(tmp_path):

@@ -20,6 +20,7 @@ from deer_lab.data.rosbag import Track, bag_segments, find_bags, parts
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import make_shard, make_shards, write_shard
 from deer_lab.data.windows import Windows
+from deer_lab.embodiment import CALVIN
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
@@ -30,6 +31,7 @@ from deer_lab.worlds.tabletop.truth import truth
 
 CAMERAS = (Camera("static", 32), Camera("gripper", 24))
 ROLES = ["static", "gripper"]
+SCALES = [0.02 / 100] * 3 + [0.05 / 100] * 3  # frame 1 moves a hundredth of the most that an action can
 AIDS = "deer_lab.worlds.tabletop.aids"
 
 
@@ -68,20 +70,27 @@ def segment(count: int, instruction: str = "go", state: bool = True) -> Segment:
     """Frame i is all of grey i."""
     pictures = {role: [np.full((40, 40, 3), i, np.uint8) for i in range(count)] for role in ROLES}
     numbers = np.arange(count, dtype=np.float32)[:, None]
-    return Segment(instruction, pictures, np.repeat(numbers, 7, 1), Aids(numbers) if state else None)
+    return Segment(
+        instruction, pictures, np.repeat(numbers, 6, 1) * SCALES, numbers[:, 0], Aids(numbers) if state else None
+    )
+
+
+def hundredths(window: dict) -> torch.Tensor:
+    """Which frames of `segment` the actions are of."""
+    return (window["actions"][:, 0] * 100).round()
 
 
 def shard_of(bag: Path, cameras: tuple[Camera, ...], cache: Path) -> Path:
-    return make_shard(parts([bag], ROLES)[0], cameras, cache)
+    return make_shard(parts([bag], ROLES, CALVIN)[0], cameras, CALVIN, cache)
 
 
 def test_a_bag_gives_back_what_was_recorded(bag):
-    first, second = bag_segments(bag, ROLES, AIDS)
+    first, second = bag_segments(bag, ROLES, 30, AIDS)
     assert (first.instruction, second.instruction) == ("open the drawer", "press the button")
     wanted = actions_of(7)
-    assert first.actions[:, :6] == pytest.approx(wanted[:, :6], abs=1e-5)
-    assert (first.actions[:, 6] == (wanted[:, 6] > 0)).all()
-    assert len(second.actions) == len(second.pictures["gripper"]) == 5
+    assert first.actions(CALVIN)[:, :6] == pytest.approx(wanted[:, :6], abs=1e-5)
+    assert (first.actions(CALVIN)[:, 6] == (wanted[:, 6] > 0)).all()
+    assert len(second) == len(second.pictures["gripper"]) == 5
     assert first.pictures["static"][0].shape == (200, 200, 3)
     assert first.aids.state.shape == (7, 48)
     assert first.aids.points["static"].shape == (7, 7, 3)
@@ -92,23 +101,23 @@ def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world
     frames = frames_of(world, actions_of(9))
     demonstration.add_task("open_drawer", "open the drawer", [*frames[:2], *frames[3:5], frames[8]])
     demonstration.write(tmp_path / "gaps")
-    found = list(bag_segments(tmp_path / "gaps", ROLES))
-    assert [len(segment.actions) for segment in found] == [4, 1], "one lost frame is no gap: a camera may be slower"
+    found = list(bag_segments(tmp_path / "gaps", ROLES, 30))
+    assert [len(segment) for segment in found] == [4, 1], "one lost frame is no gap: a camera may be slower"
     assert {segment.instruction for segment in found} == {"open the drawer"}
 
 
 def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
     with safe_open(shard_of(bag, CAMERAS, tmp_path), "np") as shard:
         pictures = shard.get_tensor("gripper")
-    first = next(bag_segments(bag, ROLES))
+    first = next(bag_segments(bag, ROLES, 30))
     assert (pictures[3] == fit(first.pictures["gripper"][3], CAMERAS[1])).all()
     assert len(pictures) == 12
 
 
 def test_a_shard_is_made_once(bag, tmp_path):
-    (made,) = make_shards(parts([bag], ROLES), CAMERAS, tmp_path)
+    (made,) = make_shards(parts([bag], ROLES, CALVIN), CAMERAS, CALVIN, tmp_path)
     before = made.stat().st_mtime_ns
-    assert make_shards(parts([bag], ROLES), CAMERAS, tmp_path) == [made]
+    assert make_shards(parts([bag], ROLES, CALVIN), CAMERAS, CALVIN, tmp_path) == [made]
     assert made.stat().st_mtime_ns == before
     assert shard_of(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
 
@@ -148,7 +157,7 @@ def test_frames_are_paired_with_the_nearest_message():
 
 
 def test_windows_stay_within_one_instruction(tmp_path):
-    write_shard(iter([segment(6, "a"), segment(4, "b")]), CAMERAS, tmp_path / "x")
+    write_shard(iter([segment(6, "a"), segment(4, "b")]), CAMERAS, CALVIN, tmp_path / "x")
     windows = Windows([tmp_path / "x"], ROLES, 3)
     found = [
         (windows.instructions[w["instruction"]], w["static"][:, 0, 0, 0].tolist())
@@ -158,14 +167,14 @@ def test_windows_stay_within_one_instruction(tmp_path):
 
 
 def test_a_short_instruction_is_filled_up_and_does_not_count_there(tmp_path):
-    write_shard(iter([segment(2)]), CAMERAS, tmp_path / "x")
+    write_shard(iter([segment(2)]), CAMERAS, CALVIN, tmp_path / "x")
     (window,) = [Windows([tmp_path / "x"], ROLES, 4)[0]]
-    assert window["actions"][:, 0].tolist() == [0, 1, 1, 1]
+    assert hundredths(window).tolist() == [0, 1, 1, 1]
     assert window["weight"].tolist() == [1, 1, 0, 0]
 
 
 def test_the_true_state_is_standardised(tmp_path):
-    write_shard(iter([segment(5)]), CAMERAS, tmp_path / "x")
+    write_shard(iter([segment(5)]), CAMERAS, CALVIN, tmp_path / "x")
     windows = Windows([tmp_path / "x"], ROLES, 5)
     assert windows[0]["state"].mean() == pytest.approx(0, abs=1e-6)
     assert windows[0]["state"].std(correction=0) == pytest.approx(1, abs=1e-6)
@@ -194,20 +203,20 @@ def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
     answered[:5, never] = 0  # not in every frame of a later window
     aids = Aids(np.zeros((9, 2), np.float32), answers=answered, sentences=SENTENCES)
     shard = tmp_path / "a.safetensors"
-    write_shard(iter([dataclasses.replace(segment(9), aids=aids)]), CAMERAS, shard)
+    write_shard(iter([dataclasses.replace(segment(9), aids=aids)]), CAMERAS, CALVIN, shard)
     windows = Windows([shard], ROLES, 3)
     as_said, otherwise = windows[4], windows[4, 7]
-    assert (as_said["actions"][:, 0] == torch.tensor([4.0, 5, 6])).all()
+    assert hundredths(as_said).tolist() == [4, 5, 6]
     assert (otherwise["actions"] == torch.tensor([104.0, 105, 106])[:, None]).all()
     assert (otherwise["goals"] == otherwise["actions"][:, :4]).all() and as_said["goals"].isnan().all()
     assert windows.instructions[otherwise["instruction"]] in SENTENCES[able]
     assert (otherwise["static"] == as_said["static"]).all()
-    drawn = {windows[0, seed]["actions"][0, 0].item() for seed in range(20)}
-    assert drawn == {0.0, 100.0}, "both could begin there"
+    drawn = {hundredths(windows[0, seed])[0].item() for seed in range(20)}
+    assert drawn == {0.0, 10000.0}, "both could begin there"
 
 
 def test_a_recording_without_true_state_has_none(tmp_path):
-    write_shard(iter([segment(5, state=False)]), CAMERAS, tmp_path / "x")
+    write_shard(iter([segment(5, state=False)]), CAMERAS, CALVIN, tmp_path / "x")
     windows = Windows([tmp_path / "x"], ROLES, 5)
     assert not windows.has_state
     assert "state" not in windows[0]
@@ -215,7 +224,7 @@ def test_a_recording_without_true_state_has_none(tmp_path):
 
 def test_a_bag_without_a_camera_is_refused_by_name(bag):
     with pytest.raises(DataError, match="no message on /wrist/image; record it under that name"):
-        list(bag_segments(bag, ["static", "wrist"]))
+        list(bag_segments(bag, ["static", "wrist"], 30))
 
 
 def test_a_broken_bag_is_refused_by_name(bag, tmp_path):
@@ -225,12 +234,12 @@ def test_a_broken_bag_is_refused_by_name(bag, tmp_path):
         data = file.read_bytes()
         (broken / file.name.replace("episode_0", "episode_9")).write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=r"episode_9: the rosbag cannot be read"):
-        list(bag_segments(broken, ROLES))
+        list(bag_segments(broken, ROLES, 30))
 
 
 def test_a_place_without_bags_is_refused(tmp_path):
     with pytest.raises(DataError, match="no rosbag here"):
-        find_bags([tmp_path])
+        find_bags(tmp_path)
 
 
 def test_bags_that_are_being_written_are_not_read(bag, tmp_path):
@@ -238,4 +247,4 @@ def test_bags_that_are_being_written_are_not_read(bag, tmp_path):
     (tmp_path / ".episode_1.unfinished" / "episode_1" / "metadata.yaml").touch()
     (tmp_path / "episode_2").mkdir()
     (tmp_path / "episode_2" / "metadata.yaml").touch()
-    assert find_bags([tmp_path]) == [tmp_path / "episode_2"]
+    assert find_bags(tmp_path) == [tmp_path / "episode_2"]

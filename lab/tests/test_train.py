@@ -18,6 +18,7 @@ from deer_lab.data.aids import Aids
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import write_shard
 from deer_lab.data.windows import Windows
+from deer_lab.embodiment import CALVIN
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
@@ -36,12 +37,13 @@ def shards(tmp_path_factory):
             Segment(
                 text,
                 {role: list(random.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)) for role in ("static", "gripper")},
-                random.uniform(0, 1, (6, 7)).astype(np.float32),
+                random.uniform(0, 0.02, (6, 6)),
+                random.uniform(0, 0.04, 6),
                 Aids(random.normal(size=(6, 4)).astype(np.float32)),
             )
             for text in ("open the drawer", "push the red block left")
         ]
-        write_shard(iter(segments), CONFIGS["toy"].cameras, folder / f"{number}.safetensors")
+        write_shard(iter(segments), CONFIGS["toy"].cameras, CALVIN, folder / f"{number}.safetensors")
     return sorted(folder.iterdir())
 
 
@@ -221,8 +223,10 @@ def test_another_runs_folder_is_refused(shards, tmp_path):
 
 
 def test_the_vision_stage_needs_the_true_state(tmp_path):
-    segment = Segment("go", {r: [np.zeros((9, 9, 3), np.uint8)] * 3 for r in ("static", "gripper")}, np.zeros((3, 7)))
-    write_shard(iter([segment]), CONFIGS["toy"].cameras, tmp_path / "0.safetensors")
+    segment = Segment(
+        "go", {r: [np.zeros((9, 9, 3), np.uint8)] * 3 for r in ("static", "gripper")}, np.zeros((3, 6)), np.zeros(3)
+    )
+    write_shard(iter([segment]), CONFIGS["toy"].cameras, CALVIN, tmp_path / "0.safetensors")
     with pytest.raises(DataError, match="true state"):
         Run(dataclasses.replace(SETTINGS, stage="vision"), Objective(), [tmp_path / "0.safetensors"], tmp_path / "out")
 

@@ -7,23 +7,66 @@ import os
 from pathlib import Path
 
 from deer_lab.config import PolicyConfig
-from deer_lab.data import calvin, rosbag
+from deer_lab.data import calvin, lerobot, rosbag
 from deer_lab.data.aids import load_aids
-from deer_lab.data.shards import make_shards
+from deer_lab.data.shards import Part, make_shards
+from deer_lab.embodiment import CALVIN, FILE, Embodiment
 
 
 def add_demonstrations(parser: argparse.ArgumentParser) -> None:
     """The options that say where demonstrations are."""
     data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data", type=Path, nargs="+", help="rosbags, or folders of them")
+    data.add_argument(
+        "--data",
+        type=Path,
+        nargs="+",
+        help="rosbags or folders of them, LeRobot data sets (v3.0), splits in CALVIN's own format",
+    )
     data.add_argument("--calvin", type=Path, help="a split in CALVIN's own format, such as task_D_D/training")
+    add_source(parser)
     parser.add_argument("--aids", help="module of a simulated world that reads its true state from its rosbags")
     parser.add_argument("--cache", type=Path, default=Path("out/shards"), help="folder of what is made from them")
 
 
-def find_shards(args: argparse.Namespace, config: PolicyConfig) -> list[Path]:
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is what in them, and whose they are."""
+    parser.add_argument("--source", type=Path, help="file that says what is what in them (config/source.yaml)")
+    parser.add_argument("--sentence", help="what was said, where the recordings do not tell")
+    parser.add_argument(
+        "--embodiment",
+        type=Path,
+        help=f"the robot: a JSON file, a bundle or a run ({FILE}); CALVIN's where none is named",
+    )
+
+
+def find_embodiment(named: Path | None, run: Path | None = None) -> Embodiment:
+    """The one that is named, else the run's, else CALVIN's. Raises EmbodimentError."""
+    if named is None and run is not None and (run / FILE).is_file():
+        named = run
+    return Embodiment.read(named) if named else CALVIN
+
+
+def find_parts(
+    places: list[Path], roles: list[str], embodiment: Embodiment, args: argparse.Namespace, aids: str | None = None
+) -> list[Part]:
+    """What becomes a shard each. Raises DataError, ValueError."""
+    load_aids(aids)  # a wrong name is told before the work begins
+    parts: list[Part] = []
+    for place in places:
+        if lerobot.is_dataset(place):
+            parts += lerobot.parts(place, roles, embodiment, args.source, args.sentence)
+        elif calvin.is_split(place):
+            parts += calvin.parts(place, roles, embodiment)
+        else:
+            parts += rosbag.parts(rosbag.find_bags(place), roles, embodiment, aids)
+    return parts
+
+
+def find_shards(args: argparse.Namespace, config: PolicyConfig, embodiment: Embodiment) -> list[Path]:
     """What the demonstrations were made into, or are made into now. Raises DataError, ValueError."""
-    load_aids(args.aids)  # a wrong name is told before the work begins
     roles = [camera.role for camera in config.cameras]
-    parts = calvin.parts(args.calvin) if args.calvin else rosbag.parts(rosbag.find_bags(args.data), roles, args.aids)
-    return make_shards(parts, config.cameras, args.cache, os.cpu_count() or 1)
+    if args.calvin:
+        parts = calvin.parts(args.calvin, roles, embodiment)
+    else:
+        parts = find_parts(args.data, roles, embodiment, args, args.aids)
+    return make_shards(parts, config.cameras, embodiment, args.cache, os.cpu_count() or 1)

@@ -16,18 +16,18 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from deer_lab.data.aids import Aids, load_aids
-from deer_lab.data.motion import relative
+from deer_lab.data.motion import displacements
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import Part
+from deer_lab.embodiment import Embodiment
 
-OPEN_ABOVE = 0.02  # [m] of a finger; farther apart they are open
-SCALES = np.array([0.02] * 3 + [0.05] * 3)  # [m, rad] of one unit of an action
 APART = 2.5  # control periods: frames further apart do not follow one another (a camera may have half the rate)
 
 
-def parts(bags: list[Path], roles: list[str], aids: str | None = None) -> list[Part]:
+def parts(bags: list[Path], roles: list[str], embodiment: Embodiment, aids: str | None = None) -> list[Part]:
     """A shard for each bag. `aids` names the module of a world (deer_lab.data.aids)."""
-    return [Part(bag.name, f"{bag.resolve()} {aids}", partial(bag_segments, bag, roles, aids)) for bag in bags]
+    hz = embodiment.control_hz
+    return [Part(bag.name, f"{bag.resolve()} {aids}", partial(bag_segments, bag, roles, hz, aids)) for bag in bags]
 
 
 @dataclass
@@ -71,7 +71,7 @@ def read_tracks(bag: Path, topics: list[str]) -> dict[str, Track]:
     return tracks
 
 
-def bag_segments(bag: Path, roles: list[str], aids: str | None = None, control_hz: float = 30.0) -> Iterator[Segment]:
+def bag_segments(bag: Path, roles: list[str], control_hz: float, aids: str | None = None) -> Iterator[Segment]:
     """The segments of one rosbag: a frame is a picture of the first camera with what is nearest to it in time.
 
     The other cameras and the twist must lie within half a control period of it, else the frame is left out; gripper
@@ -95,22 +95,22 @@ def bag_segments(bag: Path, roles: list[str], aids: str | None = None, control_h
         under_it = np.flatnonzero(usable & (spoken == number))
         for frames in np.split(under_it, np.flatnonzero(np.diff(times[under_it]) > APART * 1e9 / control_hz) + 1):
             twists = np.array([velocity(tracks["/twist"].messages[i].twist) for i in near["/twist"][0][frames]])
-            opened = [is_open(tracks["/gripper"].messages[i]) for i in grip[frames]]
             yield Segment(
                 instruction,
                 {
                     role: [decoded(bag, tracks[topic].messages[i]) for i in near[topic][0][frames]]
                     for role, topic in zip(roles, cameras)
                 },
-                np.c_[relative(twists, 1 / control_hz, SCALES), opened].astype(np.float32),
+                displacements(twists, 1 / control_hz),
+                np.array([position(tracks["/gripper"].messages[i]) for i in grip[frames]]),
                 aids_of(world, tracks, times[frames]),
             )
 
 
-def is_open(message: object) -> bool:
-    """Whether a gripper command (JointTrajectory, or Float64MultiArray of positions [m]) opens."""
+def position(message: object) -> float:
+    """The first position of a gripper command: a JointTrajectory, or a Float64MultiArray."""
     positions = message.points[-1].positions if hasattr(message, "points") else message.data
-    return float(positions[0]) > OPEN_ABOVE
+    return float(positions[0])
 
 
 def velocity(twist: object) -> list[float]:
@@ -140,15 +140,12 @@ def decoded(bag: Path, message: object) -> np.ndarray:
     return pixels if message.encoding == "rgb8" else pixels[..., ::-1]
 
 
-def find_bags(places: list[Path]) -> list[Path]:
-    """The bag folders at and below `places`, each once, in order. Raises DataError where a place holds none."""
-    bags: dict[Path, None] = {}
-    for place in places:
-        found = sorted(Path(folder) for folder, _, files in walk(place) if "metadata.yaml" in files)
-        if not found:
-            raise DataError(f"{place}: no rosbag here (a folder with metadata.yaml); record some first")
-        bags |= dict.fromkeys(found)
-    return list(bags)
+def find_bags(place: Path) -> list[Path]:
+    """The bag folders at and below `place`, in order. Raises DataError where there is none."""
+    found = sorted(Path(folder) for folder, _, files in walk(place) if "metadata.yaml" in files)
+    if not found:
+        raise DataError(f"{place}: no rosbag here (a folder with metadata.yaml); record some first")
+    return found
 
 
 def walk(place: Path) -> Iterator[tuple[str, list[str], list[str]]]:

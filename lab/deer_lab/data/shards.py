@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +23,7 @@ from tqdm import tqdm
 from deer_lab.config import Camera
 from deer_lab.data.fit import fit
 from deer_lab.data.segment import DataError, Segment
+from deer_lab.embodiment import Embodiment
 
 
 @dataclass(frozen=True)
@@ -38,39 +39,41 @@ class Part:
     segments: Callable[[], Iterator[Segment]]
 
 
-def make_shards(parts: list[Part], cameras: tuple[Camera, ...], cache: Path, workers: int = 1) -> list[Path]:
+def make_shards(
+    parts: list[Part], cameras: tuple[Camera, ...], embodiment: Embodiment, cache: Path, workers: int = 1
+) -> list[Path]:
     """The shards of all parts, in their order; those that are missing are made by `workers` processes."""
     cache.mkdir(parents=True, exist_ok=True)
-    make = partial(make_shard, cameras=cameras, cache=cache)
+    make = partial(make_shard, cameras=cameras, embodiment=embodiment, cache=cache)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         shards = pool.map(make, parts, chunksize=4) if workers > 1 else map(make, parts)
         return list(tqdm(shards, total=len(parts), desc="demonstrations", unit="part", dynamic_ncols=True))
 
 
-def make_shard(part: Part, cameras: tuple[Camera, ...], cache: Path) -> Path:
+def make_shard(part: Part, cameras: tuple[Camera, ...], embodiment: Embodiment, cache: Path) -> Path:
     """The part's shard in `cache`, written where it is not there yet."""
     shown = [(camera.role, camera.size) for camera in cameras]
-    key = hashlib.sha256(f"{part.identity} {shown}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{part.identity} {shown} {embodiment}".encode()).hexdigest()[:12]
     out = cache / f"{part.name}-{key}.safetensors"
     if not out.exists():
-        write_shard(part.segments(), cameras, out)
+        write_shard(part.segments(), cameras, embodiment, out)
     return out
 
 
-def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], out: Path) -> None:
+def write_shard(segments: Iterator[Segment], cameras: tuple[Camera, ...], embodiment: Embodiment, out: Path) -> None:
     """Writes all `segments` as one shard; it appears whole or not at all. Raises DataError where there are none."""
     pictures: dict[str, list[np.ndarray]] = {camera.role: [] for camera in cameras}
     kept: list[Segment] = []
     for segment in segments:
         for camera in cameras:
             pictures[camera.role] += [fit(picture, camera) for picture in segment.pictures[camera.role]]
-        kept.append(Segment(segment.instruction, {}, segment.actions, segment.aids))
+        kept.append(replace(segment, pictures={}))
     if not kept:
         raise DataError(f"{out.stem}: no frame that has pictures of every camera, an instruction and an action")
     about = {"instructions": json.dumps([segment.instruction for segment in kept])}
     tensors = {role: np.stack(shots) for role, shots in pictures.items()}
-    tensors["actions"] = np.concatenate([segment.actions for segment in kept])
-    tensors["lengths"] = np.array([len(segment.actions) for segment in kept])
+    tensors["actions"] = np.concatenate([segment.actions(embodiment) for segment in kept])
+    tensors["lengths"] = np.array([len(segment) for segment in kept])
     if all(segment.aids for segment in kept):
         tensors |= aids_tensors(kept)
         about["sentences"] = json.dumps(kept[0].aids.sentences)

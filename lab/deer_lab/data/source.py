@@ -1,0 +1,99 @@
+"""The source file: what is what in somebody's recordings (config/source.yaml shows every field).
+
+`deer_vla` reads it for rosbags. Here it is read for LeRobot's data sets, where a topic is a feature's name, and where
+what the numbers mean has to be said, because nothing in the data set says it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from deer_lab.data.segment import DataError
+
+MEANS = {
+    "action": "the policy's own, -1..1",
+    "displacement": "m and rad, roll pitch yaw about fixed axes, from one frame to the next",
+    "velocity": "m/s and rad/s",
+    "pose": "where the tool is or shall be: x y z and roll pitch yaw, or x y z and a quaternion x y z w",
+}
+FIELDS = {
+    "cameras": None,
+    "instruction": {"topic", "sentence", "key"},
+    "motion": {"topic", "means", "columns", "urdf", "base", "tip", "joints"},
+    "gripper": {"topic", "joint"},
+    "clock": None,
+    "rate": None,
+}
+
+
+@dataclass(frozen=True)
+class CameraTopic:
+    """Where a camera's pictures are; `crop`: left, top, width and height of what is cut out first."""
+
+    topic: str
+    crop: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is said of a recording; None where nothing is."""
+
+    cameras: dict[str, CameraTopic] = field(default_factory=dict)
+    sentence: str | None = None
+    motion: str = "action"
+    means: str | None = None  # one of MEANS
+    columns: tuple[int | str, ...] | None = None  # of the motion, places from 0 or names; None: the first six
+    gripper: str | None = None  # None: the motion's feature
+    joint: int | str | None = None  # which of its numbers; None: the last
+
+
+def read_source(path: Path) -> Source:
+    """Of a YAML or JSON file. Raises DataError."""
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: the source file cannot be read: {error}") from error
+    check_fields(path, found)
+    motion, gripper = found.get("motion") or {}, found.get("gripper") or {}
+    means, columns = motion.get("means"), motion.get("columns")
+    if means is not None and means not in MEANS:
+        raise DataError(f"{path}: motion.means is {means!r}; known are {', '.join(MEANS)}")
+    return Source(
+        {role: camera_topic(path, role, camera) for role, camera in (found.get("cameras") or {}).items()},
+        (found.get("instruction") or {}).get("sentence"),
+        motion.get("topic", "action"),
+        means,
+        tuple(columns) if columns is not None else None,
+        gripper.get("topic"),
+        gripper.get("joint"),
+    )
+
+
+def check_fields(path: Path, found: object) -> None:
+    """Raises DataError where a name is not known or a section is none."""
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: a source file has sections {', '.join(FIELDS)}; config/source.yaml shows every field")
+    for name, value in found.items():
+        if name not in FIELDS:
+            raise DataError(f"{path}: unknown section {name!r}; known are {', '.join(FIELDS)}")
+        known = FIELDS[name]
+        if known is None or value is None:
+            continue
+        if not isinstance(value, dict):
+            raise DataError(f"{path}: {name} is {value!r}, expected {' or '.join(sorted(known))} under it")
+        if unknown := sorted(set(value) - known):
+            raise DataError(f"{path}: unknown {name}.{unknown[0]}; known are {', '.join(sorted(known))}")
+
+
+def camera_topic(path: Path, role: str, camera: object) -> CameraTopic:
+    """A topic alone, or with what is cut out of its pictures. Raises DataError."""
+    if isinstance(camera, str):
+        return CameraTopic(camera)
+    try:
+        crop = camera.get("crop")
+        return CameraTopic(camera["topic"], tuple(int(number) for number in crop) if crop else None)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: cameras.{role} is {camera!r}, expected a name, or topic and crop") from error
