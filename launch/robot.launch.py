@@ -43,6 +43,9 @@ def generate_launch_description():
                 "autostart", default_value="false", choices=TRUTH, description="enabled once ready, without ~/enable"
             ),
             DeclareLaunchArgument(
+                "metrics", default_value="true", choices=TRUTH, description="every decision's numbers on ~/metrics"
+            ),
+            DeclareLaunchArgument(
                 "use_sim_time", default_value="false", choices=TRUTH, description="take the time from /clock"
             ),
             DeclareLaunchArgument(
@@ -88,6 +91,7 @@ def generate_launch_description():
                         "provider": ParameterValue(LaunchConfiguration("provider"), value_type=str),
                         "dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool),
                         "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
+                        "metrics": ParameterValue(LaunchConfiguration("metrics"), value_type=bool),
                         "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
                         "twist.mode": ParameterValue(LaunchConfiguration("mode"), value_type=str),
                         "images.frozen": ParameterValue(LaunchConfiguration("frozen"), value_type=int),

@@ -31,6 +31,8 @@ pub struct Config {
     pub dry_run: bool,
     /// Armed from the start.
     pub autostart: bool,
+    /// Publish every decision's numbers, for programs that plot.
+    pub metrics: bool,
     /// Limits on the pictures; times and rate in control periods where the user leaves them to the bundle.
     guard: Pictures,
     /// How pictures arrive.
@@ -160,6 +162,7 @@ impl RawConfig {
             engine: self.engine()?,
             dry_run: self.dry_run,
             autostart: self.autostart,
+            metrics: self.metrics,
             guard: self.guard()?,
             images: self.images.check()?,
             twist: self.twist.check()?,

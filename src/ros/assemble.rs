@@ -71,7 +71,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
     let mailbox = Arc::new(Mailbox::default());
     let receivers = Receivers { inbox: inbox.clone(), mailbox: mailbox.clone(), vitals: vitals.clone(), machine };
     let (engine, facts) = network(node.logger(), &bundle, config)?;
-    let outputs = Outputs::new(node)?;
+    let outputs = Outputs::new(node, period_secs, config.metrics)?;
     let clock = Clock::new(node, runtime.handle(), simulated)?;
     let logger = node.logger().to_owned();
     let command = CommandThread {

@@ -5,7 +5,7 @@ use r2r::std_msgs::msg::Header;
 use r2r::{Node, Publisher, QosProfile, builtin_interfaces};
 
 use crate::safety::Verdict;
-use crate::session::Answer;
+use crate::session::{Answer, Group};
 use crate::units::Stamp;
 
 /// Levels of a status.
@@ -18,22 +18,34 @@ pub(super) struct Outputs {
     node: String,
     decision: Publisher<DiagnosticStatus>,
     diagnostics: Publisher<DiagnosticArray>,
+    metrics: Option<Metrics>,
+}
+
+/// `~/metrics`, and the control period that it is told against.
+#[derive(Clone)]
+struct Metrics {
+    publisher: Publisher<DiagnosticArray>,
+    period_secs: f64,
 }
 
 impl Outputs {
-    pub(super) fn new(node: &mut Node) -> r2r::Result<Self> {
+    /// Publishes metrics as well, where they are wanted.
+    pub(super) fn new(node: &mut Node, period_secs: f64, metrics: bool) -> r2r::Result<Self> {
         let record = || QosProfile::default().keep_last(10).reliable().volatile();
+        let metrics = metrics.then(|| node.create_publisher("~/metrics", record())).transpose()?;
         Ok(Self {
+            metrics: metrics.map(|publisher| Metrics { publisher, period_secs }),
             node: node.fully_qualified_name()?,
             decision: node.create_publisher("~/decision", record())?,
             diagnostics: node.create_publisher("/diagnostics", record())?,
         })
     }
 
-    /// Publishes why the answer is what it is.
+    /// Publishes why the answer is what it is, and its numbers.
     pub(super) fn decision(&self, answer: &Answer) -> r2r::Result<()> {
         let status = self.status("decision", level(answer.verdict), &answer.message, answer.fields());
-        self.decision.publish(&status)
+        self.decision.publish(&status)?;
+        self.metrics.as_ref().map_or(Ok(()), |metrics| metrics.publish(answer))
     }
 
     pub(super) fn diagnostics(&self, now: Stamp, status: Vec<DiagnosticStatus>) -> r2r::Result<()> {
@@ -56,6 +68,24 @@ impl Outputs {
             hardware_id: self.node.clone(),
             values: values.into_iter().map(|(key, value)| KeyValue { key, value }).collect(),
         }
+    }
+}
+
+impl Metrics {
+    /// A status a group. Plotting programs put the names together: `~/metrics`, the group, the number. So no node's name
+    /// stands between them.
+    fn publish(&self, answer: &Answer) -> r2r::Result<()> {
+        let value = |(key, number): (String, f64)| KeyValue { key, value: number.to_string() };
+        let status = |(name, numbers): Group| DiagnosticStatus {
+            level: level(answer.verdict),
+            name: name.to_owned(),
+            message: answer.verdict.as_str().to_owned(),
+            hardware_id: String::new(),
+            values: numbers.into_iter().map(value).collect(),
+        };
+        let header = Header { stamp: time(answer.stamp), frame_id: String::new() };
+        let status = answer.metrics(self.period_secs).into_iter().map(status).collect();
+        self.publisher.publish(&DiagnosticArray { header, status })
     }
 }
 

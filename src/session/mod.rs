@@ -18,6 +18,7 @@ mod cameras;
 mod commander;
 mod epoch;
 mod event;
+mod metrics;
 mod order;
 mod pairing;
 mod readiness;
@@ -39,6 +40,7 @@ use crate::units::{Moment, Stamp};
 pub use answer::{Answer, Identity};
 pub use commander::{Command, Commander};
 pub use event::{Change, Effect, Event, Level, Picture};
+pub use metrics::Group;
 pub use order::{Move, Order, Report};
 pub use pairing::Pairing;
 

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from messages import is_zero, nanoseconds_of, numbers_of
 
 RECORD = {
@@ -73,6 +74,29 @@ def test_names_follow_the_namespace_and_remappings(pair, pictures):
     peer.until_named("deer_vla", "/left")
     topics = dict(peer.node.get_topic_names_and_types())
     assert {"/left/deer_vla/decision", "/left/instruction", "/diagnostics", *renamed.values()} <= topics.keys()
+
+
+def test_metrics_tell_every_decisions_numbers_one_a_key_by_quantity(pair, pictures, other_pictures):
+    """What PlotJuggler and Foxglove split: names of statuses and keys, and a number a value."""
+    _, peer = pair()
+    heard = peer.hear(DiagnosticArray, "deer_vla/metrics")
+    peer.begin("push the button", pictures)
+    decision = peer.decide(other_pictures)
+    metrics = peer.until(lambda: [m for m in heard if nanoseconds_of(m.header.stamp) == peer.now], "its metrics")[-1]
+    numbers = {s.name: {pair.key: float(pair.value) for pair in s.values} for s in metrics.status}
+    assert all(not status.hardware_id for status in metrics.status), "it would stand between topic and quantity"
+    assert numbers["exit"]["taken"] == float(decision["exit"])
+    assert list(numbers["delta"].values()) == pytest.approx(decision.numbers("deltas"), rel=1e-6)
+    assert numbers["ms"]["total"] == pytest.approx(float(decision["total_ms"]), abs=1e-3)
+    assert numbers["ms"]["period"] == pytest.approx(1000 / 30)
+    assert numbers["age_s"] == {"static": 0.0, "gripper": 0.0} and numbers["state"]["acts"] == 1.0
+    assert all(math.isfinite(number) for group in numbers.values() for number in group.values())
+
+
+def test_metrics_are_off_where_they_are_not_wanted(pair, pictures):
+    _, peer = pair(metrics=False)
+    peer.begin("push the button", pictures)
+    assert "/deer_vla/metrics" not in dict(peer.node.get_topic_names_and_types())
 
 
 def test_diagnostics_keep_coming(pair, pictures):

@@ -1,7 +1,5 @@
 //! Arguments that say what a step may cost, and what follows from them for a bundle.
 
-mod cost;
-
 use anyhow::Context;
 use clap::Args;
 use deer_vla::bundle::Bundle;
@@ -11,8 +9,7 @@ use deer_vla::thresholds::{deepest, gflop, gigabytes, solve};
 use serde_json::{Value, json};
 
 use crate::bench::{Profile, profile};
-
-pub(crate) use cost::{Cost, parse_gflop, parse_gigabytes};
+use crate::cost::{Cost, parse_gigabytes};
 
 /// What the robot can afford.
 #[derive(Args)]

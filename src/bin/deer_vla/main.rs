@@ -5,6 +5,7 @@ mod budget;
 #[cfg(feature = "bag")]
 mod calibrate;
 mod check;
+mod cost;
 mod doctor;
 #[cfg(feature = "bag")]
 mod replay;

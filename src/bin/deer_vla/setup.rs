@@ -6,7 +6,7 @@ use clap::Args;
 use deer_vla::bundle::Bundle;
 use deer_vla::config::{Config, RawConfig};
 
-use crate::budget::{parse_gflop, parse_gigabytes};
+use crate::cost::{parse_gflop, parse_gigabytes};
 
 /// How the network is run.
 #[derive(Args)]

@@ -11,7 +11,7 @@ use deer_vla::thresholds::ThresholdsFile;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::budget::Cost;
+use crate::cost::Cost;
 use crate::write_whole;
 
 /// What an evaluator prints; it may hold more.
