@@ -122,7 +122,8 @@ def test_the_stream_is_what_the_decisions_asked_for(live):
 
     twists, decisions = live.peer.twists, live.peer.decisions[heard:]
     gaps = sorted(after - before for before, after in itertools.pairwise(stamps_of(twists)))
-    assert 0.9 * TICK < gaps[len(gaps) // 2] < 1.1 * TICK
+    # An action is a command at once, so one tick in three is cut in two.
+    assert 0.9 * TICK < gaps[len(gaps) * 4 // 5] < 1.1 * TICK
     assert max(sum(v * v for v in numbers_of(twist)[:3]) for twist in twists) <= 0.35**2 + 1e-9
     asked = [0.0] * 6
     for decision in (decision for decision in decisions if decision.acts):

@@ -4,7 +4,8 @@
 //! corners, so two moving averages follow. Averaging changes no integral; it can exceed neither the input's largest
 //! norm nor, over `n` ticks of `d` seconds, an acceleration of `2 speed / (n d)`, the worst being a full reversal; the
 //! second average bounds the jerk in the same way. When nothing more comes in, what comes out is exactly zero once the
-//! averages have run empty. The price is a delay of half of both averages (see [`Stream::delay_secs`]).
+//! averages have run empty. An action need not wait for the next tick: a command between two ticks lies on the line from
+//! the one to the next, and what it moves too far is taken from what comes after. The price is a delay of half of both averages (see [`Stream::delay_secs`]).
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,15 @@ impl Stream {
         (Twist { linear, angular: self.angular.tick(ticks).map(per_second) }, dropped)
     }
 
+    /// A command between two ticks, after `share` of the time from the one to the next: on the straight line between
+    /// both, so that the arm is sped up as the ticks alone would, however often it is asked. `None` where this tick has
+    /// had one: the next is settled then.
+    pub fn between(&mut self, share: f64) -> Option<Twist> {
+        let per_second = |v: f64| v / self.tick_secs;
+        let linear = self.linear.between(share)?.map(per_second);
+        Some(Twist { linear, angular: self.angular.between(share)?.map(per_second) })
+    }
+
     /// Forgets all motion at once: the next command is zero. For a halt, which knows no limits of acceleration. Gives
     /// how far it still was from where the actions led (m, rad).
     pub fn stop(&mut self) -> [f64; 2] {
@@ -79,6 +89,8 @@ struct Channel {
     left_secs: f64,
     averages: [Average; 2],
     last: [f64; 3],
+    /// The next tick's, where a command between two ticks has settled it.
+    settled: Option<[f64; 3]>,
 }
 
 impl Channel {
@@ -96,6 +108,7 @@ impl Channel {
             left_secs: 0.0,
             averages: [first, second].map(|ticks| Average::new(ticks as usize)),
             last: [0.0; 3],
+            settled: None,
         }
     }
 
@@ -119,7 +132,24 @@ impl Channel {
         self.last
     }
 
+    fn between(&mut self, share: f64) -> Option<[f64; 3]> {
+        if self.settled.is_some() {
+            return None;
+        }
+        let (last, next) = (self.last, self.advance());
+        self.last = std::array::from_fn(|i| last[i] + (next[i] - last[i]) * share);
+        for (pending, (last, now)) in self.pending.iter_mut().zip(last.into_iter().zip(self.last)) {
+            // It holds for the rest of the tick in the last one's stead; what that moves too far is made good.
+            *pending += (last - now) * (1.0 - share);
+        }
+        self.settled = Some(next);
+        Some(self.last)
+    }
+
     fn advance(&mut self) -> [f64; 3] {
+        if let Some(settled) = self.settled.take() {
+            return settled;
+        }
         let share = if self.left_secs <= self.tick_secs { 1.0 } else { self.tick_secs / self.left_secs };
         let (input, _) = within(self.pending.map(|v| v * share), self.most_a_tick);
         self.left_secs = (self.left_secs - self.tick_secs).max(0.0);
@@ -128,7 +158,9 @@ impl Channel {
     }
 
     fn stop(&mut self) -> f64 {
-        let mut left = std::mem::take(&mut self.pending);
+        let settled = self.settled.take().unwrap_or_default();
+        let pending = std::mem::take(&mut self.pending);
+        let mut left = std::array::from_fn(|i| pending[i] + settled[i]);
         (self.left_secs, self.last) = (0.0, [0.0; 3]);
         for average in &mut self.averages {
             let held = average.clear();
@@ -138,7 +170,7 @@ impl Channel {
     }
 
     fn at_rest(&self) -> bool {
-        norm(self.pending) == 0.0 && self.averages.iter().all(Average::is_zero)
+        self.settled.is_none() && norm(self.pending) == 0.0 && self.averages.iter().all(Average::is_zero)
     }
 
     fn delay_ticks(&self) -> f64 {

@@ -138,6 +138,36 @@ proptest! {
     }
 
     #[test]
+    fn commands_between_two_ticks_change_neither_where_it_leads_nor_how_fast_it_gets_there(
+        actions in prop::collection::vec((prop::array::uniform3(-0.5f64..0.5), 2usize..8, 0.0f64..1.0), 1..40)
+    ) {
+        let (limits, mut stream) = (limits(), Stream::new(&limits(), 0.01, PERIOD));
+        // Velocities, and how long each holds.
+        let (mut told, mut asked) = (vec![([0.0; 3], 1.0)], [0.0; 3]);
+        for (linear, ticks, share) in actions {
+            let (action, _) = limits.cut(&Twist { linear, angular: [0.0; 3] });
+            let cut = stream.act(&action);
+            prop_assume!(cut == [0.0; 2]);
+            asked = std::array::from_fn(|i| asked[i] + action.linear[i] * PERIOD);
+            if let Some(between) = stream.between(share) {
+                told.last_mut().unwrap().1 = share;
+                told.push((between.linear, 1.0 - share));
+            }
+            told.extend((0..ticks).map(|_| (stream.tick(1).0.linear, 1.0)));
+        }
+        told.extend((0..60).map(|_| (stream.tick(1).0.linear, 1.0)));
+        for pair in told.windows(2) {
+            let change: [f64; 3] = std::array::from_fn(|i| pair[1].0[i] - pair[0].0[i]);
+            prop_assert!(norm(change) <= limits.linear.acceleration * 0.01 * pair[0].1 + 1e-9, "{:?}", pair);
+            prop_assert!(norm(pair[1].0) <= limits.linear.speed + 1e-9, "{:?}", pair);
+        }
+        for (i, asked) in asked.into_iter().enumerate() {
+            let moved: f64 = told.iter().map(|(velocity, ticks)| velocity[i] * ticks * 0.01).sum();
+            prop_assert!((moved - asked).abs() < 1e-9, "{} for {}", moved, asked);
+        }
+    }
+
+    #[test]
     fn a_caller_that_is_late_moves_the_arm_no_further(late in prop::collection::vec(1u32..4, 1..40)) {
         let mut stream = Stream::new(&limits(), 0.01, PERIOD);
         let action = Twist { linear: [0.3, 0.1, 0.0], angular: [0.0, 0.2, 0.6] };

@@ -38,6 +38,8 @@ pub struct Run<N, P> {
     command_at: Option<Duration>,
     /// When the commander and the watchdog wanted to be woken, and when their threads go on.
     tick_at: Option<(Duration, Duration)>,
+    /// So much of the stream's tick had passed when a motion was a command before the next.
+    between: f64,
     look_at: Option<(Duration, Duration)>,
     seen: VecDeque<(Duration, Seen)>,
     /// The longest that the session's thread has been at work without a look at what arrives.
@@ -82,6 +84,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
             control: Control::Waits,
             command_at: None,
             tick_at: None,
+            between: 0.0,
             look_at: None,
             seen: VecDeque::new(),
             busiest: Duration::ZERO,
@@ -217,7 +220,9 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
                     _ => None,
                 });
                 self.see(Seen::Order(order, refused));
-                self.perform(commands, 1);
+                let left = self.commander.wake().unwrap_or(self.now).saturating_sub(self.now);
+                let passed = 1.0 - left.div_duration_f64(self.commander.tick_length());
+                self.perform(commands, passed);
             }
             self.command_at = None;
         }
@@ -225,10 +230,11 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
         let before = self.commander.wake();
         let commands = self.commander.tick(self.moment(self.now, self.halts));
         let passed = self.commander.wake().zip(before).map_or(Duration::ZERO, |(after, before)| after - before);
-        self.perform(commands, passed.div_duration_f64(self.commander.tick_length()).round() as u32);
+        self.perform(commands, passed.div_duration_f64(self.commander.tick_length()).round().max(1.0));
     }
 
-    fn perform(&mut self, commands: Vec<Command>, ticks: u32) {
+    /// Does what the commander wants, so many ticks after its last.
+    fn perform(&mut self, commands: Vec<Command>, ticks: f64) {
         for command in commands {
             match command {
                 Command::Report(report) => {
@@ -236,7 +242,10 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
                     self.wake_control();
                 }
                 Command::Grip(stamp, grip) => self.see(Seen::Grip(stamp, grip)),
-                Command::Twist(stamp, twist) => self.see(Seen::Twist(stamp, twist, ticks.max(1))),
+                Command::Twist(stamp, twist) => {
+                    let before = std::mem::replace(&mut self.between, if ticks < 1.0 { ticks } else { 0.0 });
+                    self.see(Seen::Twist(stamp, twist, ticks - before));
+                }
             }
         }
     }

@@ -45,8 +45,9 @@ pub enum Thread {
 pub enum Seen {
     /// An answer was published.
     Answer(Box<Answer>),
-    /// The arm was told its velocity, so many ticks of the stream after the last time.
-    Twist(Stamp, Twist, u32),
+    /// The arm was told its velocity, so many ticks of the stream after the last time: less than one where a motion did
+    /// not wait for the next.
+    Twist(Stamp, Twist, f64),
     /// The gripper was told.
     Grip(Stamp, Grip),
     /// Somebody was told what came of a request.

@@ -37,8 +37,10 @@ pub enum Invariant {
     NoLateOrder,
     /// A motion ends by itself, and at a halt at once.
     MotionEnds,
-    /// No command exceeds the limits.
+    /// No command exceeds the limits, nor speeds the arm up beyond them.
     Limits,
+    /// A motion that is carried out is a command at once, once a tick of the stream.
+    AtOnce,
     /// What was moved is what was ordered, less what was reported as dropped.
     Integral,
     /// No set of pictures is acted on twice.

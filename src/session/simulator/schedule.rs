@@ -8,6 +8,8 @@ use super::draw::Draw;
 pub(super) const EXITS: usize = 3;
 /// Between two commands of the stream.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+/// As fast as an arm may be sped up, in m/s² and in rad/s².
+pub(super) const ACCELERATION: f64 = 10.0;
 /// A gripper command stands for so long.
 pub(super) const DWELL_SECS: f64 = 0.1;
 

@@ -7,7 +7,7 @@ use super::draw::Draw;
 use super::judge::{Judge, Taken};
 use super::network::{Blind, Load, Scripted, UNKNOWN};
 use super::pictures::frame;
-use super::schedule::{DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, Trouble, What};
+use super::schedule::{ACCELERATION, DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, Trouble, What};
 use super::time::Time;
 use super::{Broken, Line};
 use crate::bundle::Bundle;
@@ -66,7 +66,7 @@ impl<'a> World<'a> {
             frozen: Some(2),
             ..Guard::default()
         };
-        let limit = |speed| Limit { speed, acceleration: 10.0, jerk: 500.0 };
+        let limit = |speed| Limit { speed, acceleration: ACCELERATION, jerk: 500.0 };
         let limits = Limits { linear: limit(0.35), angular: limit(0.7) };
         let rules = Rules { guard, limits: Some(limits), hysteresis: 0.1, dwell_secs: DWELL_SECS, simulated: false };
         let start = Start {

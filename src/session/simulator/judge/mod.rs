@@ -59,6 +59,9 @@ pub(super) struct Judge {
     halted: Duration,
     /// The last motion that was begun.
     begun: Option<Duration>,
+    /// A motion that was begun and is no command yet, and the last that was one at once.
+    waits: Option<Duration>,
+    last_at_once: Duration,
     epoch: u64,
     sizes: [Option<bool>; 2],
     gripper: Option<(Grip, Duration)>,
@@ -66,6 +69,8 @@ pub(super) struct Judge {
     moved: [f64; 6],
     dropped: [f64; 2],
     told: Twist,
+    /// The commander was halted since.
+    stands: bool,
     said: Duration,
     busiest: Duration,
     calm: Option<Duration>,
@@ -108,6 +113,8 @@ impl Judge {
             newest: [None; 2],
             halted: Duration::ZERO,
             begun: None,
+            waits: None,
+            last_at_once: Duration::ZERO,
             epoch: 0,
             sizes: [None; 2],
             gripper: None,
@@ -115,6 +122,7 @@ impl Judge {
             moved: [0.0; 6],
             dropped: [0.0; 2],
             told: Twist::default(),
+            stands: false,
             said: Duration::ZERO,
             busiest: Duration::ZERO,
             calm: None,
@@ -173,6 +181,7 @@ impl Judge {
 
     pub(super) fn see(&mut self, at: Duration, seen: &Seen, busiest: Duration) -> Result<(), Broken> {
         self.busiest = busiest;
+        self.at_once(at, matches!(seen, Seen::Twist(..)))?;
         match seen {
             Seen::Answer(answer) => self.answer(at, answer),
             Seen::Twist(_, twist, ticks) => self.twist(at, twist, *ticks),
@@ -186,8 +195,15 @@ impl Judge {
                 self.halted = at;
                 Ok(())
             }
-            Seen::Order(Order::Move(motion), None) => self.begun(at, motion),
-            Seen::Order(..) | Seen::Log(..) => Ok(()),
+            Seen::Order(Order::Move(motion), None) => {
+                self.waits = Some(at);
+                self.begun(at, motion)
+            }
+            Seen::Order(order, _) => {
+                self.stands |= *order == Order::Halt;
+                Ok(())
+            }
+            Seen::Log(..) => Ok(()),
             Seen::Thinking => {
                 self.thinking = at;
                 Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Judge;
 use crate::motion::{Grip, Twist};
 use crate::session::Move;
-use crate::session::simulator::schedule::{DWELL_SECS, TICK};
+use crate::session::simulator::schedule::{ACCELERATION, DWELL_SECS, TICK};
 use crate::session::simulator::{Broken, Invariant};
 
 impl Judge {
@@ -53,12 +53,13 @@ impl Judge {
         ))
     }
 
-    pub(super) fn twist(&mut self, at: Duration, twist: &Twist, ticks: u32) -> Result<(), Broken> {
-        let held = TICK.as_secs_f64() * f64::from(ticks);
+    pub(super) fn twist(&mut self, at: Duration, twist: &Twist, ticks: f64) -> Result<(), Broken> {
+        let held = TICK.as_secs_f64() * ticks;
+        self.sped_up(at, twist, held)?;
         for (moved, speed) in self.moved.iter_mut().zip(self.told.linear.iter().chain(&self.told.angular)) {
             *moved += speed * held;
         }
-        self.told = *twist;
+        (self.told, self.stands) = (*twist, false);
         if *twist == Twist::default() {
             return Ok(());
         }
@@ -79,6 +80,35 @@ impl Judge {
             return Err(self.broken(at, Invariant::MotionEnds, format!("the arm was halted at {:.3?}", self.halted)));
         }
         self.may_move(at, "the arm was told to move")
+    }
+
+    /// No command but a halt's is further from the one before than the arm may be sped up in that time, by the stream's
+    /// clock: it makes good what a late thread moved too far.
+    fn sped_up(&self, at: Duration, twist: &Twist, held: f64) -> Result<(), Broken> {
+        let change = |now: [f64; 3], before: [f64; 3]| {
+            now.iter().zip(before).map(|(now, before)| (now - before).powi(2)).sum::<f64>().sqrt()
+        };
+        let before = if self.stands { Twist::default() } else { self.told };
+        let changes = [change(twist.linear, before.linear), change(twist.angular, before.angular)];
+        let most = ACCELERATION * held * (1.0 + 1e-6) + 1e-9;
+        if *twist != Twist::default() && changes.into_iter().any(|change| change > most) {
+            return Err(self.broken(at, Invariant::Limits, format!("sped up by {changes:?} in {held:.4} s")));
+        }
+        Ok(())
+    }
+
+    /// A motion that was begun is a command at once, once a tick of the stream.
+    pub(super) fn at_once(&mut self, at: Duration, twist: bool) -> Result<(), Broken> {
+        let Some(begun) = self.waits else { return Ok(()) };
+        if at > begun && begun > self.last_at_once + TICK {
+            let what = format!("the motion begun at {begun:?} was no command at once");
+            return Err(self.broken(at, Invariant::AtOnce, what));
+        }
+        if twist {
+            self.last_at_once = begun;
+        }
+        self.waits = self.waits.filter(|_| !twist && at == begun);
+        Ok(())
     }
 
     /// Whether anything may move at all: nothing that forbids it is older than two control periods.

@@ -2,7 +2,7 @@
 //!
 //! A state machine on a clock of its own. It needs nobody to stop: what it was ordered to do is over after one control
 //! period and the stream's delay, then come zeros, then silence. A halt is a zero twist at once, and takes back every
-//! order that was made before it.
+//! order that was made before it. A motion is a command at once as well, whenever the stream's next tick is due.
 
 use std::time::Duration;
 
@@ -112,7 +112,14 @@ impl Commander {
         report.dropped = stream.act(&twist);
         self.next = if self.left == 0 { now.machine } else { self.next };
         self.left = self.zeros;
-        [Some(Command::Report(report)), gripper].into_iter().flatten().collect()
+        let twist = self.at_once(now).map(|twist| Command::Twist(now.robot, twist));
+        [Some(Command::Report(report)), gripper, twist].into_iter().flatten().collect()
+    }
+
+    /// The command that a new motion is at once, where the next tick is still to come.
+    fn at_once(&mut self, now: Moment) -> Option<Twist> {
+        let left = self.next.checked_sub(now.machine).filter(|left| !left.is_zero())?;
+        self.stream.as_mut()?.between(1.0 - left.div_duration_f64(self.tick).min(1.0))
     }
 
     fn refusal(&self, motion: &Move, now: Moment) -> Option<String> {
@@ -139,97 +146,4 @@ fn dropped_motion(dropped: [f64; 2]) -> Option<Command> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::motion::{Limit, Limits};
-
-    const TICK: Duration = Duration::from_millis(10);
-    const FORWARD: Twist = Twist { linear: [0.1, 0.0, 0.0], angular: [0.0; 3] };
-
-    fn at(ms: u64, halts: u64) -> Moment {
-        Moment { robot: Stamp(ms as i64 * 1_000_000), machine: Duration::from_millis(ms), halts }
-    }
-
-    fn forward(halts: u64, until_ms: u64) -> Order {
-        let until = Some(Duration::from_millis(until_ms));
-        Order::Move(Move { stamp: Stamp(1), twist: FORWARD, grip: Some(Grip::Open), halts, until })
-    }
-
-    fn streaming() -> Commander {
-        let limit = Limit { speed: 1.0, acceleration: 100.0, jerk: 1e5 };
-        Commander::streaming(Stream::new(&Limits { linear: limit, angular: limit }, 0.01, 0.03), TICK, 2)
-    }
-
-    /// The speeds along x of every command until it falls silent, or `ticks` have passed.
-    fn speeds(commander: &mut Commander, from_ms: u64, ticks: u64) -> Vec<f64> {
-        let command = |tick| commander.tick(at(from_ms + 10 * tick, 0));
-        let speed = |command| match command {
-            Command::Twist(_, twist) => Some(twist.linear[0]),
-            _ => None,
-        };
-        (0..ticks).flat_map(command).filter_map(speed).collect()
-    }
-
-    #[test]
-    fn a_motion_ends_by_itself_in_zeros_and_then_in_silence() {
-        let mut commander = streaming();
-        let commands = commander.on(forward(0, 50), at(10, 0));
-        assert_eq!(commands[1], Command::Grip(Stamp(1), Grip::Open));
-        let speeds = speeds(&mut commander, 10, 20);
-        let moved: f64 = speeds.iter().sum::<f64>() * 0.01;
-        assert!((moved - 0.003).abs() < 1e-12, "one period of 0.1 m/s: {speeds:?}");
-        assert_eq!(speeds[speeds.len() - 2..], [0.0; 2]);
-        assert_eq!(commander.wake(), None);
-    }
-
-    #[test]
-    fn a_halt_is_a_zero_twist_at_once_and_tells_what_was_dropped() {
-        let mut commander = streaming();
-        commander.on(forward(0, 50), at(10, 0));
-        commander.tick(at(10, 0));
-        let Command::Report(report) = &commander.on(Order::Halt, at(12, 1))[0] else { panic!("no report") };
-        assert!(report.dropped[0] > 0.0);
-        assert_eq!(commander.wake(), Some(Duration::from_millis(12)));
-        assert_eq!(speeds(&mut commander, 12, 9), [0.0; 2]);
-        assert!(commander.on(Order::Halt, at(90, 2)).is_empty(), "it stands");
-    }
-
-    #[test]
-    fn an_order_that_is_late_or_older_than_the_last_halt_moves_nothing() {
-        for (order, now, why) in
-            [(forward(0, 50), at(51, 0), "1.0 ms too late"), (forward(0, 50), at(20, 1), "was halted after")]
-        {
-            let mut commander = streaming();
-            let commands = commander.on(order, now);
-            let [Command::Report(Report { grip: None, refused: Some(reason), .. })] = &commands[..] else {
-                panic!("{commands:?}")
-            };
-            assert!(reason.contains(why), "{reason}");
-            assert_eq!(commander.wake(), None);
-        }
-    }
-
-    #[test]
-    fn a_world_that_waits_gets_one_command_an_order_and_a_zero_for_one_that_is_refused() {
-        let mut commander = Commander::lock_step(TICK);
-        let commands = commander.on(forward(0, 0), at(0, 0));
-        assert_eq!(commands[1..], [Command::Grip(Stamp(1), Grip::Open), Command::Twist(Stamp(1), FORWARD)]);
-        let commands = commander.on(forward(0, 0), at(0, 1));
-        assert_eq!(commands[1..], [Command::Twist(Stamp(1), Twist::default())]);
-        assert!(commander.on(Order::Halt, at(0, 2)).is_empty());
-    }
-
-    #[test]
-    fn it_ends_in_zeros_if_the_arm_moved_and_silently_if_not() {
-        let mut still = streaming();
-        still.on(Order::Finish, at(10, 0));
-        assert!(still.finished());
-        let mut moving = streaming();
-        moving.on(forward(0, 50), at(10, 0));
-        moving.tick(at(10, 0));
-        moving.on(Order::Finish, at(15, 0));
-        assert!(!moving.finished());
-        assert_eq!(speeds(&mut moving, 15, 9), [0.0; 2]);
-        assert!(moving.finished());
-    }
-}
+mod tests;
