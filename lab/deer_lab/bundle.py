@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from deer_lab.config import CONFIGS, PolicyConfig, find_config
+from deer_lab.embodiment import CALVIN, FILE, Embodiment, EmbodimentError
 from deer_lab.export import ExportError, export_bundle, replacing
 from deer_lab.manifest import About, write_thresholds
 from deer_lab.model import make_part
@@ -29,13 +30,14 @@ NEVER = -1.0  # the threshold of an exit that is never taken
 
 @dataclass(frozen=True)
 class Source:
-    """Where a bundle comes from: its configuration, its parts by name, its tokenizer and the words of the manifest."""
+    """Where a bundle comes from: its configuration, its parts by name, tokenizer, robot, words for the manifest."""
 
     config: PolicyConfig
     part: Callable[[str], nn.Module]
     tokenizer: Path
     made_by: str
     description: str
+    embodiment: Embodiment = CALVIN
 
 
 def from_run(run: Path) -> Source:
@@ -72,6 +74,7 @@ def from_run(run: Path) -> Source:
         run / "tokenizer.json",
         f"python -m deer_lab.bundle {run.name}",
         f"{about['config'] if about['config'] in CONFIGS else 'A configuration of its own'}, last {steps}.",
+        Embodiment.read(run) if (run / FILE).is_file() else CALVIN,
     )
 
 
@@ -103,6 +106,7 @@ def make_bundle(source: Source, out: Path, name: str, licence: str) -> None:
         description=source.description,
         made_by=source.made_by,
         tokenizer=tokenizer.to_str(pretty=True),
+        embodiment=source.embodiment,
     )
     with replacing(out) as folder:
         sha256 = export_bundle(source.config, source.part, about, folder)
@@ -131,7 +135,7 @@ def main() -> int:
         words = {"description": args.description, "made_by": args.made_by}
         source = replace(source, **{field: text for field, text in words.items() if text})
         make_bundle(source, args.out, args.name or args.out.name, args.license)
-    except ExportError as error:
+    except (ExportError, EmbodimentError) as error:
         print(f"bundle: {error}", file=sys.stderr)
         return 1
     print(f"{args.out}: {sum(file.stat().st_size for file in args.out.iterdir()):,} bytes")

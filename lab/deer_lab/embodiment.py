@@ -132,7 +132,10 @@ class Embodiment:
         if "action" in fields:  # a bundle of schema 1
             gripper = asdict(GripperSpec()) | fields["action"]["gripper"]
             fields = fields | {"embodiment": fields["action"] | {"gripper": gripper}}
-        return cls.from_dict(fields.get("embodiment", fields))
+        try:
+            return cls.from_dict(fields.get("embodiment", fields))
+        except (EmbodimentError, AttributeError) as error:
+            raise EmbodimentError(f"{path}: {error}") from error
 
     def write(self, folder: Path) -> None:
         """As `embodiment.json` in a run's folder."""

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from tokenizers import Tokenizer
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
@@ -26,6 +25,7 @@ from deer_lab.data.windows import Windows
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
+from deer_lab.runs import read_tokenizer
 
 BATCH = 16  # windows at once
 
@@ -33,10 +33,11 @@ BATCH = 16  # windows at once
 def errors(policy: Policy, run: Path, shards: list[Path], window: int) -> dict[str, list[float]]:
     """Trainee.errors over windows that begin a quarter of their length apart: "arm" and "gripper", per exit."""
     config = policy.config
+    tokenizer = read_tokenizer(run)
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     trainee = Trainee(policy, Objective(auxiliary=False)).eval().to(accelerator.device)
     windows = Windows(keep_latents(run, config, shards, accelerator), ["media"], window)
-    prompts = Prompts(Tokenizer.from_file(str(run / "tokenizer.json")), windows.instructions, config.max_tokens)
+    prompts = Prompts(tokenizer, windows.instructions, config.max_tokens)
     found, weights = [], []
     loader = DataLoader(Subset(windows, range(0, len(windows), max(1, window // 4))), BATCH)
     for batch in tqdm(loader, desc=run.name, unit="batch", dynamic_ncols=True):

@@ -20,8 +20,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from deer_lab.config import (
@@ -34,6 +32,7 @@ from deer_lab.config import (
     ResamplerConfig,
     find_config,
 )
+from deer_lab.runs import WEIGHTS, RunError, read_weights
 
 
 class ClipEncoder(nn.Module):
@@ -419,11 +418,13 @@ class Policy(nn.Module):
 
     @classmethod
     def of_run(cls, run: Path) -> Policy:
-        """With the weights in a training run's folder."""
-        path = run / "policy.safetensors"
-        with safe_open(path, "pt") as file:
-            policy = cls(find_config(file.metadata()["config"]))
-        policy.load_state_dict(load_file(path))
+        """With the weights in a training run's folder. Raises RunError."""
+        weights, about = read_weights(run)
+        try:
+            policy = cls(find_config(about.get("config", "")))
+            policy.load_state_dict(weights)
+        except (ValueError, RuntimeError) as error:
+            raise RunError(f"{run / WEIGHTS} is no policy: {' '.join(str(error).split())[:200]}") from error
         return policy
 
     def part(self, name: str) -> nn.Module:

@@ -32,7 +32,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import set_seed
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
@@ -49,6 +48,7 @@ from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.plans import Draws
+from deer_lab.runs import read_tokenizer, read_weights
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
@@ -161,7 +161,7 @@ class Run:
             entry = {"settings": asdict(settings), "objective": asdict(objective), "draws": asdict(draws or Draws())}
             self._claim(entry, init, config, embodiment)
         self.accelerator.wait_for_everyone()
-        tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+        tokenizer = read_tokenizer(out)
         texts = self.windows.instructions + self.validation.instructions
         prompts = Prompts(tokenizer, texts, config.max_tokens)
         self.prompts = [prompts, len(self.windows.instructions)]
@@ -197,7 +197,7 @@ class Run:
         What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
         """
         prefix = INIT_PARTS[part]
-        found = load_file(init / "policy.safetensors")
+        found, _ = read_weights(init)
         found = {name: value for name, value in found.items() if name.startswith(prefix)}
         lacks, foreign = self.trainee.policy.load_state_dict(found, strict=False)
         if foreign:
@@ -404,6 +404,8 @@ def main() -> int:
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective, Draws)}
     try:
         embodiment = find_embodiment(args.embodiment, args.init)
+        if args.init:  # what is wrong with it is told before the demonstrations are gone through
+            read_weights(args.init), read_tokenizer(args.init)
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
             shards = find_shards(args, find_config(args.config), embodiment)
         settings, objective, draws = (kind(**values) for kind, values in picked.items())

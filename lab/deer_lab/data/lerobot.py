@@ -86,7 +86,9 @@ def read_info(root: Path) -> dict:
         )
     if not version.startswith("v3"):
         raise DataError(f"{root} is of LeRobot's format {version}, {VERSION} is read")
-    for name, kind in (("fps", (int, float)), ("features", dict), ("data_path", str)):
+    videos = [name for name, feature in (info.get("features") or {}).items() if feature.get("dtype") == "video"]
+    wanted = {"fps": (int, float), "features": dict, "data_path": str} | ({"video_path": str} if videos else {})
+    for name, kind in wanted.items():
         if not isinstance(info.get(name), kind):
             raise DataError(f"{path} has no {name}: it is damaged or unfinished; download or finalize the data set")
     return info
