@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
+from deer_lab.worlds.judge.protocol import write_chains
 from deer_lab.worlds.tabletop import chains
-from deer_lab.worlds.tabletop.state import InitialState
 from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.words import InitialState
 from deer_lab.worlds.world import Chain
 
 
@@ -56,6 +57,6 @@ def test_what_cannot_begin_is_not_drawn(task, words):
 
 def test_chains_of_unknown_tasks_are_refused(tmp_path):
     path = tmp_path / "chains.json"
-    chains.save([Chain(InitialState(), ("open_drawer", "fly_to_the_moon"))], path, 0)
+    write_chains([Chain(InitialState(), ("open_drawer", "fly_to_the_moon"))], path, 0)
     with pytest.raises(ValueError, match=r"chain 0 asks for fly_to_the_moon"):
         chains.load(path)

@@ -5,7 +5,7 @@ import pytest
 
 from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.tabletop.points import EYES, seen
-from deer_lab.worlds.tabletop.state import InitialState
+from deer_lab.worlds.words import InitialState
 
 BLUE, PINK, RED = range(3)
 

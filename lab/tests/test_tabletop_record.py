@@ -21,9 +21,9 @@ from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.action import action_from_twist, checked
 from deer_lab.worlds.judge.record import LEARNER_STEPS, TILT_STEPS, demonstrate, main, record
+from deer_lab.worlds.starts import begin
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.desk import Desk
-from deer_lab.worlds.tabletop.starts import begin
 from deer_lab.worlds.tabletop.tasks import TASKS
 
 EPISODES = 3

@@ -10,12 +10,12 @@ for module in ("mujoco", "tqdm"):
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"the simulated world needs the extra `sim`; {module} cannot be imported", allow_module_level=True)
 
+from deer_lab.worlds.starts import begin, do
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.tabletop.gallery import CAPTION, SIZE, pair
-from deer_lab.worlds.tabletop.starts import begin, do
-from deer_lab.worlds.tabletop.state import InitialState
 from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.words import InitialState
 
 OPPOSITES = [
     ("open_drawer", "close_drawer"),

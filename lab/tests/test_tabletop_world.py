@@ -20,7 +20,7 @@ from deer_lab.worlds.rotation import (
     vector_from_matrix,
 )
 from deer_lab.worlds.tabletop.desk import Desk
-from deer_lab.worlds.tabletop.state import InitialState
+from deer_lab.worlds.words import InitialState
 
 STILL_OPEN = np.array([0, 0, 0, 0, 0, 0, OPEN])
 

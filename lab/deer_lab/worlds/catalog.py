@@ -6,6 +6,7 @@ A NAME without a dot is a package of `deer_lab.worlds`; with one it is any modul
 
 import argparse
 import functools
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -46,3 +47,15 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--world", default=DEFAULT, metavar="NAME[:SCENE]", help=f"{' or '.join(OURS)} ({DEFAULT}), or a Python module"
     )
+    parser.add_argument(
+        "--calvin",
+        type=calvin_folder,
+        metavar="FOLDER",
+        help="calvin_env as cloned; else CALVIN_ENV says where",
+    )
+
+
+def calvin_folder(folder: str) -> str:
+    """Sets CALVIN_ENV, so that every process that this one starts knows it too."""
+    os.environ["CALVIN_ENV"] = folder
+    return folder

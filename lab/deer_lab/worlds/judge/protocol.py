@@ -1,10 +1,34 @@
 """CALVIN's long-horizon protocol, as it is counted in every world: five tasks in a row, until the first failure."""
 
+import dataclasses
+import json
+from collections.abc import Container
+from pathlib import Path
+
 import numpy as np
+
+from deer_lab.worlds.world import Chain
 
 LENGTH = 5  # tasks of a chain
 MAX_STEPS = 360  # control periods a task may take
 BOOTSTRAP_DRAWS = 2000
+
+
+def write_chains(chains: list[Chain], path: Path, seed: int) -> None:
+    """One chain a line."""
+    lines = [json.dumps({"initial": dataclasses.asdict(chain.initial), "tasks": chain.tasks}) for chain in chains]
+    path.write_text(f'{{"seed": {seed}, "chains": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def read_chains(path: Path, initial_type: type, tasks: Container[str]) -> list[Chain]:
+    """Raises FileNotFoundError, or ValueError where a chain asks for what is not among `tasks`."""
+    chains = []
+    for i, entry in enumerate(json.loads(path.read_text())["chains"]):
+        unknown = [task for task in entry["tasks"] if task not in tasks]
+        if unknown:
+            raise ValueError(f"chain {i} asks for {', '.join(unknown)}, which this world does not know: {path}")
+        chains.append(Chain(initial_type(**entry["initial"]), tuple(entry["tasks"])))
+    return chains
 
 
 def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:

@@ -8,15 +8,13 @@ in words too (`Words` below), without physics.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 
-from deer_lab.worlds.judge.protocol import LENGTH
-from deer_lab.worlds.tabletop.layout import BLOCKS
-from deer_lab.worlds.tabletop.state import InitialState
+from deer_lab.worlds.judge.protocol import LENGTH, read_chains, write_chains
 from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.words import BLOCKS, InitialState
 from deer_lab.worlds.world import Chain
 
 FILE = Path(__file__).with_name("chains.json")
@@ -131,23 +129,11 @@ def draw_all(seed: int = SEED, count: int = COUNT) -> list[Chain]:
     return [draw(rng) for _ in range(count)]
 
 
-def save(chains: list[Chain], path: Path, seed: int) -> None:
-    """One chain a line."""
-    lines = [json.dumps({"initial": dataclasses.asdict(chain.initial), "tasks": chain.tasks}) for chain in chains]
-    path.write_text(f'{{"seed": {seed}, "chains": [\n' + ",\n".join(lines) + "\n]}\n")
-
-
 def load(path: Path = FILE) -> list[Chain]:
     """Raises FileNotFoundError, or ValueError where a chain names what this world lacks."""
-    chains = []
-    for i, entry in enumerate(json.loads(path.read_text())["chains"]):
-        unknown = [task for task in entry["tasks"] if task not in TASKS]
-        if unknown:
-            raise ValueError(f"chain {i} asks for {', '.join(unknown)}, which this world does not know: {path}")
-        chains.append(Chain(InitialState(**entry["initial"]), tuple(entry["tasks"])))
-    return chains
+    return read_chains(path, InitialState, TASKS)
 
 
 if __name__ == "__main__":
-    save(draw_all(), FILE, SEED)
+    write_chains(draw_all(), FILE, SEED)
     print(f"wrote {COUNT} chains to {FILE}")

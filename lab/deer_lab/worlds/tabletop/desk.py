@@ -3,11 +3,11 @@
 import numpy as np
 
 from deer_lab.worlds import action as actions
+from deer_lab.worlds import starts
 from deer_lab.worlds.rotation import euler_from_matrix, matrix_from_euler, matrix_from_vector, vector_from_matrix
-from deer_lab.worlds.tabletop import chains, expert, starts
+from deer_lab.worlds.tabletop import chains, expert
 from deer_lab.worlds.tabletop import scene as scenes
 from deer_lab.worlds.tabletop.layout import (
-    BLOCKS,
     DOWN,
     DRAWER_FLOOR,
     DRAWER_X,
@@ -21,8 +21,9 @@ from deer_lab.worlds.tabletop.layout import (
     TABLE_X,
 )
 from deer_lab.worlds.tabletop.scene import Pose, Scene
-from deer_lab.worlds.tabletop.state import Block, InitialState, State
+from deer_lab.worlds.tabletop.state import Block, State
 from deer_lab.worlds.tabletop.tasks import TASKS
+from deer_lab.worlds.words import BLOCKS, InitialState
 from deer_lab.worlds.world import Chain, Fingers, Phrasings
 
 FIXTURE_PLACES = {"drawer": {"closed": 0.0, "open": 0.195}, "slider": {"left": 0.0, "right": 0.2}}

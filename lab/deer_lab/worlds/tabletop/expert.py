@@ -13,7 +13,6 @@ import numpy as np
 from deer_lab.worlds.action import CLOSED, OPEN
 from deer_lab.worlds.rotation import yaw_of
 from deer_lab.worlds.tabletop.layout import (
-    BLOCKS,
     DRAWER_FLOOR,
     DRAWER_Y,
     HALF_HEIGHTS,
@@ -33,6 +32,7 @@ from deer_lab.worlds.tabletop.tasks import (
     is_covered,
     stacked_block,
 )
+from deer_lab.worlds.words import BLOCKS
 
 PUSH_SPEED = 0.4  # of the fastest action
 PUSH_HEIGHT = 0.215  # [m] of the fingertips' middle while a block is pushed over the table

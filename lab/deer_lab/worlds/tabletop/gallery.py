@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from deer_lab.worlds.film import contact_sheet
+from deer_lab.worlds.starts import begin, do
 from deer_lab.worlds.tabletop.desk import Desk
-from deer_lab.worlds.tabletop.starts import begin, do
 from deer_lab.worlds.tabletop.tasks import TASKS
 from deer_lab.worlds.world import World
 

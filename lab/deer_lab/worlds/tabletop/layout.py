@@ -2,7 +2,6 @@
 
 import numpy as np
 
-BLOCKS = ("red_block", "blue_block", "pink_block")
 TABLE_HEIGHT = 0.20
 SHELF_HEIGHT = 0.28
 DRAWER_FLOOR = 0.14

@@ -1,22 +1,8 @@
-"""The desk's words: where a scene begins, and its true state."""
+"""The desk's true state."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-
-
-@dataclass(frozen=True)
-class InitialState:
-    """A scene in CALVIN's words. `seed` settles what the words leave open: exact poses of blocks and arm."""
-
-    led: bool = False
-    lightbulb: bool = False
-    slider: str = "left"  # "left" or "right"
-    drawer: str = "closed"  # "closed" or "open"
-    red_block: str = "table"  # blocks: "table", "drawer", "slider_left" or "slider_right"
-    blue_block: str = "table"
-    pink_block: str = "table"
-    seed: int = 0
 
 
 @dataclass(frozen=True)

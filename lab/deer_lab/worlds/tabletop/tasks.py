@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deer_lab.worlds.phrasings import SENTENCES, phrasings_of
 from deer_lab.worlds.rotation import matrix_from_quaternion, yaw_of
-from deer_lab.worlds.tabletop.layout import BLOCKS
-from deer_lab.worlds.tabletop.phrasings import SENTENCES, phrasings_of
 from deer_lab.worlds.tabletop.state import Block, State
+from deer_lab.worlds.words import BLOCKS
 from deer_lab.worlds.world import Phrasings
 
 Oracle = Callable[[State, State], bool]

@@ -1,0 +1,214 @@
+"""CALVIN behind the World interface. What needs the simulator is skipped where CALVIN_ENV names no calvin_env."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deer_lab.worlds.calvin import chains, initial, tasks
+from deer_lab.worlds.calvin.state import State, held_block, oracle_info, stacked_block, surface_of
+from deer_lab.worlds.catalog import open_world
+from deer_lab.worlds.words import BLOCKS, InitialState
+
+TRACE = json.loads((Path(__file__).parent / "data" / "calvin_trace.json").read_text())
+LAB = Path(__file__).parents[1]
+HAS_CALVIN = bool(os.environ.get("CALVIN_ENV")) and importlib.util.find_spec("pybullet") is not None
+with_calvin = pytest.mark.skipif(not HAS_CALVIN, reason="CALVIN_ENV names no calvin_env, or pybullet is not here")
+
+
+@pytest.fixture(scope="module")
+def world():
+    opened = open_world("calvin:D")
+    yield opened
+    opened.close()
+
+
+def traced():
+    """The states that were recorded, in order."""
+    return [State.from_dict(state) for state in TRACE["states"]]
+
+
+# Its words, which need no simulator
+
+
+def test_the_committed_chains_are_those_that_the_rules_and_seeds_give():
+    drawn = Counter((chain.initial, chain.tasks) for chain in chains.load())
+    assert drawn.total() == 1000
+    for number in (0, 57, 131):
+        words = chains.initial_words()[number]
+        again = Counter((chains.initial_of(words), found) for found in chains.draw_from(words, 5, number))
+        assert again <= drawn
+
+
+def test_a_chain_takes_its_tasks_from_five_categories_and_all_tasks_occur():
+    drawn = chains.load()
+    assert all(len({chains.group_of(task) for task in chain.tasks}) == 5 for chain in drawn)
+    assert {task for chain in drawn for task in chain.tasks} == set(tasks.NAMES)
+
+
+def test_where_a_task_may_be_meant_in_two_ways_it_is_in_no_chain():
+    words = chains.initial_words()[0] | {
+        "red_block": "grasped",
+        "grasped": 1,
+        "blue_block": "table",
+        "pink_block": "table",
+    }
+    assert len(chains.after("stack_block", words)) == 2
+    assert not chains.can_be_done(["stack_block"], words)
+
+
+def test_the_hash_that_seeds_initial_states_is_fnv():
+    basis = "chongo <Landon Curt Noll> /\\../\\"  # from which FNV took its offset
+    assert initial.fnv0(basis.encode()) == 0x811C9DC5
+
+
+def test_a_scene_begins_where_the_evaluation_of_calvin_puts_it():
+    scene, first = initial.scene_of(InitialState(**TRACE["initial"])), traced()[0]
+    assert (scene[0], scene[1]) == (first.slider, first.drawer)
+    for number, name in enumerate(BLOCKS):
+        block, place = first.blocks[name], scene[6 + 6 * number : 12 + 6 * number]
+        np.testing.assert_allclose(block.position, place[:3], atol=2e-3)  # one step of the physics later
+        x, y, z, w = block.quaternion
+        assert np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)) == pytest.approx(place[5], abs=1e-2)
+
+
+def test_seed_0_is_calvins_and_another_moves_what_the_words_leave_open():
+    words = InitialState(**TRACE["initial"])
+    scenes = [initial.scene_of(InitialState(**TRACE["initial"] | {"seed": seed})) for seed in (0, 1, 1, 2)]
+    assert (scenes[0] == initial.scene_of(words)).all() and (scenes[1] == scenes[2]).all()
+    assert not (scenes[1] == scenes[3]).all() and not (scenes[0] == scenes[1]).all()
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        ({"slider": "middle"}, "slider is 'middle', must be one of left, right"),
+        ({"red_block": "floor"}, "red_block is 'floor', must be one of table"),
+        ({}, "3 blocks in table, which has room for 2; with a seed for three"),
+        ({"red_block": "slider_left", "blue_block": "slider_left"}, "2 blocks in slider_left, which has room for 1"),
+        ({"pink_block": "drawer", "seed": 1}, "a block can begin in the drawer only where it is open"),
+    ],
+)
+def test_an_initial_state_that_cannot_be_is_refused_by_its_word(words, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        initial.scene_of(InitialState(**words))
+
+
+def test_a_state_survives_being_recorded():
+    for state in traced():
+        assert State.from_dict(json.loads(json.dumps(state.as_dict()))) == state
+        assert hash(state.blocks["red_block"])  # tuples throughout
+
+
+def test_what_can_begin_follows_from_what_touches_what():
+    first = traced()[0]
+    assert {name: surface_of(first, name) for name in BLOCKS} == {
+        "red_block": "slider",
+        "blue_block": "table",
+        "pink_block": "table",
+    }
+    assert held_block(first) is None and stacked_block(first) is None
+    possible = {task for task in tasks.NAMES if tasks.possible(task, first)}
+    assert {"open_drawer", "move_slider_left", "lift_pink_block_table", "turn_on_lightbulb", "turn_off_led"} <= possible
+    assert not {"close_drawer", "move_slider_right", "lift_red_block_table", "stack_block", "turn_on_led"} & possible
+    # The door is at the right, before the red block.
+    assert first.blocks["red_block"].position[0] > 0 and "lift_red_block_slider" not in possible
+
+
+def test_the_oracle_is_shown_who_touches_whom():
+    info = oracle_info(traced()[0])
+    table = info["scene_info"]["fixed_objects"]["table"]
+    ((*_, body, _, link),) = [contact[:5] for contact in info["scene_info"]["movable_objects"]["block_red"]["contacts"]]
+    assert (body, link) == (table["uid"], table["links"]["plank_link"])
+
+
+def test_where_calvin_is_not_there_one_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("CALVIN_ENV", raising=False)
+    with pytest.raises(ValueError, match=r"git clone .*calvin_env, then CALVIN_ENV="):
+        open_world("calvin")
+    monkeypatch.setenv("CALVIN_ENV", str(tmp_path))
+    with pytest.raises(ValueError, match="is no calvin_env: name the folder that git clone made"):
+        open_world("calvin:A")
+    (tmp_path / "calvin_env" / "envs").mkdir(parents=True)
+    (tmp_path / "calvin_env" / "envs" / "play_table_env.py").touch()
+    with pytest.raises(ValueError, match="is no git checkout"):
+        open_world("calvin")
+    with pytest.raises(ValueError, match=r"no scene 'E': give --world calvin:A, calvin:B"):
+        open_world("calvin:E")
+
+
+# The simulator
+
+
+@with_calvin
+def test_the_recorded_actions_lead_to_the_recorded_states(world):
+    world.reset(InitialState(**TRACE["initial"]))
+    found = [world.state()]
+    for action in TRACE["actions"]:
+        world.step(np.array(action))
+        found.append(world.state())
+    for period, state in zip(TRACE["periods"], traced(), strict=True):
+        np.testing.assert_allclose(found[period].joints, state.joints, atol=1e-6)
+        assert found[period].touching == state.touching
+
+
+def steps_of(opened, chain, count=15):
+    """Everything that can be seen and told of a chain's first steps along actions of its own."""
+    opened.reset(chain.initial)
+    seen = []
+    for action in np.random.default_rng(0).uniform(-1, 1, (count, 7)):
+        opened.step(action)
+        seen.append(json.dumps(opened.state().as_dict()))
+    return seen, {camera: picture.tobytes() for camera, picture in opened.pictures().items()}
+
+
+@with_calvin
+def test_a_reset_leaves_nothing_of_what_was_before(world):
+    first = steps_of(world, chains.load()[0])
+    steps_of(world, chains.load()[1], 40)
+    assert steps_of(world, chains.load()[0]) == first
+
+
+@with_calvin
+def test_another_process_sees_the_same_to_the_bit(world):
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from tests.test_calvin_world import *\n"
+        "seen, pictures = steps_of(open_world('calvin:D'), chains.load()[0])\n"
+        "print(json.dumps([seen, {camera: picture.hex() for camera, picture in pictures.items()}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(LAB)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    seen, pictures = json.loads(done.stdout)  # what calvin_env prints goes elsewhere
+    ours = steps_of(world, chains.load()[0])
+    assert seen == ours[0] and {camera: bytes.fromhex(text) for camera, text in pictures.items()} == ours[1]
+
+
+@with_calvin
+def test_the_cameras_are_calvins(world):
+    assert {camera: picture.shape for camera, picture in world.pictures().items()} == {
+        "static": (200, 200, 3),
+        "gripper": (84, 84, 3),
+    }
+
+
+@with_calvin
+def test_the_oracle_asks_for_a_change(world):
+    world.reset(InitialState(**TRACE["initial"]))
+    before = world.state()
+    moved = State.from_dict(before.as_dict() | {"drawer": before.drawer + 0.13})
+    assert world.done("open_drawer", before, moved) and not world.done("open_drawer", before, before)
+    assert not world.done("close_drawer", before, moved)
+    with pytest.raises(KeyError):
+        world.done("fly_to_the_moon", before, moved)
+
+
+@with_calvin
+def test_a_wrong_action_is_refused(world):
+    with pytest.raises(ValueError, match="seven finite numbers"):
+        world.step(np.array([0, 0, 0, np.nan, 0, 0, 1]))
