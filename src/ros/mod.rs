@@ -21,7 +21,6 @@ mod vitals;
 mod worker;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +32,7 @@ use thread_priority::{
     thread_native_id,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::session::Order;
 use assemble::{Node, assemble, found};
@@ -40,8 +40,9 @@ use mailbox::Mailbox;
 use parameters::Parameters;
 use servo::ServoClient;
 
-/// How long one spin waits for something to arrive; also how soon a signal is noticed.
-const SPIN: Duration = Duration::from_millis(10);
+/// How long one spin waits for something to arrive. Nothing can wake it from here; so soon the program ends when it is to,
+/// the arm having stood at once.
+const SPIN: Duration = Duration::from_millis(100);
 /// A control loop that has not ended by then hangs, and is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,7 +69,9 @@ pub fn run() -> Result<()> {
     runtime.spawn(changes.for_each(|_| async {}));
 
     let (inbox, mailbox, logger) = (Arc::clone(&worker.inbox), Arc::clone(&worker.mailbox), worker.logger.clone());
+    let vitals = Arc::clone(&worker.vitals);
     halt_on_panic(Arc::clone(&mailbox));
+    runtime.spawn(finish(stop.clone(), Arc::clone(&mailbox)));
     let mut servo =
         config.servo.handshake.then(|| ServoClient::new(&config.servo, &inbox, worker.machine, runtime.handle()));
     let urgent = !config.twist.lock_step;
@@ -84,14 +87,13 @@ pub fn run() -> Result<()> {
     let control = thread::Builder::new().name("control".into()).spawn(|| worker.run())?;
     // In lock-step the world waits for however long a step takes.
     if urgent {
-        let stopped = Arc::clone(&stop);
         thread::Builder::new().name("watchdog".into()).spawn(move || {
             // Where it may not, the command thread has said so.
             let _ = go_first();
-            watchdog.run(&stopped);
+            watchdog.run();
         })?;
     }
-    while !stop.load(Ordering::Relaxed) && !control.is_finished() && !commander.is_finished() {
+    while !*stop.borrow() && !control.is_finished() && !commander.is_finished() {
         node.spin_once(SPIN);
         if let Some(Err(error)) = servo.as_mut().map(|servo| servo.look(&mut node)) {
             r2r::log_error!(&logger, "MoveIt Servo cannot be asked: {error}");
@@ -100,13 +102,13 @@ pub fn run() -> Result<()> {
             r2r::log_error!(&logger, "the graph cannot be looked at: {error}");
         }
     }
-    stop.store(true, Ordering::Relaxed);
+    vitals.close();
     mailbox.order(Order::Finish);
     let stood = commander.join().unwrap_or(false);
     inbox.close();
     let asked = Instant::now();
     while !control.is_finished() && asked.elapsed() < PATIENCE {
-        thread::sleep(SPIN);
+        thread::sleep(PATIENCE / 100);
     }
     ensure!(control.is_finished(), "the arm was told to stand, but the network hangs");
     let ended = control.join();
@@ -149,15 +151,22 @@ fn check_arguments(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     Ok(())
 }
 
-fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
+/// Becomes true at a signal.
+fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let (mut signals, stop) = (signal(kind)?, Arc::clone(&stop));
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
         runtime.spawn(async move {
             signals.recv().await;
-            stop.store(true, Ordering::Relaxed);
+            stop.send_replace(true);
         });
     }
-    Ok(stop)
+    Ok(stopped)
+}
+
+/// Lets the arm stand for good at a signal, before the main thread hears of it.
+async fn finish(mut stop: watch::Receiver<bool>, mailbox: Arc<Mailbox>) {
+    // Where nobody can send a signal any more, the node is ending.
+    let _ended = stop.wait_for(|stop| *stop).await.map(|_| mailbox.order(Order::Finish));
 }

@@ -3,7 +3,6 @@
 //! It halts the arm without asking the control loop, which may be what hangs. The arm halts even if this thread hangs
 //! too: the commander's motion ends by itself.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,6 @@ use super::outputs::{ERROR, Outputs};
 use crate::safety::{Hold, State, Verdict, Watchdog};
 use crate::session::Answer;
 
-/// So soon a signal to end is noticed.
-const LOOK_UP: Duration = Duration::from_millis(100);
-
 pub(super) struct Vitals {
     signs: Mutex<Signs>,
     changed: Condvar,
@@ -25,36 +21,47 @@ pub(super) struct Vitals {
 struct Signs {
     watchdog: Watchdog,
     last: Option<Answer>,
+    closed: bool,
 }
 
 impl Vitals {
     pub(super) fn new(watchdog: Watchdog) -> Self {
-        Self { signs: Mutex::new(Signs { watchdog, last: None }), changed: Condvar::new() }
+        Self { signs: Mutex::new(Signs { watchdog, last: None, closed: false }), changed: Condvar::new() }
     }
 
     pub(super) fn hear(&self, camera: usize, machine: Duration) {
-        self.lock().watchdog.hear(camera, machine);
+        self.tell(|watchdog| watchdog.hear(camera, machine));
     }
 
     pub(super) fn allow_silence(&self, max_silence_secs: f64) {
-        self.lock().watchdog.allow_silence(max_silence_secs);
+        self.tell(|watchdog| watchdog.allow_silence(max_silence_secs));
     }
 
     /// The control loop comes round.
     pub(super) fn come_round(&self, machine: Duration, armed: bool, patience_secs: f64) {
+        self.tell(|watchdog| watchdog.come_round(machine, armed, patience_secs));
+    }
+
+    pub(super) fn begin_step(&self, machine: Duration) {
+        self.tell(|watchdog| watchdog.begin_step(machine));
+    }
+
+    /// Ends the watchdog's thread.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Most signs of life put off the next look: then the thread need not hear of them.
+    fn tell(&self, sign: impl FnOnce(&mut Watchdog)) {
         let mut signs = self.lock();
         let before = signs.watchdog.wake();
-        signs.watchdog.come_round(machine, armed, patience_secs);
-        // Most signs of life put off the next look: the thread need not hear of them.
+        sign(&mut signs.watchdog);
         let sooner = signs.watchdog.wake().is_some_and(|wake| before.is_none_or(|before| wake < before));
         drop(signs);
         if sooner {
             self.changed.notify_one();
         }
-    }
-
-    pub(super) fn begin_step(&self, machine: Duration) {
-        self.lock().watchdog.begin_step(machine);
     }
 
     pub(super) fn answered(&self, answer: &Answer) {
@@ -78,9 +85,8 @@ pub(super) struct WatchdogThread {
 }
 
 impl WatchdogThread {
-    pub(super) fn run(self, stop: &AtomicBool) {
-        while !stop.load(Ordering::Relaxed) {
-            self.sleep();
+    pub(super) fn run(self) {
+        while self.sleep() {
             let look = self.vitals.lock().watchdog.look(self.machine.now());
             if let Some(hold) = &look.found {
                 self.inbox.push(Message::Found(hold.clone()));
@@ -94,14 +100,21 @@ impl WatchdogThread {
         }
     }
 
-    fn sleep(&self) {
+    /// Sleeps until the watchdog wants to look, or a sign of life changed when that is; `false` once it is to end.
+    fn sleep(&self) -> bool {
         let signs = self.vitals.lock();
-        let most = Instant::now() + LOOK_UP;
-        let wake = signs.watchdog.wake().map_or(most, |wake| self.machine.at(wake).min(most));
-        let left = wake.saturating_duration_since(Instant::now());
+        if signs.closed {
+            return false;
+        }
+        let Some(wake) = signs.watchdog.wake() else {
+            drop(self.vitals.changed.wait(signs));
+            return true;
+        };
+        let left = self.machine.at(wake).saturating_duration_since(Instant::now());
         if !left.is_zero() {
             drop(self.vitals.changed.wait_timeout(signs, left));
         }
+        true
     }
 
     /// Publishes the finding as the last answer would have to be now.
