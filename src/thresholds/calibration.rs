@@ -33,6 +33,9 @@ pub struct Calibration {
     /// SHA-256 over the recordings, in the order in which they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recordings_sha256: Option<String>,
+    /// How many samples each recording gave that gave any, in the order in which they stand here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub episodes: Vec<usize>,
     /// The layer each exit stands at.
     pub exits: Vec<usize>,
     /// `[exit][sample]`: the delta between this exit's action and the one before.
@@ -84,7 +87,7 @@ pub enum CalibrationError {
     /// A table of the wrong shape.
     #[error("{table} has {found}, expected {expected}; calibrate again")]
     Shape {
-        /// `deltas` or `errors`, with the exit.
+        /// `deltas` or `errors`, with the exit; `episodes`, whose samples are counted.
         table: String,
         /// How many numbers.
         found: usize,
@@ -138,6 +141,10 @@ impl Calibration {
             return Err(CalibrationError::Empty("samples"));
         }
         check_table("deltas", &self.deltas, self.exits.len(), self.samples())?;
+        let found: usize = self.episodes.iter().sum();
+        if !self.episodes.is_empty() && (found != self.samples() || self.episodes.contains(&0)) {
+            return Err(CalibrationError::Shape { table: "episodes".into(), found, expected: self.samples() });
+        }
         if self.errors.is_empty() {
             Ok(())
         } else {
@@ -187,6 +194,20 @@ impl Calibration {
         let errors = self.exits_taken(limits).enumerate().map(|(s, k)| self.errors.get(k).map(|row| row[s]));
         errors.sum::<Option<f64>>().map(|sum| sum / self.samples() as f64)
     }
+
+    /// One loss in 0..=1 a recording: the mean over its samples of min(1, error at the exit taken / `tolerance`); empty
+    /// where the calibration does not tell recordings apart or holds no errors.
+    pub fn losses(&self, limits: &[f64], tolerance: f64) -> Vec<f64> {
+        let errors = self.exits_taken(limits).enumerate().map(|(s, k)| self.errors.get(k).map(|row| row[s]));
+        let Some(errors) = errors.collect::<Option<Vec<f64>>>() else { return Vec::new() };
+        let mut rest = errors.as_slice();
+        let mean = |&samples: &usize| {
+            let (these, others) = rest.split_at(samples);
+            rest = others;
+            these.iter().map(|error| (error / tolerance).min(1.0)).sum::<f64>() / samples as f64
+        };
+        self.episodes.iter().map(mean).collect()
+    }
 }
 
 fn check_table(table: &'static str, rows: &[Vec<f64>], exits: usize, samples: usize) -> Result<(), CalibrationError> {
@@ -223,6 +244,17 @@ mod tests {
         let limits = [0.1, 0.2, 0.0];
         assert_eq!(calibration.exits_taken(&limits).collect::<Vec<_>>(), [0, 1, 2]);
         assert!((calibration.mean_cost(&limits, &[1.0, 2.0, 6.0]) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_recordings_loss_is_its_mean_distance_to_full_depth_and_at_most_one() {
+        let mut calibration = table(vec![vec![0.1, 0.3, 0.1], vec![0.0; 3]]);
+        calibration.errors = vec![vec![0.05, 9.0, 0.4], vec![0.0; 3]];
+        calibration.episodes = vec![2, 1];
+        calibration.check().unwrap();
+        assert_eq!(calibration.losses(&[0.2, 0.0], 0.1), [0.25, 1.0], "the second sample goes to full depth");
+        calibration.episodes = vec![2, 2];
+        assert!(calibration.check().unwrap_err().to_string().contains("episodes has 4, expected 3"));
     }
 
     #[test]

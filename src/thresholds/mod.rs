@@ -7,6 +7,7 @@ mod cost;
 mod direct;
 mod greedy;
 mod live;
+mod risk;
 #[cfg(feature = "tune")]
 mod search;
 mod shares;
@@ -27,6 +28,7 @@ pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
 pub use greedy::assign;
 pub use live::{Expected, Live, Seen};
+pub use risk::{Kept, Promise, RiskError, controlled};
 #[cfg(feature = "tune")]
 pub use search::{Search, SearchError, limits_of, stops};
 pub use shares::Shares;

@@ -154,6 +154,46 @@ fn a_budget_that_cannot_be_met_names_the_nearest_that_can() {
 }
 
 #[test]
+fn a_promise_is_proved_on_recordings_of_their_own_and_is_cheaper_than_full_depth() {
+    let folder = TempDir::new().unwrap();
+    let calibration = calibrated(&folder);
+    let held_out = folder.path().join("held_out.json");
+    // The rollout's own numbers, as forty recordings, each of them once.
+    let mut other = json(&calibration);
+    let samples = other["deltas"][0].as_array().unwrap().len();
+    for table in ["deltas", "errors"] {
+        for row in other[table].as_array_mut().unwrap() {
+            let values = row.as_array().unwrap().repeat(40);
+            *row = values.into();
+        }
+    }
+    other["episodes"] = vec![samples; 40].into();
+    other["recordings_sha256"] = "other".into();
+    fs::write(&held_out, other.to_string()).unwrap();
+    let out = folder.path().join("thresholds.json");
+    let solve = |held_out: &Path, risk: &str| {
+        let mut args = vec!["solve", TOY, "--calibration", text(&calibration), "--held-out", text(held_out)];
+        args.extend(["--risk", risk, "--tolerance", "0.5", "--out", text(&out)]);
+        deer_vla(&args)
+    };
+    let output = solve(&held_out, "0.2");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_says(&said, &["promise: mean loss 0.", "over 40 held-out recordings; at most 0.2 with 90 % confidence"]);
+    let budget = &json(&out)["budget"];
+    assert_eq!(budget["promise"]["risk"], 0.2);
+    let costs = budget["exit_costs"]["value"].as_array().unwrap();
+    assert!(budget["expected_average"]["value"].as_f64() < costs[5].as_f64(), "{budget}");
+
+    let refusal = |held_out: &Path, risk: &str| String::from_utf8(solve(held_out, risk).stderr).unwrap();
+    assert_says(&refusal(&held_out, "0.01"), &["40 episodes are too few", "at least 230 are needed"]);
+    assert_says(&refusal(&calibration, "0.2"), &["the calibration's own recordings, which prove nothing"]);
+    assert_says(&refusal(&held_out, "1.5"), &["above 0 and below 1"]);
+    let alone = ["solve", TOY, "--calibration", text(&calibration), "--risk", "0.2"];
+    assert_says(&refused(2, &alone), &["--held-out"]);
+}
+
+#[test]
 fn a_budget_in_milliseconds_is_measured_on_this_machine() {
     let folder = TempDir::new().unwrap();
     let (calibration, out) = (calibrated(&folder), folder.path().join("thresholds.json"));

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
-use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, ThresholdsFile};
+use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, SolveError, ThresholdsFile};
 use deer_vla::thresholds::{deepest, gflop, gigabytes, solve};
 use serde_json::{Value, json};
 
@@ -66,15 +66,37 @@ pub(crate) struct Solved {
 impl BudgetArgs {
     /// Solves the budget on `calibration`; a budget in ms measures the bundle first.
     pub(crate) fn solve(&self, bundle: &Bundle, config: &Config, calibration: &Calibration) -> anyhow::Result<Solved> {
+        let (costs, cap) = self.costs(bundle, config)?;
+        let solution = solve(calibration, &costs.llm, cap, self.average.map(Cost::number), self.method())
+            .with_context(|| format!("--average, in {}", costs.unit))?;
+        Ok(Solved { solution, cap, costs })
+    }
+
+    /// Solves averages from full depth down to the first exit, in equal steps.
+    pub(crate) fn path(
+        &self,
+        bundle: &Bundle,
+        config: &Config,
+        calibration: &Calibration,
+    ) -> anyhow::Result<(Vec<Solution>, Costs, usize)> {
+        const STEPS: u32 = 100;
+        let (costs, cap) = self.costs(bundle, config)?;
+        let (least, most) = (costs.llm[0], costs.llm[cap]);
+        let average = |step: u32| most + (least - most) * f64::from(step) / f64::from(STEPS);
+        // The paper's shares do not reach every average; those that they do reach are a path too.
+        let solved = (0..=STEPS).map(|step| solve(calibration, &costs.llm, cap, Some(average(step)), self.method()));
+        let path = solved.filter(|solved| !matches!(solved, Err(SolveError::Infeasible { .. })));
+        Ok((path.collect::<Result<_, _>>()?, costs, cap))
+    }
+
+    /// In the average's unit, and the cap.
+    fn costs(&self, bundle: &Bundle, config: &Config) -> anyhow::Result<(Costs, usize)> {
         let timed = |cost: Option<Cost>| matches!(cost, Some(Cost::Ms(_)));
         let measured = timed(self.average) || timed(self.peak);
         let ms = measured.then(|| profile(bundle, &config.engine)).transpose()?.map(Costs::from);
         let gflop = Costs::in_gflop(bundle);
         let cap = self.cap(bundle, ms.as_ref().filter(|_| timed(self.peak)).unwrap_or(&gflop))?;
-        let costs = ms.filter(|_| timed(self.average)).unwrap_or(gflop);
-        let solution = solve(calibration, &costs.llm, cap, self.average.map(Cost::number), self.method())
-            .with_context(|| format!("--average, in {}", costs.unit))?;
-        Ok(Solved { solution, cap, costs })
+        Ok((ms.filter(|_| timed(self.average)).unwrap_or(gflop), cap))
     }
 
     fn method(&self) -> Method {

@@ -122,6 +122,7 @@ fn joined(job: Job, bundle: &Bundle, all: &[Done]) -> Calibration {
         window: Some(job.window),
         seed: Some(job.seed),
         recordings_sha256: Some(format!("{:x}", hasher.finalize())),
+        episodes: all.iter().map(Done::samples).filter(|&samples| samples > 0).collect(),
         exits: exits.clone(),
         deltas: table(|done| &done.deltas),
         errors: table(|done| &done.errors),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::bundle::Bundle;
-use deer_vla::thresholds::{Calibration, assign};
+use deer_vla::config::Config;
+use deer_vla::thresholds::{Calibration, Kept, Promise, assign, controlled};
+use serde_json::json;
 
 use crate::budget::{BudgetArgs, Costs, Solved, file};
 use crate::setup::{EngineArgs, open, raw};
@@ -37,10 +39,39 @@ pub(crate) struct Solve {
     #[arg(long, value_name = "FILE")]
     held_out: Option<PathBuf>,
     #[command(flatten)]
+    promise: PromiseArgs,
+    #[command(flatten)]
     engine: EngineArgs,
     /// The file to write [default: thresholds.json in the bundle]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What the thresholds must keep, instead of an average.
+#[derive(Args)]
+struct PromiseArgs {
+    /// Instead of an average: the cheapest thresholds whose mean loss a recording is at most this, from 0 to 1. The loss
+    /// of a step is its action's distance to full depth as a share of --tolerance, at most 1. --held-out proves it
+    #[arg(long, value_name = "SHARE", requires = "held_out", conflicts_with_all = ["average", "ratio"], value_parser = share)]
+    risk: Option<f64>,
+    /// How probable it must be that the promise holds
+    #[arg(long, default_value_t = 0.9, value_name = "SHARE", value_parser = share)]
+    confidence: f64,
+    /// Distance to full depth that counts as lost: root mean square over the arm's outputs, each in -1..1
+    #[arg(long, default_value_t = 0.1, value_name = "RMS", value_parser = tolerance)]
+    tolerance: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_no_number| "give a number above 0 and below 1, such as 0.05")?;
+    if 0.0 < value && value < 1.0 { Ok(value) } else { Err("give a number above 0 and below 1, such as 0.05".into()) }
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|&value: &f64| value > 0.0 && value.is_finite())
+        .ok_or_else(|| "give a number above 0".into())
 }
 
 impl Solve {
@@ -82,16 +113,58 @@ impl Solve {
                 calibration.metric
             );
         }
-        let solved = self.budget.solve(&bundle, &config, &calibration)?;
+        let (solved, kept) = match (self.promise.risk, &held_out) {
+            (Some(risk), Some(other)) => {
+                let (solved, kept) = self.promised(&bundle, &config, &calibration, other, risk)?;
+                (solved, Some(kept))
+            }
+            _ => (self.budget.solve(&bundle, &config, &calibration)?, None),
+        };
         let out = self.out.clone().unwrap_or_else(|| bundle.path("thresholds.json"));
-        let file = file(&solved.solution.limits, &calibration, hash, self.budget.told(&solved));
+        let mut told = self.budget.told(&solved);
+        if let (Some(risk), Some(kept)) = (self.promise.risk, kept) {
+            let PromiseArgs { confidence, tolerance, .. } = self.promise;
+            told["promise"] = json!({"risk": risk, "confidence": confidence, "tolerance": tolerance, "mean_loss": kept.mean, "p": kept.p});
+        }
+        let file = file(&solved.solution.limits, &calibration, hash, told);
         write_whole(&out, (serde_json::to_string_pretty(&file)? + "\n").as_bytes())?;
         tell(&bundle, &solved);
+        if let (Some(risk), Some(kept), Some(other)) = (self.promise.risk, kept, &held_out) {
+            let (episodes, confidence) = (other.episodes.len(), 100.0 * self.promise.confidence);
+            eprintln!(
+                "promise: mean loss {:.4} over {episodes} held-out recordings; at most {risk} with {confidence} % confidence (p = {:.4})",
+                kept.mean, kept.p
+            );
+        }
         if let Some(other) = held_out {
             tell_held_out(&other, &solved);
         }
         eprintln!("written: {}", out.display());
         Ok(())
+    }
+
+    /// The cheapest on the path of averages, solved on `calibration`, that `other` proves to keep the promise.
+    fn promised(
+        &self,
+        bundle: &Bundle,
+        config: &Config,
+        calibration: &Calibration,
+        other: &Calibration,
+        risk: f64,
+    ) -> anyhow::Result<(Solved, Kept)> {
+        let PromiseArgs { confidence, tolerance, .. } = self.promise;
+        if other.episodes.is_empty() || other.errors.is_empty() {
+            bail!(
+                "--held-out does not tell recordings apart or holds no errors; calibrate it again with this deer_vla"
+            );
+        }
+        if other.recordings_sha256 == calibration.recordings_sha256 {
+            bail!("--held-out is of the calibration's own recordings, which prove nothing; calibrate others");
+        }
+        let (mut path, costs, cap) = self.budget.path(bundle, config, calibration)?;
+        let losses: Vec<_> = path.iter().map(|solution| other.losses(&solution.limits[..=cap], tolerance)).collect();
+        let kept = controlled(&losses, Promise { risk, confidence }).context("--risk")?;
+        Ok((Solved { solution: path.swap_remove(kept.setting), cap, costs }, kept))
     }
 }
 
