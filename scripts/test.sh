@@ -30,6 +30,7 @@ named_only r2r '*.rs' src/ros
 named_only mujoco '*.py' lab/deer_lab/worlds/tabletop/scene.py
 named_only calvin_env '*.py' lab/deer_lab/worlds/calvin/simulator.py
 named_only pybullet '*.py' lab/deer_lab/worlds/calvin/simulator.py
+named_only ray '*.py' lab/deer_lab/worlds/judge/cluster.py lab/tests/test_judge_cluster.py
 named_only rclpy '*.py' lab/deer_lab/worlds/ros_node.py lab/deer_lab/worlds/judge/node_policy.py scripts/demo.py \
     scripts/underlay.py tests/ros/peer.py lab/tests/test_tabletop_node.py
 

@@ -16,6 +16,8 @@ if importlib.util.find_spec("rclpy") is None:
 if not NODE.is_file():
     pytest.skip(f"{NODE} is not built: cargo build --features ros", allow_module_level=True)
 
+HAS_CALVIN = bool(os.environ.get("CALVIN_ENV")) and importlib.util.find_spec("pybullet") is not None
+with_calvin = pytest.mark.skipif(not HAS_CALVIN, reason="CALVIN_ENV names no calvin_env, or pybullet is not here")
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 if HAS_TORCH:
     from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
@@ -75,18 +77,19 @@ def test_a_node_that_does_not_come_up_says_why(tmp_path):
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not here: install the lab's `train` extra")
-def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node):
+@pytest.mark.parametrize("name, count, steps", [("tabletop", 3, 50), pytest.param("calvin", 1, 25, marks=with_calvin)])
+def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node, name, count, steps):
     """Not each in its own world: a random network makes a bit's difference in a picture a centimetre's in ten steps."""
     from deer_lab.worlds.judge.torch_policy import TorchPolicy
 
     policy, thresholds = toy.toy_policy(seed=0)
     torch_policy = TorchPolicy(policy, thresholds, TOY / "tokenizer.json")
-    world = own_world("tabletop")
-    for chain in chains.load()[:3]:
+    world = own_world(name)
+    for chain in world.chains()[:count]:
         world.reset(chain.initial)
         for begun in (node, torch_policy):
             begun.begin(chain.tasks[0], world.tasks[chain.tasks[0]].validation, [0])
-        for _ in range(50):
+        for _ in range(steps):
             of_node, of_torch = node.act(world), torch_policy.act(world)
             assert node.taken[-1].exit == torch_policy.taken[-1].exit
             np.testing.assert_allclose(of_node, of_torch, atol=1e-3)  # 2.3e-4 seen: rounding grows in the state

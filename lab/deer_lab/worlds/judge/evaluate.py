@@ -38,7 +38,7 @@ from deer_lab.worlds.film import Film
 from deer_lab.worlds.judge import protocol
 from deer_lab.worlds.judge.compute import Compute
 from deer_lab.worlds.judge.policies import POLICIES, Policy, Taken
-from deer_lab.worlds.judge.workers import run_jobs
+from deer_lab.worlds.judge.workers import add_options, run_jobs
 from deer_lab.worlds.world import Chain, World
 
 NEVER, ALWAYS = -1.0, 1e9  # thresholds of an exit that is never taken and of one that always is
@@ -217,8 +217,21 @@ def print_table(results: dict) -> None:
         )
 
 
-def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, out: Path, first: int = 0) -> dict:
-    """Runs what is not done yet of `count` from `first` on, writes `out`/results.json. mode: "chains" or "single"."""
+def evaluate(
+    *,
+    judged: Judged,
+    mode: str,
+    count: int,
+    seed: int,
+    workers: int,
+    out: Path,
+    first: int = 0,
+    cluster: str | None = None,
+) -> dict:
+    """Runs what is not done yet of `count` from `first` on, writes `out`/results.json. mode: "chains" or "single".
+
+    Raises ValueError where `out` holds another evaluation, and where there is no such `cluster`.
+    """
     out.mkdir(parents=True, exist_ok=True)
     header = {"world": judged.world, "protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
@@ -232,7 +245,7 @@ def evaluate(*, judged: Judged, mode: str, count: int, seed: int, workers: int, 
     todo = sorted(set(wanted) - {entry["chain"] for entry in entries})
     job = functools.partial({"chains": chain_job, "single": single_job}[mode], judged, seed=seed)
     with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
-        for _, entry in run_jobs(job, todo, workers):
+        for _, entry in run_jobs(job, todo, workers, cluster):
             entries.append(entry)
             print(json.dumps(entry), file=file, flush=True)
             bar.set_postfix_str(f"average {np.mean([e['succeeded'] for e in entries]):.2f}")
@@ -320,7 +333,7 @@ def main() -> int:
     what.add_argument("--single", type=int, metavar="N", help="N attempts at each task, from random states")
     what.add_argument("--video", type=int, metavar="CHAIN", help="film one chain")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
+    add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, or for the film")
     parser.add_argument("--json", action="store_true", help="print the results themselves, as deer_vla tune reads them")
     args = parser.parse_args()
@@ -339,9 +352,8 @@ def main() -> int:
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
-        judged = Judged(
-            args.policy, args.bundle, node, args.run, *chosen_thresholds(args), tuple(args.parameter), args.world
-        )
+        places = [place and place.absolute() for place in (args.bundle, node, args.run)]  # for other machines
+        judged = Judged(args.policy, *places, *chosen_thresholds(args), tuple(args.parameter), args.world)
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:
@@ -355,6 +367,7 @@ def main() -> int:
             count=count,
             seed=args.seed,
             workers=args.workers,
+            cluster=args.ray,
             out=args.out,
             first=args.first,
         )

@@ -32,7 +32,7 @@ from deer_lab.worlds.action import ROTATION_SCALE, checked
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.judge.policies import Policy
-from deer_lab.worlds.judge.workers import run_jobs
+from deer_lab.worlds.judge.workers import add_options, run_jobs
 from deer_lab.worlds.world import World
 
 MORE_STEPS = 80  # of one task than the expert needs where nothing disturbs it; beyond them the attempt is thrown away
@@ -150,6 +150,7 @@ def record(
     run: Path | None = None,
     every: int = 1,
     world_name: str = DEFAULT,
+    cluster: str | None = None,
 ) -> list[dict]:
     """Records what is not there yet; returns an entry per episode.
 
@@ -169,11 +170,13 @@ def record(
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    job = functools.partial(
-        record_episode, out=out, run=run, seed=seed, tasks=tasks, every=every, world_name=world_name
-    )
+    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name}
+    places = {"out": out.absolute(), "run": run and run.absolute()}  # the same for other machines
+    job = functools.partial(record_episode, **how, **places)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
-        for number, entry in run_jobs(job, todo, workers):
+        for number, entry in run_jobs(job, todo, workers, cluster):
+            if entry["frames"] and not (out / f"episode_{number:06d}").exists():
+                raise ValueError(f"episode {number} is not in {out}: give a folder that all nodes of the cluster share")
             entries[number] = entry
             print(json.dumps(entry), file=file, flush=True)
             frames += entry["frames"]
@@ -191,7 +194,7 @@ def main() -> int:
     parser.add_argument(
         "--tasks", type=int, default=5, help="most tasks an episode; with few, all are equally frequent"
     )
-    parser.add_argument("--workers", type=int, default=1)
+    add_options(parser)
     parser.add_argument("--learner", type=Path, help="folder of a training run whose policy leads at first")
     parser.add_argument("--every", type=int, default=1, help="record one control period in so many: 1, or 3 and more")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
@@ -202,6 +205,7 @@ def main() -> int:
             episodes=args.episodes,
             seed=args.seed,
             workers=args.workers,
+            cluster=args.ray,
             out=args.out,
             tasks=args.tasks,
             run=args.learner,

@@ -1,5 +1,6 @@
-"""Independent jobs on several processes, each with a world of its own (`catalog.own_world`)."""
+"""Independent jobs on several processes or machines, each with a world of its own (`catalog.own_world`)."""
 
+import argparse
 import ctypes
 import signal
 import sys
@@ -9,17 +10,31 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+from deer_lab.worlds.judge.cluster import run_on_cluster
+
 Result = TypeVar("Result")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MAX_DEATHS = 3  # workers that may die before the whole gives up
 
 
-def run_jobs(job: Callable[[int], Result], numbers: list[int], workers: int) -> Iterator[tuple[int, Result]]:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Gives a program the options --workers and --ray."""
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster whose CPUs work instead")
+
+
+def run_jobs(
+    job: Callable[[int], Result], numbers: list[int], workers: int, cluster: str | None = None
+) -> Iterator[tuple[int, Result]]:
     """Yields each number with its job's result as it is ready; runs a dead worker's jobs again.
 
-    Where it is left early, as by Ctrl-C, only the jobs under way are waited for. Raises BrokenProcessPool where workers
-    keep dying, and whatever a job raises.
+    On `workers` processes of this machine or, where it has the address of one, on a Ray `cluster`. Where it is left
+    early, as by Ctrl-C, only the jobs under way are waited for. Raises BrokenProcessPool where workers keep dying,
+    ValueError where there is no such cluster, and whatever a job raises.
     """
+    if cluster is not None:
+        yield from run_on_cluster(job, numbers, cluster)
+        return
     deaths, left = 0, set(numbers)
     while left:
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=follow_the_parent)
