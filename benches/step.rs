@@ -12,7 +12,6 @@ use deer_vla::network::Metric;
 use deer_vla::network::{Policy, Settings};
 use deer_vla::observe::Observer;
 use deer_vla::thresholds::Thresholds;
-use ndarray::Array4;
 
 const TOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy");
 
@@ -20,9 +19,6 @@ fn step(criterion: &mut Criterion) {
     let bundle = Bundle::open(TOY).expect("models/toy");
     let exits = bundle.manifest.exits.len();
     let ids = Observer::new(&bundle).and_then(|observer| observer.ids("open the drawer")).expect("its tokenizer");
-    let side = |camera: &deer_vla::bundle::CameraSpec| camera.size as usize;
-    let images: Vec<Array4<f32>> =
-        bundle.manifest.cameras.iter().map(|camera| Array4::zeros((1, 3, side(camera), side(camera)))).collect();
     let early = Thresholds::new(&vec![f64::from(f32::MAX); exits - 1], exits).expect("one an exit");
     let mut group = criterion.benchmark_group("step");
     for (name, thresholds) in [("full_depth", Thresholds::deepest(exits)), ("first_exit", early)] {
@@ -31,7 +27,7 @@ fn step(criterion: &mut Criterion) {
         let mut policy = Policy::new(engine, &bundle.manifest, settings);
         policy.start_epoch(&ids).expect("the prompt");
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(policy.step(images.clone(), &mut || Duration::ZERO)).expect("a step"));
+            bencher.iter(|| black_box(policy.step(&mut || Duration::ZERO)).expect("a step"));
         });
     }
 }

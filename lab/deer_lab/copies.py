@@ -15,13 +15,14 @@ from pathlib import Path
 
 import onnxruntime
 
-from deer_lab.quantize import first_inputs, part_entries
+from deer_lab.graphs import Signature
+from deer_lab.quantize import first_inputs, part_entries, signature_in
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
-def copies(path: Path, provider: str, inputs: dict) -> tuple[list[dict], dict]:
-    """The copies inside the graph as the profiler saw them, and the graph's outputs."""
+def copies(path: Path, provider: str, names: Signature, values: dict) -> tuple[list[dict], dict]:
+    """The copies inside the graph as the profiler saw them, and what it gives to the step's `values`."""
     options = onnxruntime.SessionOptions()
     options.enable_profiling = True
     options.log_severity_level = 3
@@ -30,11 +31,10 @@ def copies(path: Path, provider: str, inputs: dict) -> tuple[list[dict], dict]:
         session = onnxruntime.InferenceSession(path, options, providers=[provider, PROVIDERS["cpu"]])
         if provider not in session.get_providers():
             raise SystemExit(f"copies: {provider} does not load here")
-        names = [node.name for node in session.get_outputs()]
-        given = session.run(names, {node.name: inputs[node.name] for node in session.get_inputs()})
+        outputs = session.run(list(names.outputs), names.taken(values))
         events = json.loads(Path(session.end_profiling()).read_text())
     moved = [event["args"] for event in events if event.get("args", {}).get("op_name", "").startswith("Memcpy")]
-    return moved, dict(zip(names, given))
+    return moved, names.given(dict(zip(names.outputs, outputs)))
 
 
 def main() -> int:
@@ -46,11 +46,11 @@ def main() -> int:
     manifest = json.loads((args.bundle / "manifest.json").read_text())
     values = first_inputs(args.bundle, manifest)
     for name, entry in part_entries(manifest).items():
-        moved, given = copies(args.bundle / entry["file"], PROVIDERS[args.provider], values)
+        names = signature_in(manifest, name)
+        moved, given = copies(args.bundle / entry["file"], PROVIDERS[args.provider], names, values)
         values |= given
-        values["hidden"] = values.get("hidden_next", values.get("hidden"))
         size = sum(int(one.get("output_size", 0)) for one in moved)
-        print(f"{name:<12}{len(moved):>4} copies inside the graph,{size:>10} bytes")
+        print(f"{name:<16}{len(moved):>4} copies inside the graph,{size:>10} bytes")
     return 0
 
 

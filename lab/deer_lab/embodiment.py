@@ -142,4 +142,6 @@ class Embodiment:
         (folder / FILE).write_text(json.dumps(self.as_dict(), indent=2) + "\n")
 
 
-CALVIN = Embodiment()  # CALVIN's and the tabletop's: 30 Hz, 0.02 m and 0.05 rad a step, fingers from 0 to 0.04 m
+CALVIN = Embodiment(  # CALVIN's and the tabletop's: 0.02 m and 0.05 rad a step, fingers from 0 to 0.04 m
+    cameras=(CameraSource("static", 200, 200, 30.0), CameraSource("gripper", 84, 84, 30.0))
+)

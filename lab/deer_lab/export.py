@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +25,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deer_lab.config import PolicyConfig
+from deer_lab.graphs import Signature, graphs_of, make_graph, same_graph, signature
 from deer_lab.manifest import About, Part, write_manifest
-from deer_lab.model import make_part, part_names
+from deer_lab.model import part_names
 from deer_lab.whole import merge_stages
 
 OPSET = 20
 TOLERANCE = 1e-4  # largest difference from PyTorch; relative to the largest output where that exceeds 1
 NARROW_TOLERANCE = 5e-2  # of a part in half precision: tells what overflows from what is rounded
-MAX_ROWS = 16  # candidates in one call of the head
 Sample = dict[str, Tensor]
 
 # they tell what they skip, and nothing they skip is needed here: check_graph has the last word
@@ -43,28 +42,6 @@ for chatty in ("torch.onnx", "onnxscript", "onnx_ir"):
 
 class ExportError(Exception):
     """The bundle was not written."""
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A part's tensors by name, and per input the axis that varies: its number, name and largest size."""
-
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    dynamic: dict[str, tuple[int, str, int]]
-
-
-def signature(config: PolicyConfig, name: str) -> Signature:
-    tokens = (1, "T", config.max_tokens)
-    if name == "vision":
-        return Signature(tuple(camera.role for camera in config.cameras), ("media",), {})
-    if name == "embed":
-        return Signature(("ids",), ("hidden",), {"ids": tokens})
-    if name == "head":
-        outputs = ("arm", "gripper", "h_next", "c_next")
-        return Signature(("feature", "h", "c"), outputs, {"feature": (0, "N", MAX_ROWS)})
-    probe = ("probe",) if name == "stage_00" else ()
-    return Signature(("hidden", "media"), ("hidden_next", "feature", *probe), {"hidden": tokens})
 
 
 @torch.no_grad()
@@ -91,26 +68,49 @@ def export_bundle(
     samples = [first_inputs(config, about.macs_tokens, rows=1), first_inputs(config, 1, rows=2)]
     parts: dict[str, Part] = {}
     for name in part_names(config):
-        module, names = part(name).eval(), signature(config, name)
-        path = folder / f"{name}.onnx"
-        write_graph(module, names, samples[-1 if name == "head" else 0], path)
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        outputs = [run_part(module, names, sample) for sample in samples]
+        module = part(name).eval()
+        for graph, made in graphs_of(config, name, module):
+            made.eval()
+            parts[graph] = parts.get(same_graph(config, graph)) or export_graph(
+                config, name, graph, made, samples, folder, about.macs_tokens, narrow
+            )
+            advance(graph, config, made, samples)
+            progress(f"{graph}: {parts[graph].parameters:,} parameters, {parts[graph].macs:,} multiply-accumulates")
+            del made
         del module
         gc.collect()  # the exporter leaves cycles that hold the weights
-        check_graph(path, names.inputs, samples, outputs)
-        if narrow:
-            narrow(path)
-            check_graph(path, names.inputs, samples, outputs, NARROW_TOLERANCE)
-        size = path.stat().st_size + path.with_suffix(".data").stat().st_size
-        parts[name] = Part(path.name, parameters, size, count_macs(config, name, about.macs_tokens))
-        for sample, output in zip(samples, outputs):
-            advance(sample, name, output)
-        progress(f"{name}: {parts[name].parameters:,} parameters, {parts[name].macs:,} multiply-accumulates")
     if whole:
         parts["whole"] = export_whole(parts, samples, folder)
     (folder / "tokenizer.json").write_text(about.tokenizer)
     return write_manifest(config, about, parts, folder)
+
+
+def export_graph(
+    config: PolicyConfig,
+    name: str,
+    graph: str,
+    module: nn.Module,
+    samples: list[Sample],
+    folder: Path,
+    tokens: int,
+    narrow: Callable[[Path], None] | None,
+) -> Part:
+    """One graph of the part `name`, compared with PyTorch."""
+    names, path = signature_of(config, graph), folder / f"{graph}.onnx"
+    write_graph(module, names, samples[-1 if graph == "head" else 0], path)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    inputs = [names.taken(sample) for sample in samples]
+    outputs = [run_graph(module, names, sample) for sample in samples]
+    check_graph(path, inputs, outputs)
+    if narrow:
+        narrow(path)
+        check_graph(path, inputs, outputs, NARROW_TOLERANCE)
+    size = path.stat().st_size + path.with_suffix(".data").stat().st_size
+    return Part(path.name, parameters, size, count_macs(config, name, graph, tokens))
+
+
+def signature_of(config: PolicyConfig, graph: str) -> Signature:
+    return signature([camera.role for camera in config.cameras], config.max_tokens, graph)
 
 
 def first_inputs(config: PolicyConfig, tokens: int, rows: int) -> Sample:
@@ -125,19 +125,20 @@ def first_inputs(config: PolicyConfig, tokens: int, rows: int) -> Sample:
     return sample
 
 
-def advance(sample: Sample, name: str, outputs: Sample) -> None:
-    """What a part gave becomes what the next part is given; the stages' outputs are kept for the whole graph."""
-    sample.update(outputs)
-    if name == "embed":
-        sample["prompt"] = outputs["hidden"]
-    if name.startswith("stage_"):
-        sample["hidden"] = outputs["hidden_next"]
-        sample[f"feature_{name[-2:]}"] = outputs["feature"]
-        sample["feature"] = outputs["feature"].expand(int(sample["rows"]), -1)
+def advance(graph: str, config: PolicyConfig, module: nn.Module, samples: list[Sample]) -> None:
+    """What a graph gives becomes what the next is given; the stages' features are kept for the whole graph."""
+    names = signature_of(config, graph)
+    for sample in samples:
+        sample |= names.given(run_graph(module, names, sample))
+        if graph == "embed":
+            sample["prompt"] = sample["hidden"]
+        if graph.startswith("stage_"):
+            sample[f"feature_{graph[-2:]}"] = sample["feature"]
+            sample["feature"] = sample["feature"][-1:].expand(int(sample["rows"]), -1)
 
 
-def run_part(module: nn.Module, names: Signature, sample: Sample) -> Sample:
-    outputs = module(*(sample[name] for name in names.inputs))
+def run_graph(module: nn.Module, names: Signature, sample: Sample) -> Sample:
+    outputs = module(*names.arguments(sample))
     return dict(zip(names.outputs, outputs if isinstance(outputs, tuple) else (outputs,)))
 
 
@@ -148,10 +149,10 @@ def write_graph(module: nn.Module, names: Signature, sample: Sample, path: Path)
     }
     program = torch.onnx.export(
         module,
-        tuple(sample[name] for name in names.inputs),
+        names.arguments(sample),
         input_names=names.inputs,
         output_names=names.outputs,
-        dynamic_shapes=tuple(axes.get(name) for name in names.inputs) if axes else None,
+        dynamic_shapes=names.arguments({name: axes.get(name, {}) for name in names.inputs}) if axes else None,
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
@@ -165,18 +166,21 @@ def write_graph(module: nn.Module, names: Signature, sample: Sample, path: Path)
     path.write_bytes(proto.SerializeToString(deterministic=True))
 
 
-def count_macs(config: PolicyConfig, name: str, tokens: int) -> int:
-    """Multiply-accumulates of one run of a part: matrix products, attention and convolutions, one row in the head.
+def count_macs(config: PolicyConfig, name: str, graph: str, tokens: int) -> int:
+    """Multiply-accumulates of one run of a graph: matrix products, attention and convolutions, one row in the head.
 
     Counted on shapes alone, so the largest model costs neither memory nor time.
     """
-    names, inputs = signature(config, name), first_inputs(config, tokens, rows=1)
-    inputs["media"] = torch.empty(1, config.media_tokens, config.encoder.width)
+    names, inputs = signature_of(config, graph), first_inputs(config, tokens, rows=1)
+    for camera in config.cameras:
+        tokens_each = config.media_tokens // len(config.cameras)
+        inputs[f"media_{camera.role}"] = torch.empty(1, tokens_each, config.encoder.width)
+    inputs["gates"] = torch.empty(config.head.layers, 4 * config.head.width)
     inputs["hidden"] = torch.empty(1, tokens, config.decoder.width)
     inputs["feature"] = torch.empty(1, config.decoder.width)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        module = make_part(config, name).eval().requires_grad_(False)
-        module(*(inputs[key].to("meta") for key in names.inputs))
+        module = make_graph(config, name, graph).eval().requires_grad_(False)
+        module(*names.arguments({name: value.to("meta") for name, value in inputs.items()}))
     return counter.get_total_flops() // 2  # the counter takes a multiply-accumulate for two
 
 
@@ -188,13 +192,11 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def check_graph(
-    path: Path, inputs: tuple[str, ...], samples: list[Sample], expected: list[Sample], tolerance: float = TOLERANCE
-) -> None:
+def check_graph(path: Path, inputs: list[Sample], expected: list[Sample], tolerance: float = TOLERANCE) -> None:
     """Raises ExportError unless ONNX Runtime gives what PyTorch gave, for every sample."""
     session = open_session(path)
-    for sample, wanted in zip(samples, expected):
-        found = session.run(list(wanted), {name: sample[name].numpy() for name in inputs})
+    for sample, wanted in zip(inputs, expected):
+        found = session.run(list(wanted), {name: value.numpy() for name, value in sample.items()})
         for (name, reference), value in zip(wanted.items(), found):
             limit = tolerance * max(1.0, float(reference.abs().max()))
             difference = float(np.abs(value - reference.numpy()).max())
@@ -210,9 +212,10 @@ def export_whole(parts: dict[str, Part], samples: list[Sample], folder: Path) ->
     stages = [part for name, part in parts.items() if name.startswith("stage_")]
     path = folder / "whole.onnx"
     merge_stages([folder / stage.file for stage in stages], path)
-    outputs = ("probe", *(f"feature_{k:02}" for k in range(len(stages))))
-    inputs = [{"hidden": sample["prompt"], "media": sample["media"]} for sample in samples]
-    check_graph(path, ("hidden", "media"), inputs, [{name: sample[name] for name in outputs} for sample in samples])
+    outputs = [f"feature_{k:02}" for k in range(len(stages))]
+    media = [name for name in samples[0] if name.startswith("media_")]
+    inputs = [{"hidden": sample["prompt"], **{name: sample[name] for name in media}} for sample in samples]
+    check_graph(path, inputs, [{name: sample[name] for name in outputs} for sample in samples])
     weights = sum((folder / stage.file).with_suffix(".data").stat().st_size for stage in stages)
     return Part(
         file=path.name,

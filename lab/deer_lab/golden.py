@@ -4,7 +4,7 @@
                                                      the first two smooth, the third with edges
     picture.….tensor (1, 3, S, S)                    the same as the named camera's rule prepares it
     text.ids (1, T) int64                            of the rollout's first instruction, the template around it
-    {vision,embed,stage_00,…,head}.in.* and .out.*   every tensor of a part by its name in the graph;
+    {vision_static,…,head}.in.* and .out.*           every tensor of a graph by its name there;
                                                      the head has two rows: probe, then exit 0
     rollout.static, rollout.gripper                  uint8 (steps, S, S, 3): already of the size the network takes
     rollout.exit (steps) int64                       exit taken
@@ -27,7 +27,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from deer_lab.export import run_part, signature
+from deer_lab.export import run_graph, signature_of
+from deer_lab.graphs import graphs_of
 from deer_lab.model import Policy, part_names
 from deer_lab.reference import GatedPolicy, Step, preprocess
 
@@ -92,16 +93,17 @@ def part_tensors(policy: Policy, prompt: Tensor, pictures: dict[str, Tensor]) ->
     for name, cleared in zip("hc", policy.initial_state()):
         sample[name] = torch.rand(cleared.shape, generator=random) - 0.5
     tensors: dict[str, Tensor] = {}
-    for name in part_names(policy.config):
-        names = signature(policy.config, name)
-        outputs = run_part(policy.part(name), names, sample)
-        tensors |= {f"{name}.in.{key}": sample[key].clone() for key in names.inputs}
-        tensors |= {f"{name}.out.{key}": value.clone() for key, value in outputs.items()}
-        sample |= outputs
-        if "probe" in outputs:
-            candidates = torch.cat([outputs["probe"], outputs["feature"]])
-        if "hidden_next" in outputs:
-            sample |= {"hidden": outputs["hidden_next"], "feature": candidates}
+    for part in part_names(policy.config):
+        for name, module in graphs_of(policy.config, part, policy.part(part)):
+            names = signature_of(policy.config, name)
+            outputs = run_graph(module, names, sample)
+            tensors |= {f"{name}.in.{key}": value.clone() for key, value in names.taken(sample).items()}
+            tensors |= {f"{name}.out.{key}": value.clone() for key, value in outputs.items()}
+            sample |= names.given(outputs)
+            if name == "stage_00":
+                candidates = outputs["feature"]
+            if name.startswith("stage_"):
+                sample["feature"] = candidates
     return tensors
 
 

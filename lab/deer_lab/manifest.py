@@ -1,4 +1,4 @@
-"""manifest.json and thresholds.json of a bundle, schema 1; models/README.md explains the fields."""
+"""manifest.json (schema 2) and thresholds.json of a bundle; models/README.md explains the fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from deer_lab.config import Camera, PolicyConfig
 from deer_lab.embodiment import CALVIN, Embodiment
 
-SCHEMA = 1
+SCHEMA, THRESHOLDS_SCHEMA = 2, 1
 UNLISTED = ("manifest.json", "calibration.json", "thresholds.json")  # may change without a new model
 
 
@@ -50,15 +50,11 @@ def write_manifest(config: PolicyConfig, about: About, parts: dict[str, Part], f
         "cameras": [camera_entry(camera) for camera in config.cameras],
         "text": {"tokenizer": "tokenizer.json", "template": about.template, "max_tokens": config.max_tokens},
         "width": config.decoder.width,
-        "media": {"tokens": config.media_tokens, "width": config.encoder.width},
+        "media": {"tokens": config.media_tokens // len(config.cameras), "width": config.encoder.width},
         "exits": list(config.decoder.exits),
         "lstm": {"layers": config.head.layers, "hidden": config.head.width},
-        "action": {
-            "control_hz": about.embodiment.control_hz,
-            "arm": [asdict(axis) for axis in about.embodiment.arm],
-            "gripper": {"name": "gripper", "open_above": about.embodiment.gripper.open_above},
-        },
-        "parts": part_entries(parts),
+        "embodiment": about.embodiment.with_cameras((c.role, c.size) for c in config.cameras).as_dict(),
+        "parts": part_entries(config, parts),
         "macs_tokens": about.macs_tokens,
     }
     path = folder / "manifest.json"
@@ -71,11 +67,12 @@ def camera_entry(camera: Camera) -> dict:
     return {"role": camera.role, "size": camera.size, **rule, "mean": list(camera.mean), "std": list(camera.std)}
 
 
-def part_entries(parts: dict[str, Part]) -> dict:
-    stages = [asdict(part) for name, part in sorted(parts.items()) if name.startswith("stage_")]
-    single = {name: asdict(part) for name, part in parts.items() if not name.startswith("stage_")}
-    order = ("vision", "embed", "stages", "head", "whole")
-    return {name: entry for name in order if (entry := {**single, "stages": stages}.get(name))}
+def part_entries(config: PolicyConfig, parts: dict[str, Part]) -> dict:
+    entries = {name: asdict(part) for name, part in parts.items()}
+    entries["vision"] = [entries[f"vision_{camera.role}"] for camera in config.cameras]
+    entries["stages"] = [entries[name] for name in sorted(parts) if name.startswith("stage_")]
+    order = ("vision", "embed", "stages", "head_state", "head", "whole")
+    return {name: entries[name] for name in order if name in entries}
 
 
 def fingerprint(path: Path) -> dict:
@@ -86,7 +83,7 @@ def fingerprint(path: Path) -> dict:
 def write_thresholds(thresholds: list[float], manifest_sha256: str, seed: int, folder: Path) -> None:
     """thresholds.json with one limit per exit but the last, whose limit is infinite."""
     entry = {
-        "schema": SCHEMA,
+        "schema": THRESHOLDS_SCHEMA,
         "manifest_sha256": manifest_sha256,
         "metric": "rms",
         "thresholds": [*thresholds, None],

@@ -186,7 +186,7 @@ class Resampler(nn.Module):
 
 
 class Vision(nn.Module):
-    """Each camera encoded and resampled by itself, its keypoints behind its latents; joined in the cameras' order."""
+    """Each camera encoded and resampled by itself, its keypoints behind its latents."""
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
@@ -198,19 +198,35 @@ class Vision(nn.Module):
             for _ in range(1 if config.share_resampler else len(config.cameras))
         )
 
+    def eye(self, index: int) -> Eye:
+        """What sees one camera's pictures, by its place among the cameras."""
+        encoder, resampler = (parts[min(index, len(parts) - 1)] for parts in (self.encoders, self.resamplers))
+        return Eye(encoder, resampler)
+
     def look(self, *images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         """One (B, 3, S, S) per camera -> (B, M, D), and per camera the heat that Keypoints found its keypoints by."""
-        media, heats = [], []
-        for index, image in enumerate(images):
-            encoder = self.encoders[min(index, len(self.encoders) - 1)]
-            resampler = self.resamplers[min(index, len(self.resamplers) - 1)]
-            tokens, keypoints, heat = encoder.look(image)
-            media += [resampler(tokens)] if keypoints is None else [resampler(tokens), keypoints]
-            heats.append(heat)
-        return torch.cat(media, dim=1), heats
+        seen = [self.eye(index).look(image) for index, image in enumerate(images)]
+        return torch.cat([media for media, _ in seen], dim=1), [heat for _, heat in seen]
 
     def forward(self, *images: Tensor) -> Tensor:
-        return self.look(*images)[0]  # one (B, 3, S, S) per camera -> (B, M, D)
+        return self.look(*images)[0]  # one (B, 3, S, S) per camera -> (B, M, D), in the cameras' order
+
+
+class Eye(nn.Module):
+    """One camera's part of Vision: it can look anew while another camera's media are kept."""
+
+    def __init__(self, encoder: nn.Module, resampler: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.resampler = encoder, resampler
+
+    def look(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, 3, S, S) -> (B, m, D), and the heat that Keypoints found its keypoints by."""
+        tokens, keypoints, heat = self.encoder.look(image)
+        media = self.resampler(tokens)
+        return (media if keypoints is None else torch.cat((media, keypoints), dim=1)), heat
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.look(image)[0]
 
 
 class Embed(nn.Module):
@@ -308,6 +324,7 @@ class Stage(nn.Module):
         )
         self.slopes = alibi_slopes(decoder.heads, decoder.alibi_bias_max, decoder.alibi_interleaved)
         self.probe_layer = str(decoder.exits[0] - 1) if index == 0 else None
+        self.max_tokens = config.max_tokens
 
     def bias(self, tokens: int, device: torch.device) -> Tensor:
         """ALiBi and the causal mask: (heads, T, T)."""
@@ -321,7 +338,11 @@ class Stage(nn.Module):
 
         `mask` (B, T) tells real tokens from those that only fill a batch up, behind them; for training.
         """
-        bias = self.bias(hidden.shape[1], hidden.device)
+        if torch.compiler.is_exporting():  # as a table: where shapes are computed, no CUDA graph can be recorded
+            tokens = hidden.shape[1]
+            bias = self.bias(self.max_tokens, hidden.device)[:, :tokens, :tokens]
+        else:
+            bias = self.bias(hidden.shape[1], hidden.device)
         probe = ()
         for name, layer in self.layers.items():
             hidden = layer(hidden, media, bias)

@@ -30,8 +30,9 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from tokenizers import Tokenizer
 
 from deer_lab.export import ExportError, open_session, replacing
+from deer_lab.graphs import Signature, signature
 from deer_lab.halves import halve
-from deer_lab.manifest import fingerprint
+from deer_lab.manifest import SCHEMA, fingerprint
 from deer_lab.reference import prompt_ids
 from deer_lab.whole import merge_stages
 
@@ -69,10 +70,17 @@ VARIANTS: dict[str, Callable[[Path, Path], None]] = {"fp16": halve, "int8": to_i
 
 
 def part_entries(manifest: dict) -> dict[str, dict]:
-    """The manifest's parts by name, in the order in which data flows; `whole` left out."""
+    """The manifest's graphs by name, in the order in which data flows; `whole` left out."""
+    if manifest["schema"] < SCHEMA:
+        raise ExportError(f"the bundle has schema {manifest['schema']}, {SCHEMA} is read: export it anew")
     parts = manifest["parts"]
+    eyes = {f"vision_{camera['role']}": entry for camera, entry in zip(manifest["cameras"], parts["vision"])}
     stages = {f"stage_{k:02}": entry for k, entry in enumerate(parts["stages"])}
-    return {"vision": parts["vision"], "embed": parts["embed"], **stages, "head": parts["head"]}
+    return {**eyes, "embed": parts["embed"], **stages, "head_state": parts["head_state"], "head": parts["head"]}
+
+
+def signature_in(manifest: dict, graph: str) -> Signature:
+    return signature([camera["role"] for camera in manifest["cameras"]], manifest["text"]["max_tokens"], graph)
 
 
 def first_inputs(bundle: Path, manifest: dict) -> dict[str, np.ndarray]:
@@ -94,14 +102,13 @@ def compare(bundle: Path, folder: Path, manifest: dict) -> dict[str, float]:
     values, found = first_inputs(bundle, manifest), {}
     for name, entry in part_entries(manifest).items():
         sessions = [open_session(place / entry["file"]) for place in (bundle, folder)]
-        inputs = {node.name: values[node.name] for node in sessions[0].get_inputs()}
-        wanted, given = (session.run(None, inputs) for session in sessions)
+        names = signature_in(manifest, name)
+        wanted, given = (session.run(list(names.outputs), names.taken(values)) for session in sessions)
         if not all(np.isfinite(output).all() for output in given):
             raise ExportError(f"{entry['file']}: the variant's output is not finite; nothing was written")
         shares = [float(np.abs(g - w).max() / max(1e-9, np.abs(w).max())) for g, w in zip(given, wanted)]
         found[name] = max(shares)
-        values |= {node.name: output for node, output in zip(sessions[0].get_outputs(), wanted)}
-        values["hidden"] = values.get("hidden_next", values.get("hidden"))
+        values |= names.given(dict(zip(names.outputs, wanted)))
     return found
 
 
@@ -112,8 +119,8 @@ def quantize(bundle: Path, to: str, out: Path) -> dict[str, float]:
     except OSError as error:
         raise ExportError(f"{bundle} is no bundle: {error}") from error
     with replacing(out) as folder:
-        for entry in part_entries(manifest).values():
-            VARIANTS[to](bundle / entry["file"], folder / entry["file"])
+        for file in {entry["file"]: None for entry in part_entries(manifest).values()}:
+            VARIANTS[to](bundle / file, folder / file)
         found = compare(bundle, folder, manifest)
         if "whole" in manifest["parts"]:
             stages = [folder / entry["file"] for entry in manifest["parts"]["stages"]]

@@ -9,16 +9,17 @@ from onnx import GraphProto, ModelProto
 
 
 def merge_stages(stages: list[Path], out: Path) -> None:
-    """`hidden, media -> probe, feature_00, feature_01, …`; weights stay where they are and are read from there."""
+    """`hidden, media_… -> feature_00, feature_01, …`; weights stay where they are and are read from there."""
     models = [onnx.load(path, load_external_data=False) for path in stages]
     whole = ModelProto(ir_version=models[0].ir_version, producer_name=models[0].producer_name)
     whole.opset_import.extend(models[0].opset_import)
     whole.graph.name = "whole"
     whole.graph.input.extend(models[0].graph.input)
+    media = {value.name: value.name for value in models[0].graph.input if value.name.startswith("media")}
     hidden = "hidden"
     for index, model in enumerate(models):
         prefix = f"stage_{index:02}."
-        shared = {"hidden": hidden, "media": "media", "feature": f"feature_{index:02}", "probe": "probe"}
+        shared = {"hidden": hidden, "feature": f"feature_{index:02}", "probe": "probe", **media}
         rename(model.graph, prefix, shared)
         hidden = prefix + "hidden_next"
         whole.graph.node.extend(model.graph.node)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -17,8 +17,9 @@ from torch import nn
 
 from deer_lab.config import CONFIGS, Camera, ConvConfig, DecoderConfig, HeadConfig, PolicyConfig, ResamplerConfig
 from deer_lab.export import ExportError, count_macs, export_bundle, replacing
+from deer_lab.graphs import graph_names
 from deer_lab.manifest import About
-from deer_lab.model import Policy, Vision, part_names
+from deer_lab.model import Eye, Policy, Vision, part_names
 from deer_lab.whole import merge_stages
 
 torch.set_num_threads(1)
@@ -84,19 +85,26 @@ def run(bundle: Path, file: str, **inputs: torch.Tensor) -> dict[str, torch.Tens
     return {out.name: torch.from_numpy(value) for out, value in zip(session.get_outputs(), outputs)}
 
 
+def seen(media: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"media_static": media[0], "media_gripper": media[1]}
+
+
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return found.shape == expected.shape and torch.allclose(found, expected, atol=1e-5)
 
 
 def test_every_graph_has_the_tensors_of_the_contract(bundle):
-    tokens, media, state = [1, "T", 8], [1, 6, 8], [2, 1, 8]
+    tokens, state, gates = [1, "T", 8], [2, 1, 8], [2, 32]
+    seen = {"hidden": tokens, "media_static": [1, 3, 8], "media_gripper": [1, 3, 8]}
     contract = {
-        "vision.onnx": ({"static": [1, 3, 16, 16], "gripper": [1, 3, 8, 8]}, ["media"]),
+        "vision_static.onnx": ({"image": [1, 3, 16, 16]}, ["media"]),
+        "vision_gripper.onnx": ({"image": [1, 3, 8, 8]}, ["media"]),
         "embed.onnx": ({"ids": [1, "T"]}, ["hidden"]),
-        "stage_00.onnx": ({"hidden": tokens, "media": media}, ["hidden_next", "feature", "probe"]),
-        "stage_01.onnx": ({"hidden": tokens, "media": media}, ["hidden_next", "feature"]),
-        "head.onnx": ({"feature": ["N", 8], "h": state, "c": state}, ["arm", "gripper", "h_next", "c_next"]),
-        "whole.onnx": ({"hidden": tokens, "media": media}, ["probe", "feature_00", "feature_01"]),
+        "stage_00.onnx": (seen, ["hidden_next", "feature"]),
+        "stage_01.onnx": (seen, ["hidden_next", "feature"]),
+        "head_state.onnx": ({"h": state}, ["gates"]),
+        "head.onnx": ({"feature": ["N", 8], "gates": gates, "c": state}, ["arm", "gripper", "h_next", "c_next"]),
+        "whole.onnx": (seen, ["feature_00", "feature_01"]),
     }
     for file, (inputs, outputs) in contract.items():
         session = InferenceSession(bundle / file, providers=["CPUExecutionProvider"])
@@ -109,26 +117,30 @@ def test_prompts_of_any_length_give_what_pytorch_gives(bundle, policy, tokens):
     ids = torch.arange(tokens)[None]
     hidden = run(bundle, "embed.onnx", ids=ids)["hidden"]
     assert torch.equal(hidden, policy.embed(ids))
-    media = torch.randn(1, 6, 8)
+    media = torch.randn(2, 1, 3, 8)
     for index, stage in enumerate(policy.stages):
-        outputs = run(bundle, f"stage_{index:02}.onnx", hidden=hidden, media=media)
-        assert all(close(found, expected) for found, expected in zip(outputs.values(), stage(hidden, media)))
+        outputs = run(bundle, f"stage_{index:02}.onnx", hidden=hidden, **seen(media))
+        after, feature, *probe = stage(hidden, torch.cat(tuple(media), dim=1))
+        assert close(outputs["hidden_next"], after)
+        assert close(outputs["feature"], torch.cat([*probe, feature]))
         hidden = outputs["hidden_next"]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_any_number_of_candidates_gives_what_pytorch_gives(bundle, policy, rows):
     feature, (h, c) = torch.randn(rows, 8), torch.randn(2, 2, 1, 8)
-    outputs = run(bundle, "head.onnx", feature=feature, h=h, c=c)
-    assert all(close(found, expected) for found, expected in zip(outputs.values(), policy.head(feature, h, c)))
+    gates = run(bundle, "head_state.onnx", h=h)["gates"]
+    outputs = run(bundle, "head.onnx", feature=feature, gates=gates, c=c)
+    arm, gripper, h_next, c_next = policy.head(feature, h, c)
+    assert close(outputs["arm"], arm) and close(outputs["gripper"], gripper)
+    assert close(outputs["h_next"], h_next[:, -1:]) and close(outputs["c_next"], c_next[:, -1:])
 
 
 def test_the_whole_graph_gives_what_the_stages_give_in_turn(bundle):
-    hidden, media = torch.randn(1, 7, 8), torch.randn(1, 6, 8)
-    whole = run(bundle, "whole.onnx", hidden=hidden, media=media)
-    first = run(bundle, "stage_00.onnx", hidden=hidden, media=media)
-    second = run(bundle, "stage_01.onnx", hidden=first["hidden_next"], media=media)
-    assert close(whole["probe"], first["probe"])
+    hidden, media = torch.randn(1, 7, 8), seen(torch.randn(2, 1, 3, 8))
+    whole = run(bundle, "whole.onnx", hidden=hidden, **media)
+    first = run(bundle, "stage_00.onnx", hidden=hidden, **media)
+    second = run(bundle, "stage_01.onnx", hidden=first["hidden_next"], **media)
     assert close(whole["feature_00"], first["feature"])
     assert close(whole["feature_01"], second["feature"])
 
@@ -163,13 +175,16 @@ def test_the_manifest_lists_every_file_with_its_hash(bundle, manifest):
 
 def test_the_manifest_says_what_each_part_costs(bundle, policy, manifest):
     parts = manifest["parts"]
-    entries = [parts["vision"], parts["embed"], *parts["stages"], parts["head"]]
-    for name, entry in zip(part_names(CONFIG), entries):
-        files = [bundle / entry["file"], bundle / f"{name}.data"]
-        assert entry["file"] == f"{name}.onnx"
+    entries = [*parts["vision"], parts["embed"], *parts["stages"], parts["head_state"], parts["head"]]
+    named = [(name, graph) for name in part_names(CONFIG) for graph in graph_names(CONFIG, name)]
+    for (name, graph), entry in zip(named, entries, strict=True):
+        files = [bundle / entry["file"], bundle / f"{graph}.data"]
+        assert entry["file"] == f"{graph}.onnx"
         assert entry["bytes"] == sum(file.stat().st_size for file in files)
-        assert entry["parameters"] == sum(parameter.numel() for parameter in policy.part(name).parameters())
-        assert entry["macs"] == count_macs(CONFIG, name, 5)
+        assert entry["macs"] == count_macs(CONFIG, name, graph, 5)
+    head = sum(parameter.numel() for parameter in policy.head.parameters())
+    biases = 2 * 4 * 8  # one of two biases a layer: head_state holds their sum
+    assert parts["head_state"]["parameters"] + parts["head"]["parameters"] == head - biases
     for sum_of in ("parameters", "macs"):
         assert parts["whole"][sum_of] == sum(stage[sum_of] for stage in parts["stages"])
     stage_data = sum((bundle / f"stage_0{k}.data").stat().st_size for k in (0, 1))
@@ -177,13 +192,15 @@ def test_the_manifest_says_what_each_part_costs(bundle, policy, manifest):
 
 
 def test_the_manifest_says_what_goes_in_and_out(manifest):
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
+    assert manifest["media"] == {"tokens": 3, "width": 8}
     assert [(camera["role"], camera["size"]) for camera in manifest["cameras"]] == [("static", 16), ("gripper", 8)]
     assert {(camera["resize"], camera["crop"]) for camera in manifest["cameras"]} == {("bicubic", "center")}
-    assert manifest["media"] == {"tokens": 6, "width": 8}
     assert (manifest["width"], manifest["exits"], manifest["lstm"]) == (8, [1, 2], {"layers": 2, "hidden": 8})
-    assert manifest["action"]["arm"][0] == {"name": "x", "unit": "m", "scale": 0.02, "frame": "base"}
-    assert [axis["name"] for axis in manifest["action"]["arm"]] == ["x", "y", "z", "roll", "pitch", "yaw"]
+    robot = manifest["embodiment"]
+    assert robot["arm"][0] == {"name": "x", "unit": "m", "scale": 0.02, "frame": "base"}
+    assert [axis["name"] for axis in robot["arm"]] == ["x", "y", "z", "roll", "pitch", "yaw"]
+    assert [(camera["role"], camera["width"]) for camera in robot["cameras"]] == [("static", 200), ("gripper", 84)]
 
 
 def test_the_same_weights_give_the_same_bytes(bundle, policy, manifest, tmp_path):
@@ -201,9 +218,13 @@ def test_a_part_is_dropped_before_the_next_is_asked_for(bundle, lender):
 
 
 class OtherWhenExported(Vision):
-    def forward(self, *images):
-        media = super().forward(*images)
-        return media * (1 + 2e-4) if torch.compiler.is_exporting() else media
+    def eye(self, index):
+        class Other(Eye):
+            def forward(self, image):
+                media = super().forward(image)
+                return media * (1 + 2e-4) if torch.compiler.is_exporting() else media
+
+        return Other(self.encoders[index], self.resamplers[0])
 
 
 def without_numbers() -> Vision:
@@ -214,7 +235,7 @@ def without_numbers() -> Vision:
 
 @pytest.mark.parametrize(
     ("vision", "complaint"),
-    [(OtherWhenExported(CONFIG), r"vision.onnx, output 'media'.* differs"), (without_numbers(), "differs .* by nan")],
+    [(OtherWhenExported(CONFIG), "vision_static.onnx.*media.* differs"), (without_numbers(), "differs .* by nan")],
 )
 def test_a_bundle_that_differs_from_pytorch_is_not_written(policy, tmp_path, vision, complaint):
     def part(name: str) -> nn.Module:
@@ -269,13 +290,24 @@ def test_the_layers_of_the_3b_model_cost_what_they_should(tokens, published):
     config = CONFIGS["openflamingo_3b"]
     assert layer_3b(tokens) == pytest.approx(published, abs=0.005e9)
     for stage in ("stage_00", "stage_05"):
-        assert count_macs(config, stage, tokens) == 2 * layer_3b(tokens)
+        assert count_macs(config, stage, stage, tokens) == 2 * layer_3b(tokens)
 
 
 def test_the_other_parts_of_the_3b_model_cost_what_they_should():
     config = CONFIGS["openflamingo_3b"]
     lstms = 4 * 1024 * ((2048 + 1024) + 3 * (1024 + 1024))
     mlps = 2 * (1024 * 1024 + 1024 * 512) + 512 * 7
-    assert count_macs(config, "head", 13) == lstms + mlps
-    assert count_macs(config, "vision", 13) == pytest.approx(2 * 81.0e9 + 11.5e9, rel=2e-3)
-    assert count_macs(config, "embed", 13) == 0
+    once = 4 * 4 * 1024 * 1024
+    assert count_macs(config, "head", "head_state", 13) == once
+    assert count_macs(config, "head", "head", 13) == lstms + mlps - once
+    assert count_macs(config, "vision", "vision_gripper", 13) == pytest.approx(81.0e9 + 11.5e9 / 2, rel=2e-3)
+    assert count_macs(config, "embed", "embed", 13) == 0
+
+
+def test_cameras_that_look_through_the_same_weights_share_a_graph(policy, tmp_path):
+    cameras = (Camera("left", 16), Camera("right", 16))
+    config = replace(CONFIG, cameras=cameras, share_encoder=True, share_resampler=True)
+    export_bundle(config, Policy(config).eval().part, ABOUT, tmp_path, whole=False, progress=quiet)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [part["file"] for part in manifest["parts"]["vision"]] == ["vision_left.onnx"] * 2
+    assert not (tmp_path / "vision_right.onnx").exists()

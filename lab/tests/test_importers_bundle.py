@@ -49,8 +49,9 @@ def test_pictures_and_prompt_are_the_published_ones(bundle):
         assert (camera["mean"], camera["std"]) == (MEAN, STD)
     assert manifest["text"]["template"] == "<image>{instruction}<|endofchunk|><|endoftext|>"
     assert manifest["text"]["max_tokens"] == 32
-    assert [axis["scale"] for axis in manifest["action"]["arm"]] == [0.02] * 3 + [0.05] * 3
-    assert manifest["action"]["control_hz"] == 30 and manifest["action"]["gripper"]["open_above"] == 0.5
+    assert [axis["scale"] for axis in manifest["embodiment"]["arm"]] == [0.02] * 3 + [0.05] * 3
+    robot = manifest["embodiment"]
+    assert robot["control_hz"] == 30 and robot["gripper"]["open_above"] == 0.5
 
 
 def test_weights_are_half_as_large_and_inputs_stay_single(bundle):

@@ -26,7 +26,11 @@ def variant(request, tmp_path_factory):
 
 def test_every_part_gives_nearly_what_it_gave_and_not_exactly(variant):
     to, _, found = variant
-    assert list(found) == ["vision", "embed", *(f"stage_{k:02}" for k in range(6)), "head"]
+    assert list(found) == [
+        *("vision_static", "vision_gripper", "embed"),
+        *(f"stage_{k:02}" for k in range(6)),
+        *("head_state", "head"),
+    ]
     assert max(found.values()) < LIMITS[to]
     assert max(found.values()) > 1e-6
 
@@ -57,13 +61,16 @@ def test_the_whole_graph_is_the_variants_stages(variant):
     manifest = json.loads((out / "manifest.json").read_text())
     values = quantize.first_inputs(out, manifest)
     embedded = open_session(out / "embed.onnx").run(None, {"ids": values["ids"]})[0]
-    media = open_session(out / "vision.onnx").run(None, {r: values[r] for r in ("static", "gripper")})[0]
+    media = {
+        f"media_{role}": open_session(out / f"vision_{role}.onnx").run(None, {"image": values[role]})[0]
+        for role in ("static", "gripper")
+    }
     hidden, features = embedded, []
     for k in range(6):
-        hidden, feature, *_ = open_session(out / f"stage_{k:02}.onnx").run(None, {"hidden": hidden, "media": media})
+        hidden, feature = open_session(out / f"stage_{k:02}.onnx").run(None, {"hidden": hidden, **media})
         features.append(feature)
-    whole = open_session(out / "whole.onnx").run(None, {"hidden": embedded, "media": media})
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(whole[1:], features))
+    whole = open_session(out / "whole.onnx").run(None, {"hidden": embedded, **media})
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(whole, features, strict=True))
 
 
 def test_thresholds_come_along_under_the_new_name(variant):

@@ -74,18 +74,18 @@ class Graphs:
         return {output.name: torch.from_numpy(value) for output, value in zip(session.get_outputs(), outputs)}
 
     def step(self, hidden, h, c, thresholds, **images) -> tuple[Step, torch.Tensor, torch.Tensor]:
-        media = self.run("vision", **images)["media"]
+        media = {f"media_{role}": self.run(f"vision_{role}", image=image)["media"] for role, image in images.items()}
+        gates = self.run("head_state", h=h)["gates"]
         deltas, before = [], None
         for exit, threshold in enumerate([*thresholds, float("inf")]):
-            stage = self.run(f"stage_{exit:02}", hidden=hidden, media=media)
-            feature = torch.cat([stage[name] for name in ("probe", "feature") if name in stage])
-            head = self.run("head", feature=feature, h=h, c=c)
+            stage = self.run(f"stage_{exit:02}", hidden=hidden, **media)
+            head = self.run("head", feature=stage["feature"], gates=gates, c=c)
             deltas.append(delta(head["arm"][-1], head["arm"][0] if before is None else before))
             hidden, before = stage["hidden_next"], head["arm"][-1]
             if deltas[-1] <= threshold:
                 break
         step = Step(exit, tuple(deltas), head["arm"][-1], head["gripper"][-1])
-        return step, head["h_next"][:, -1:], head["c_next"][:, -1:]
+        return step, head["h_next"], head["c_next"]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,8 @@ def graphs():
 
 
 def test_the_graphs_give_the_golden_outputs(graphs, golden):
-    for part in ("vision", "embed", *(f"stage_{k:02}" for k in range(6)), "head"):
+    eyes = ("vision_static", "vision_gripper")
+    for part in (*eyes, "embed", *(f"stage_{k:02}" for k in range(6)), "head_state", "head"):
         inputs = {name.split(".")[-1]: value for name, value in golden.items() if name.startswith(f"{part}.in.")}
         for name, found in graphs.run(part, **inputs).items():
             torch.testing.assert_close(found, golden[f"{part}.out.{name}"], atol=1e-4, rtol=0)
@@ -118,11 +119,12 @@ def test_the_graphs_take_the_golden_exits_and_actions(graphs, golden, instructio
 
 
 def test_the_script_still_makes_the_weights_that_stand_in_the_tree(policy, golden):
-    feature, h, c = (golden[f"head.in.{name}"] for name in ("feature", "h", "c"))
+    feature, h, c = (golden[name] for name in ("head.in.feature", "head_state.in.h", "head.in.c"))
     torch.testing.assert_close(policy.head(feature, h, c)[0], golden["head.out.arm"], atol=1e-4, rtol=0)
     for k, stage in enumerate(policy.stages):
-        found = stage(golden[f"stage_{k:02}.in.hidden"], golden[f"stage_{k:02}.in.media"])[1]
-        torch.testing.assert_close(found, golden[f"stage_{k:02}.out.feature"], atol=1e-4, rtol=0)
+        media = torch.cat([golden[f"stage_{k:02}.in.media_{role}"] for role in ("static", "gripper")], dim=1)
+        found = stage(golden[f"stage_{k:02}.in.hidden"], media)[1]
+        torch.testing.assert_close(found, golden[f"stage_{k:02}.out.feature"][-1:], atol=1e-4, rtol=0)
 
 
 def test_the_golden_rollout_takes_every_exit_and_marks_those_not_visited(golden, instructions):

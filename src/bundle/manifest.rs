@@ -252,7 +252,9 @@ impl Manifest {
     /// Bytes of weights that are loaded when no stage beyond exit `cap` is.
     pub fn bytes_to(&self, cap: usize) -> u64 {
         let Parts { vision, embed, head_state, head, .. } = &self.parts;
-        let fixed: u64 = vision.iter().chain([embed, head]).chain(head_state).map(|part| part.bytes).sum();
+        // Cameras may look through the same file.
+        let fixed = vision.iter().chain([embed, head]).chain(head_state).map(|part| (part.file.as_str(), part.bytes));
+        let fixed: u64 = fixed.collect::<BTreeMap<_, _>>().into_values().sum();
         fixed + self.parts.stages.iter().take(cap + 1).map(|part| part.bytes).sum::<u64>()
     }
 }

@@ -209,7 +209,7 @@ impl RawConfig {
             return refuse("threads", self.threads, "0 (one a core) to 256");
         }
         let library = Some(PathBuf::from(&self.onnxruntime)).filter(|path| !path.as_os_str().is_empty());
-        Ok(Options { provider, device_id, threads: self.threads as usize, library })
+        Ok(Options { provider, device_id, threads: self.threads as usize, library, cuda_graphs: self.cuda_graphs })
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use ndarray::{Array2, Array4, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut4};
 
-use super::{Actions, Engine, EngineError, LstmState};
+use super::{Action, Engine, EngineError, LstmState};
 
 /// Wraps an engine.
 pub struct Faulty<E> {
@@ -37,7 +37,15 @@ impl<E: Engine> Engine for Faulty<E> {
         self.inner.embed(ids)
     }
 
-    fn vision(&mut self, images: Vec<Array4<f32>>) -> Result<(), EngineError> {
+    fn draw(&mut self, camera: usize, paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {
+        self.inner.draw(camera, paint);
+    }
+
+    fn look(&mut self, camera: usize) -> Result<(), EngineError> {
+        self.inner.look(camera)
+    }
+
+    fn recall(&mut self) -> Result<(), EngineError> {
         let said = self.file.as_ref().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
         self.hung &= said == self.fault;
         self.fault = said;
@@ -52,21 +60,46 @@ impl<E: Engine> Engine for Faulty<E> {
             }
             _ => (),
         }
-        self.inner.vision(images)
+        self.inner.recall()
     }
 
-    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
+    fn stage(&mut self, k: usize) -> Result<(), EngineError> {
         self.inner.stage(k)
     }
 
-    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
-        let mut actions = self.inner.head(features, state)?;
-        match self.fault.trim() {
-            "nan" => actions.arm.fill(f32::NAN),
-            "huge" => actions.arm.fill(1e30),
-            _ => (),
-        }
+    fn act(&mut self) -> Result<Vec<Action>, EngineError> {
+        let mut actions = self.inner.act()?;
+        let wrong = match self.fault.trim() {
+            "nan" => f32::NAN,
+            "huge" => 1e30,
+            _ => return Ok(actions),
+        };
+        actions.iter_mut().for_each(|action| action.arm = [wrong; 6]);
         Ok(actions)
+    }
+
+    fn features(&self) -> Result<Array2<f32>, EngineError> {
+        self.inner.features()
+    }
+
+    fn commit(&mut self) {
+        self.inner.commit();
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+
+    fn state(&self) -> Result<LstmState, EngineError> {
+        self.inner.state()
+    }
+
+    fn head(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        state: &LstmState,
+    ) -> Result<(Vec<Action>, LstmState), EngineError> {
+        self.inner.head(features, state)
     }
 
     fn load_to(&mut self, cap: usize) -> Result<(), EngineError> {

@@ -1,7 +1,7 @@
 //! Runs the network a part at a time: vision, embed, stage *k*, head.
 //!
-//! The engine keeps what is large where it was made: the media and every stage's hidden state stay on the device, and
-//! only features (one row of `W` numbers) and actions come back to the host. [`Engine`] is all that the policy knows
+//! The engine keeps everything where it was made: media, hidden states, features and the head's state stay on the device,
+//! and only actions (seven numbers an exit) come back to the host. [`Engine`] is all that the policy knows
 //! of it, so the policy is tested against [`Scripted`] and runs on [`ort::OrtEngine`].
 
 #[cfg(feature = "faults")]
@@ -9,7 +9,7 @@ mod faulty;
 pub mod ort;
 mod scripted;
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, Axis, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut4};
 
 #[cfg(feature = "faults")]
 pub use faulty::Faulty;
@@ -23,24 +23,63 @@ pub trait Engine {
     /// When the network cannot be run.
     fn embed(&mut self, ids: &[i64]) -> Result<(), EngineError>;
 
-    /// Encodes one set of pictures, `[1, 3, S, S]` each; every stage sees the result until the next call.
+    /// Lets `paint` write a camera's picture, `[1, 3, S, S]`, where its encoder reads it.
+    fn draw(&mut self, camera: usize, paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>));
+
+    /// Encodes the picture that was drawn last; every stage sees the result until the camera's next look. A bundle of
+    /// schema 1 sees all cameras at once, when its last one is looked at.
     ///
     /// # Errors
     /// When the network cannot be run.
-    fn vision(&mut self, images: Vec<Array4<f32>>) -> Result<(), EngineError>;
+    fn look(&mut self, camera: usize) -> Result<(), EngineError>;
 
-    /// Runs stage `k` on what stage `k - 1` left (stage 0: on the embedded prompt). Gives the rows to be fed to the
-    /// head, `[N, W]`: the probe and the feature for stage 0, the feature alone for every other.
+    /// Makes what of the head is the same at every exit of the step that begins.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    fn recall(&mut self) -> Result<(), EngineError>;
+
+    /// Runs stage `k` on what stage `k - 1` left (stage 0: on the embedded prompt).
     ///
     /// # Errors
     /// When the network cannot be run, or `k` is not loaded.
-    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError>;
+    fn stage(&mut self, k: usize) -> Result<(), EngineError>;
 
-    /// Turns `N` features into `N` actions, each from the same recurrent state.
+    /// The action at the exit of the stage that ran last; stage 0 gives the probe's before it.
     ///
     /// # Errors
     /// When the network cannot be run.
-    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError>;
+    fn act(&mut self) -> Result<Vec<Action>, EngineError>;
+
+    /// What the stage that ran last left for the head, `[N, W]`: the probe and the feature for stage 0, the feature alone
+    /// for every other. Brought to the host, which a step by itself does not need.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    fn features(&self) -> Result<Array2<f32>, EngineError>;
+
+    /// The recurrent state after the last action becomes the state.
+    fn commit(&mut self);
+
+    /// Clears the recurrent state.
+    fn reset(&mut self);
+
+    /// The recurrent state, on the host.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    fn state(&self) -> Result<LstmState, EngineError>;
+
+    /// Turns any `N` features into `N` actions from any one state, and gives the state after the last of them; the
+    /// engine's own stays as it is.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    fn head(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        state: &LstmState,
+    ) -> Result<(Vec<Action>, LstmState), EngineError>;
 
     /// Loads the stages up to and including `cap` and drops the ones beyond.
     ///
@@ -65,29 +104,19 @@ impl LstmState {
     }
 }
 
-/// What the head makes of `N` features.
-#[derive(Debug, Clone)]
-pub struct Actions {
-    /// `[N, 6]`, each in -1..1.
-    pub arm: Array2<f32>,
-    /// `[N]`: probability that the gripper is open.
-    pub gripper: Vec<f32>,
-    /// `[L, N, H]`: the states after each row.
-    pub h: Array3<f32>,
-    /// `[L, N, H]`.
-    pub c: Array3<f32>,
+/// What the head makes of one feature.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Action {
+    /// Six arm outputs, each in -1..1.
+    pub arm: [f32; 6],
+    /// Probability that the gripper is open.
+    pub gripper: f32,
 }
 
-impl Actions {
-    /// The six arm outputs of row `n`.
-    pub fn arm(&self, n: usize) -> [f32; 6] {
-        std::array::from_fn(|i| self.arm[[n, i]])
-    }
-
-    /// The recurrent state after row `n`.
-    pub fn state(&self, n: usize) -> LstmState {
-        let row = |a: &Array3<f32>| a.slice(s![.., n, ..]).to_owned().insert_axis(Axis(1));
-        LstmState { h: row(&self.h), c: row(&self.c) }
+impl Action {
+    /// From six numbers; what is missing is not a number.
+    fn new(arm: &[f32], gripper: f32) -> Self {
+        Self { arm: std::array::from_fn(|i| arm.get(i).copied().unwrap_or(f32::NAN)), gripper }
     }
 }
 
@@ -169,20 +198,4 @@ pub enum EngineError {
         /// The six arm outputs.
         arm: [f32; 6],
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_after_a_row_is_that_rows_column_of_every_layer() {
-        let states = Array3::from_shape_fn((2, 3, 2), |(l, n, i)| (100 * l + 10 * n + i) as f32);
-        let actions =
-            Actions { arm: Array2::zeros((3, 6)), gripper: vec![0.0; 3], h: states.clone(), c: states.mapv(|v| -v) };
-        let state = actions.state(1);
-        assert_eq!(state.h.shape(), &[2, 1, 2]);
-        assert_eq!(state.h.iter().copied().collect::<Vec<_>>(), [10.0, 11.0, 110.0, 111.0]);
-        assert_eq!(state.c[[1, 0, 1]], -111.0);
-    }
 }

@@ -1,8 +1,8 @@
 //! An engine that plays back a script, for tests of what stands around the network.
 
-use ndarray::{Array2, Array3, Array4, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut4};
 
-use super::{Actions, Engine, EngineError, LstmState};
+use super::{Action, Engine, EngineError, LstmState};
 
 /// Plays the same row for the probe and for each exit at every step, and writes down what it was asked.
 ///
@@ -12,16 +12,21 @@ use super::{Actions, Engine, EngineError, LstmState};
 pub struct Scripted {
     /// Arm outputs and gripper probability: the probe's, then one an exit.
     pub rows: Vec<([f32; 6], f32)>,
-    /// What was called, in order: `embed`, `vision`, `stage 0`, `head 2` (with its number of rows), `load 5`.
+    /// What was called, in order: `embed`, `look 1`, `recall`, `stage 0`, `head 2` (with its number of rows), `load 5`.
     pub calls: Vec<String>,
     /// The ids of the prompt in use.
     pub ids: Vec<i64>,
+    /// The state, and the one after the last action.
+    states: [LstmState; 2],
+    /// The rows that the last stage left.
+    left: Vec<usize>,
 }
 
 impl Scripted {
     /// An engine whose probe and exits give `rows`.
     pub fn new(rows: Vec<([f32; 6], f32)>) -> Self {
-        Self { rows, calls: Vec::new(), ids: Vec::new() }
+        let states = [LstmState::zeros(1, 1), LstmState::zeros(1, 1)];
+        Self { rows, calls: Vec::new(), ids: Vec::new(), states, left: Vec::new() }
     }
 
     /// Rows whose six arm outputs are all the same number.
@@ -37,29 +42,58 @@ impl Engine for Scripted {
         Ok(())
     }
 
-    fn vision(&mut self, _images: Vec<Array4<f32>>) -> Result<(), EngineError> {
-        self.calls.push("vision".into());
+    fn draw(&mut self, _camera: usize, _paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {}
+
+    fn look(&mut self, camera: usize) -> Result<(), EngineError> {
+        self.calls.push(format!("look {camera}"));
         Ok(())
     }
 
-    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
-        self.calls.push(format!("stage {k}"));
-        let first = if k == 0 { 0 } else { k + 1 };
-        let rows: Vec<f32> = (first..=k + 1).map(|row| row as f32).collect();
-        Ok(Array2::from_shape_fn((rows.len(), 1), |(n, _)| rows[n]))
+    fn recall(&mut self) -> Result<(), EngineError> {
+        self.calls.push("recall".into());
+        Ok(())
     }
 
-    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
-        let n = features.nrows();
-        self.calls.push(format!("head {n}"));
+    fn stage(&mut self, k: usize) -> Result<(), EngineError> {
+        self.calls.push(format!("stage {k}"));
+        self.left = if k == 0 { vec![0, 1] } else { vec![k + 1] };
+        Ok(())
+    }
+
+    fn act(&mut self) -> Result<Vec<Action>, EngineError> {
+        let (features, state) = (self.features()?, self.states[0].clone());
+        let (actions, after) = self.head(features.view(), &state)?;
+        self.states[1] = after;
+        Ok(actions)
+    }
+
+    fn features(&self) -> Result<Array2<f32>, EngineError> {
+        Ok(Array2::from_shape_fn((self.left.len(), 1), |(n, _)| self.left[n] as f32))
+    }
+
+    fn commit(&mut self) {
+        self.states[0] = self.states[1].clone();
+    }
+
+    fn reset(&mut self) {
+        self.states[0] = LstmState::zeros(1, 1);
+    }
+
+    fn state(&self) -> Result<LstmState, EngineError> {
+        Ok(self.states[0].clone())
+    }
+
+    fn head(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        state: &LstmState,
+    ) -> Result<(Vec<Action>, LstmState), EngineError> {
+        self.calls.push(format!("head {}", features.nrows()));
         let rows: Vec<usize> = features.column(0).iter().map(|&v| v as usize).collect();
-        let (layers, _, hidden) = state.h.dim();
-        Ok(Actions {
-            arm: Array2::from_shape_fn((n, 6), |(i, j)| self.rows[rows[i]].0[j]),
-            gripper: rows.iter().map(|&row| self.rows[row].1).collect(),
-            h: Array3::from_shape_fn((layers, n, hidden), |(l, _, j)| state.h[[l, 0, j]] + 1.0),
-            c: Array3::from_shape_fn((layers, n, hidden), |(_, i, _)| rows[i] as f32),
-        })
+        let action = |&row: &usize| Action { arm: self.rows[row].0, gripper: self.rows[row].1 };
+        let last = rows.last().copied().unwrap_or_default() as f32;
+        let after = LstmState { h: state.h.mapv(|h| h + 1.0), c: Array3::from_elem(state.c.dim(), last) };
+        Ok((rows.iter().map(action).collect(), after))
     }
 
     fn load_to(&mut self, cap: usize) -> Result<(), EngineError> {

@@ -26,6 +26,13 @@ impl<E: Engine> Observed<E> {
         &self.policy
     }
 
+    /// Brings one picture a camera to where the network reads it.
+    fn draw(&mut self, frames: &[&Frame]) {
+        for (camera, frame) in frames.iter().enumerate() {
+            self.policy.draw(camera, &mut |image| self.observer.draw(camera, frame, image));
+        }
+    }
+
     /// The policy's engine, for whoever loaded it.
     pub fn engine(&self) -> &E {
         self.policy.engine()
@@ -46,19 +53,19 @@ impl<E: Engine> Network for Observed<E> {
     }
 
     fn step(&mut self, frames: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
-        let images = self.observer.images(frames.iter().copied());
-        self.policy.step(images, watch).map_err(|e| e.to_string())
+        self.draw(frames);
+        self.policy.step(watch).map_err(|e| e.to_string())
     }
 
     fn rehearse(&mut self, frames: &[&Frame]) -> Result<(), String> {
         if !self.prompted {
             self.policy.embed(&self.observer.longest()).map_err(|e| e.to_string())?;
         }
-        let mut images = self.observer.made_up();
-        if frames.len() == images.len() {
-            images = self.observer.images(frames.iter().copied());
+        // Where a picture is missing, those of before will do, or none.
+        if frames.len() == self.observer.cameras() {
+            self.draw(frames);
         }
-        self.policy.rehearse(images).map_err(|e| e.to_string())
+        self.policy.rehearse().map_err(|e| e.to_string())
     }
 
     fn settings(&self) -> &Settings {

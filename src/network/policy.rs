@@ -4,21 +4,20 @@
 
 use std::time::Duration;
 
-use ndarray::{Array2, Array4};
+use ndarray::{Array1, ArrayViewMut4};
 use serde::Serialize;
 
 use super::gate::{Candidate, Metric, Reason};
 use crate::bundle::Manifest;
-use crate::engine::{Actions, Engine, EngineError, LstmState};
+use crate::engine::{Action, Engine, EngineError, LstmState};
 use crate::thresholds::Thresholds;
 
 /// Runs the network as deep as the moment needs and carries the head's state over time.
 pub struct Policy<E> {
     engine: E,
+    cameras: usize,
     exits: Vec<usize>,
     settings: Settings,
-    rest: LstmState,
-    state: LstmState,
     /// Since the state was cleared.
     steps: u64,
     costs: Vec<Option<Duration>>,
@@ -86,9 +85,8 @@ const MOST: f32 = 10.0;
 impl<E: Engine> Policy<E> {
     /// A policy at the start of an epoch that has no instruction yet.
     pub fn new(engine: E, manifest: &Manifest, settings: Settings) -> Self {
-        let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
-        let costs = vec![None; manifest.exits.len()];
-        Self { engine, exits: manifest.exits.clone(), settings, state: rest.clone(), rest, steps: 0, costs }
+        let (cameras, costs) = (manifest.cameras.len(), vec![None; manifest.exits.len()]);
+        Self { engine, cameras, exits: manifest.exits.clone(), settings, steps: 0, costs }
     }
 
     /// Starts an epoch: embeds its prompt and clears the head's state.
@@ -102,7 +100,7 @@ impl<E: Engine> Policy<E> {
 
     /// Clears the head's state.
     pub fn reset(&mut self) {
-        self.state = self.rest.clone();
+        self.engine.reset();
         self.steps = 0;
     }
 
@@ -129,8 +127,11 @@ impl<E: Engine> Policy<E> {
     }
 
     /// The head's state.
-    pub fn state(&self) -> &LstmState {
-        &self.state
+    ///
+    /// # Errors
+    /// When it cannot be brought to the host.
+    pub fn state(&self) -> Result<LstmState, EngineError> {
+        self.engine.state()
     }
 
     /// Embeds a prompt for rehearsals, where no epoch has begun yet.
@@ -141,79 +142,78 @@ impl<E: Engine> Policy<E> {
         self.engine.embed(ids)
     }
 
-    /// Runs every part down to the cap once and forgets what comes out: the first run of a network allocates, and no
-    /// step costs more than this one.
+    /// Lets `paint` write a camera's picture for its next look: `[1, 3, S, S]`, as the manifest says.
+    pub fn draw(&mut self, camera: usize, paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {
+        self.engine.draw(camera, paint);
+    }
+
+    /// Runs every part down to the cap once on the pictures that were drawn and forgets what comes out: the first run of a
+    /// network allocates, and no step costs more than this one.
     ///
     /// # Errors
     /// When the network cannot be run.
-    pub fn rehearse(&mut self, images: Vec<Array4<f32>>) -> Result<(), EngineError> {
-        self.engine.vision(images)?;
+    pub fn rehearse(&mut self) -> Result<(), EngineError> {
+        (0..self.cameras).try_for_each(|camera| self.engine.look(camera))?;
+        self.engine.recall()?;
         for k in 0..=self.settings.cap {
-            let features = self.engine.stage(k)?;
-            self.head(&features)?;
+            self.engine.stage(k)?;
+            self.engine.act()?;
         }
         Ok(())
     }
 
-    /// One control step. `elapsed` is the time since it began.
+    /// One control step on the pictures that were drawn. `elapsed` is the time since it began.
     ///
     /// # Errors
     /// [`EngineError`]; the head's state is then as it was before.
-    pub fn step(
-        &mut self,
-        images: Vec<Array4<f32>>,
-        elapsed: &mut dyn FnMut() -> Duration,
-    ) -> Result<Step, EngineError> {
+    pub fn step(&mut self, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
         let mut timing = Timing::default();
         let mut lap = Lap::start(elapsed);
-        self.engine.vision(images)?;
+        (0..self.cameras).try_for_each(|camera| self.engine.look(camera))?;
         timing.vision_ms = lap.next_ms();
+        self.engine.recall()?;
+        timing.head_ms = lap.next_ms();
         let mut deltas = Vec::with_capacity(self.exits.len());
-        let mut before: Option<([f32; 6], Array2<f32>)> = None;
+        let mut before = None;
         let mut exit = 0;
         loop {
-            let features = self.engine.stage(exit)?;
-            timing.stage_ms.push(lap.next_ms());
-            let actions = self.head(&features)?;
+            self.engine.stage(exit)?;
+            let stage_ms = lap.next_ms();
+            timing.stage_ms.push(stage_ms);
+            let seen = self.seen()?;
             let head_ms = lap.next_ms();
             timing.head_ms += head_ms;
-            let stage_ms = timing.stage_ms.last().copied().unwrap_or_default();
             self.learn_cost(exit, Duration::from_secs_f64((stage_ms + head_ms) * 1e-3));
 
-            let row = features.nrows() - 1;
-            let arm = actions.arm(row);
-            let gripper = actions.gripper[row];
-            // Exit 0 is compared with the probe, which came in the same call.
-            let reference = match &before {
-                Some((arm, features)) => Candidate { arm: *arm, feature: features.row(features.nrows() - 1) },
-                None => Candidate { arm: actions.arm(0), feature: features.row(0) },
+            let Some((here, reference)) = neighbours(&seen, before.as_ref()) else {
+                return Err(EngineError::Order(format!("exit {exit} gave no action")));
             };
-            let here = Candidate { arm, feature: features.row(row) };
-            let delta = self.settings.metric.delta(here, reference, self.steps);
+            let delta = self.settings.metric.delta(here.candidate(), reference.candidate(), self.steps);
             deltas.push(delta);
-            if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
-                return Err(EngineError::NotFinite { exit, arm, gripper });
-            }
-            if arm.iter().any(|v| v.abs() > MOST) {
-                return Err(EngineError::OutOfBounds { exit, arm });
-            }
+            let Action { arm, gripper } = here.action;
+            check(exit, delta, &here.action)?;
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
                 if reason == Reason::Anytime {
                     self.doubt_cost(exit + 1);
                 }
-                self.state = actions.state(row);
+                self.engine.commit();
                 self.steps += 1;
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
                 let layer = self.exits[exit];
                 return Ok(Step { exit, layer, reason, deltas, thresholds: limits.collect(), arm, gripper, timing });
             }
-            before = Some((arm, features));
+            before = seen.into_iter().next_back();
             exit += 1;
         }
     }
 
-    fn head(&mut self, features: &Array2<f32>) -> Result<Actions, EngineError> {
-        self.engine.head(features.view(), &self.state)
+    /// What the stage that ran last offers for comparison: the probe before the exit itself, after stage 0.
+    fn seen(&mut self) -> Result<Vec<Seen>, EngineError> {
+        let actions = self.engine.act()?;
+        // Features leave the device only where they are what is compared.
+        let features = (self.settings.metric == Metric::Feature).then(|| self.engine.features()).transpose()?;
+        let row = |n: usize| features.as_ref().map_or_else(|| Array1::zeros(0), |rows| rows.row(n).to_owned());
+        Ok(actions.into_iter().enumerate().map(|(n, action)| Seen { action, feature: row(n) }).collect())
     }
 
     /// Whether the step ends at `exit`, and why.
@@ -242,6 +242,35 @@ impl<E: Engine> Policy<E> {
             *cost = cost.mul_f64(DOUBT);
         }
     }
+}
+
+/// An action, and the feature that it was made from where features are compared.
+struct Seen {
+    action: Action,
+    feature: Array1<f32>,
+}
+
+impl Seen {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { arm: self.action.arm, feature: self.feature.view() }
+    }
+}
+
+/// An exit and the one before it; before exit 0 the probe, which came in the same call.
+fn neighbours<'a>(seen: &'a [Seen], before: Option<&'a Seen>) -> Option<(&'a Seen, &'a Seen)> {
+    let here = seen.last()?;
+    Some((here, before.or_else(|| seen.first())?))
+}
+
+fn check(exit: usize, delta: f32, action: &Action) -> Result<(), EngineError> {
+    let Action { arm, gripper } = *action;
+    if !(delta.is_finite() && gripper.is_finite() && arm.iter().all(|v| v.is_finite())) {
+        return Err(EngineError::NotFinite { exit, arm, gripper });
+    }
+    if arm.iter().any(|v| v.abs() > MOST) {
+        return Err(EngineError::OutOfBounds { exit, arm });
+    }
+    Ok(())
 }
 
 /// Laps of the caller's watch.
@@ -274,14 +303,13 @@ mod tests {
     }
 
     fn policy(levels: &[f32], settings: Settings) -> Policy<Scripted> {
-        let rest = LstmState::zeros(1, 1);
         let exits: Vec<usize> = (0..levels.len() - 1).map(|k| 2 * k + 1).collect();
         let costs = vec![None; exits.len()];
-        Policy { engine: Scripted::level(levels), exits, settings, state: rest.clone(), rest, steps: 0, costs }
+        Policy { engine: Scripted::level(levels), cameras: 2, exits, settings, steps: 0, costs }
     }
 
     fn step(policy: &mut Policy<Scripted>) -> Result<Step, EngineError> {
-        policy.step(Vec::new(), &mut || Duration::ZERO)
+        policy.step(&mut || Duration::ZERO)
     }
 
     #[test]
@@ -299,18 +327,20 @@ mod tests {
     fn the_first_exit_is_compared_with_the_probe_in_one_head_call() {
         let mut policy = policy(&[0.48, 0.5, 0.9], settings(&[0.05], 1));
         assert_eq!(step(&mut policy).unwrap().exit, 0);
-        assert_eq!(policy.engine.calls, ["vision", "stage 0", "head 2"]);
+        assert_eq!(policy.engine.calls, ["look 0", "look 1", "recall", "stage 0", "head 2"]);
     }
 
     #[test]
     fn the_head_runs_once_an_exit_and_the_state_of_the_exit_taken_is_adopted() {
         let mut policy = policy(&[0.0, 0.5, 0.9, 0.9], settings(&[0.1, 0.1], 2));
         let taken = step(&mut policy).unwrap().exit;
-        assert_eq!(policy.engine.calls, ["vision", "stage 0", "head 2", "stage 1", "head 1", "stage 2", "head 1"]);
-        assert_eq!(policy.state.h[[0, 0, 0]], 1.0, "one step on from the state before, not three");
-        assert_eq!(policy.state.c[[0, 0, 0]], taken as f32 + 1.0, "the row of the exit that was taken");
+        let run = ["look 0", "look 1", "recall", "stage 0", "head 2", "stage 1", "head 1", "stage 2", "head 1"];
+        assert_eq!(policy.engine.calls, run);
+        let state = policy.state().unwrap();
+        assert_eq!(state.h[[0, 0, 0]], 1.0, "one step on from the state before, not three");
+        assert_eq!(state.c[[0, 0, 0]], taken as f32 + 1.0, "the row of the exit that was taken");
         step(&mut policy).unwrap();
-        assert_eq!(policy.state.h[[0, 0, 0]], 2.0);
+        assert_eq!(policy.state().unwrap().h[[0, 0, 0]], 2.0);
     }
 
     #[test]
@@ -330,7 +360,7 @@ mod tests {
     fn an_action_that_is_not_a_number_is_a_fault_and_changes_nothing() {
         let mut policy = policy(&[0.0, f32::NAN, 0.1], settings(&[0.1], 1));
         assert!(matches!(step(&mut policy), Err(EngineError::NotFinite { exit: 0, .. })));
-        assert_eq!(policy.state, policy.rest);
+        assert_eq!(policy.state().unwrap(), LstmState::zeros(1, 1));
     }
 
     #[test]
@@ -338,7 +368,7 @@ mod tests {
         let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1));
         step(&mut policy).unwrap();
         policy.start_epoch(&[7, 8]).unwrap();
-        assert_eq!((policy.engine.ids.clone(), policy.state.clone()), (vec![7, 8], policy.rest.clone()));
+        assert_eq!((policy.engine.ids.clone(), policy.state().unwrap()), (vec![7, 8], LstmState::zeros(1, 1)));
     }
 
     #[test]
@@ -346,7 +376,7 @@ mod tests {
         let mut settings = settings(&[-1.0, -1.0], 2);
         settings.deadline = Some(Duration::from_millis(45));
         let mut policy = policy(&[0.0, 0.5, 0.1, 0.9], settings);
-        // Each look at the watch is 10 ms later: 3 looks (start, vision) then 20 ms an exit.
+        // Each look at the watch is 10 ms later: start, vision, recall, then 20 ms an exit.
         let watch = || {
             let mut looks = 0;
             move || {
@@ -354,11 +384,11 @@ mod tests {
                 Duration::from_millis(10 * (looks - 1))
             }
         };
-        let first = policy.step(Vec::new(), &mut watch()).unwrap();
-        assert_eq!((first.exit, first.reason), (1, Reason::Anytime), "exit 1 ended at 50 ms");
+        let first = policy.step(&mut watch()).unwrap();
+        assert_eq!((first.exit, first.reason), (1, Reason::Anytime), "exit 1 ended at 60 ms");
         policy.settings.deadline = Some(Duration::from_millis(35));
-        let second = policy.step(Vec::new(), &mut watch()).unwrap();
-        assert_eq!((second.exit, second.reason), (0, Reason::Anytime), "exit 0 at 30 ms, the next would need 20");
+        let second = policy.step(&mut watch()).unwrap();
+        assert_eq!((second.exit, second.reason), (0, Reason::Anytime), "exit 0 ended at 40 ms");
     }
 
     #[test]
@@ -372,7 +402,7 @@ mod tests {
                 looks += 1;
                 Duration::from_millis(lap_ms * (looks - 1))
             };
-            policy.step(Vec::new(), &mut watch).unwrap().exit
+            policy.step(&mut watch).unwrap().exit
         };
         assert_eq!(exit(1), 2);
         assert_eq!([exit(9), exit(9)], [0, 0], "a deeper exit would be late");

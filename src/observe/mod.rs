@@ -7,7 +7,7 @@ mod pixels;
 mod resize;
 mod weights;
 
-use ndarray::Array4;
+use ndarray::{Array4, ArrayViewMut4};
 use tokenizers::Tokenizer;
 
 use crate::bundle::Bundle;
@@ -93,9 +93,16 @@ impl Observer {
         vec![0; self.max_tokens]
     }
 
-    /// Tensors of the right shapes that show nothing.
-    pub fn made_up(&self) -> Vec<Array4<f32>> {
-        self.cameras.iter().map(Pixels::made_up).collect()
+    /// How many cameras it observes.
+    pub fn cameras(&self) -> usize {
+        self.cameras.len()
+    }
+
+    /// Writes a camera's picture as the network sees it: `[1, 3, S, S]`, normalised.
+    pub fn draw(&self, camera: usize, frame: &Frame, image: ArrayViewMut4<'_, f32>) {
+        if let Some(pixels) = self.cameras.get(camera) {
+            pixels.draw(frame, image);
+        }
     }
 
     /// The tensors of one set of frames, in the manifest's order of cameras: each `[1, 3, S, S]`, normalised.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::{Array4, s};
+use ndarray::{Array4, ArrayViewMut4, s};
 
 use super::resize::{Kept, Resizer};
 use crate::bundle::{CameraSpec, Crop, Resize};
@@ -26,21 +26,21 @@ impl Pixels {
         Self { size: camera.size, levels, resizer: Mutex::new(None) }
     }
 
-    /// A tensor of the right shape that shows nothing.
-    pub(super) fn made_up(&self) -> Array4<f32> {
+    pub(super) fn tensor(&self, frame: &Frame) -> Array4<f32> {
         let side = self.size as usize;
-        Array4::zeros((1, 3, side, side))
+        let mut tensor = Array4::zeros((1, 3, side, side));
+        self.draw(frame, tensor.view_mut());
+        tensor
     }
 
     /// The middle of a picture whose shorter side became the network's, each colour brought to the network's scale.
-    pub(super) fn tensor(&self, frame: &Frame) -> Array4<f32> {
+    pub(super) fn draw(&self, frame: &Frame, mut tensor: ArrayViewMut4<'_, f32>) {
         let from = (frame.width as usize, frame.height as usize);
         let mut resizer = self.resizer.lock().unwrap_or_else(PoisonError::into_inner);
         if resizer.as_ref().is_some_and(|resizer| resizer.from() != from) {
             *resizer = None;
         }
         let resizer = resizer.get_or_insert_with(|| self.resizer(frame));
-        let mut tensor = self.made_up();
         for (y, row) in resizer.run(&frame.rgb).enumerate() {
             for (colour, (row, levels)) in row.into_iter().zip(&self.levels).enumerate() {
                 for (value, &level) in tensor.slice_mut(s![0, colour, y, ..]).iter_mut().zip(row) {
@@ -48,7 +48,6 @@ impl Pixels {
                 }
             }
         }
-        tensor
     }
 
     fn resizer(&self, frame: &Frame) -> Resizer {

@@ -7,7 +7,7 @@
 use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 
 use crate::bundle::Manifest;
-use crate::engine::{Engine, EngineError, LstmState};
+use crate::engine::{Action, Engine, EngineError, LstmState};
 use crate::network::{Candidate, Metric, rms};
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
@@ -56,10 +56,14 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     /// # Errors
     /// When the network cannot be run, or gives an action that is not finite.
     pub fn frame(&mut self, images: Vec<Array4<f32>>) -> Result<Vec<Sample>, EngineError> {
-        self.engine.vision(images)?;
+        for (camera, image) in images.iter().enumerate() {
+            self.engine.draw(camera, &mut |mut drawn| drawn.assign(image));
+            self.engine.look(camera)?;
+        }
         let mut rows = Vec::with_capacity(self.exits);
         for k in 0..self.exits {
-            rows.push(self.engine.stage(k)?);
+            self.engine.stage(k)?;
+            rows.push(self.engine.features()?);
         }
         let views: Vec<ArrayView2<'_, f32>> = rows.iter().map(|row| row.view()).collect();
         let features = concatenate(Axis(0), &views).map_err(|e| EngineError::Order(format!("features: {e}")))?;
@@ -76,20 +80,20 @@ impl<'e, E: Engine> Calibrator<'e, E> {
                 samples.push(self.sample(features, &state, (self.past + place) as u64)?);
             }
             let row = 1 + self.random.usize(..self.exits);
-            state = self.engine.head(features.slice(s![row..=row, ..]), &state)?.state(0);
+            state = self.engine.head(features.slice(s![row..=row, ..]), &state)?.1;
         }
         self.past += self.window;
         Ok(samples)
     }
 
     fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, EngineError> {
-        let actions = self.engine.head(features.view(), state)?;
-        let arms: Vec<[f32; 6]> = (0..=self.exits).map(|n| actions.arm(n)).collect();
-        if let Some(row) = arms.iter().position(|arm| !arm.iter().all(|value| value.is_finite())) {
+        let (actions, _) = self.engine.head(features.view(), state)?;
+        if let Some(row) = actions.iter().position(|action| !action.arm.iter().all(|value| value.is_finite())) {
             // Row 0 is the probe's, which belongs to exit 0.
-            let (exit, arm) = (row.saturating_sub(1), arms[row]);
-            return Err(EngineError::NotFinite { exit, arm, gripper: actions.gripper[row] });
+            let (exit, Action { arm, gripper }) = (row.saturating_sub(1), actions[row]);
+            return Err(EngineError::NotFinite { exit, arm, gripper });
         }
+        let arms: Vec<[f32; 6]> = actions.into_iter().map(|action| action.arm).collect();
         let candidate = |n: usize| Candidate { arm: arms[n], feature: features.row(n) };
         Ok(Sample {
             deltas: (1..=self.exits).map(|n| self.metric.delta(candidate(n), candidate(n - 1), step)).collect(),
@@ -102,8 +106,8 @@ impl<'e, E: Engine> Calibrator<'e, E> {
 mod tests {
     use super::*;
     use crate::bundle::Bundle;
-    use crate::engine::{Actions, Scripted};
-    use ndarray::Array3;
+    use crate::engine::Scripted;
+    use ndarray::{Array3, ArrayViewMut4};
 
     fn calibrated(window: usize, frames: usize) -> (Vec<Sample>, Vec<String>) {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
@@ -124,30 +128,57 @@ mod tests {
     }
 
     /// A head whose state is the sum of the features that led up to it, and whose action is the feature times 1 + state.
-    struct Summing;
+    /// Holds the stage that ran last.
+    struct Summing(usize);
 
     impl Engine for Summing {
         fn embed(&mut self, _ids: &[i64]) -> Result<(), EngineError> {
             Ok(())
         }
 
-        fn vision(&mut self, _images: Vec<Array4<f32>>) -> Result<(), EngineError> {
+        fn draw(&mut self, _camera: usize, _paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {}
+
+        fn look(&mut self, _camera: usize) -> Result<(), EngineError> {
             Ok(())
         }
 
-        /// The probe's feature is 1, exit k's is 2 + k.
-        fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
-            Ok(Array2::from_shape_fn(
-                (if k == 0 { 2 } else { 1 }, 1),
-                |(n, _)| if k == 0 { 1 + n } else { 2 + k } as f32,
-            ))
+        fn recall(&mut self) -> Result<(), EngineError> {
+            Ok(())
         }
 
-        fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
-            let (rows, sum) = (features.nrows(), state.h[[0, 0, 0]]);
-            let h = Array3::from_shape_fn((1, rows, 1), |(_, n, _)| sum + features[[n, 0]]);
-            let arm = Array2::from_shape_fn((rows, 6), |(n, _)| features[[n, 0]] * (1.0 + sum));
-            Ok(Actions { arm, gripper: vec![0.0; rows], c: h.clone(), h })
+        fn stage(&mut self, k: usize) -> Result<(), EngineError> {
+            self.0 = k;
+            Ok(())
+        }
+
+        fn act(&mut self) -> Result<Vec<Action>, EngineError> {
+            Ok(Vec::new())
+        }
+
+        /// The probe's feature is 1, exit k's is 2 + k.
+        fn features(&self) -> Result<Array2<f32>, EngineError> {
+            let rows = if self.0 == 0 { vec![1.0, 2.0] } else { vec![2.0 + self.0 as f32] };
+            Ok(Array2::from_shape_fn((rows.len(), 1), |(n, _)| rows[n]))
+        }
+
+        fn commit(&mut self) {}
+
+        fn reset(&mut self) {}
+
+        fn state(&self) -> Result<LstmState, EngineError> {
+            Ok(LstmState::zeros(1, 1))
+        }
+
+        fn head(
+            &mut self,
+            features: ArrayView2<'_, f32>,
+            state: &LstmState,
+        ) -> Result<(Vec<Action>, LstmState), EngineError> {
+            let sum = state.h[[0, 0, 0]];
+            let rows = features.column(0);
+            let actions = rows.iter().map(|v| Action { arm: [v * (1.0 + sum); 6], gripper: 0.0 });
+            let h = Array3::from_elem((1, 1, 1), sum + features[[features.nrows() - 1, 0]]);
+            Ok((actions.collect(), LstmState { c: h.clone(), h }))
         }
 
         fn load_to(&mut self, _cap: usize) -> Result<(), EngineError> {
@@ -158,7 +189,7 @@ mod tests {
     #[test]
     fn every_sample_acts_after_the_random_exits_of_the_frames_before_it_in_its_window() {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
-        let mut engine = Summing;
+        let mut engine = Summing(0);
         let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 12, 5);
         let samples: Vec<Sample> = (0..24).flat_map(|_| calibrator.frame(Vec::new()).unwrap()).collect();
         let mut random = fastrand::Rng::with_seed(5);
@@ -175,7 +206,7 @@ mod tests {
     #[test]
     fn a_frames_time_is_its_place_in_the_instruction() {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
-        let mut engine = Summing;
+        let mut engine = Summing(0);
         let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Time, 4, 5);
         for _ in 0..2 {
             calibrator.instruction(&[1]).unwrap();

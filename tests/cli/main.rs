@@ -127,8 +127,9 @@ fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there
 fn bench_measures_every_part_and_the_whole() {
     let json: Value = serde_json::from_str(&done(&["bench", TOY, "--steps", "3", "--json"])).unwrap();
     let parts: Vec<_> = json["parts_ms"].as_array().unwrap().iter().map(|part| part[0].as_str().unwrap()).collect();
-    assert_eq!(parts[..3], ["pictures", "embed", "vision"]);
-    assert_eq!(parts.len(), 3 + 6 + 1);
+    assert_eq!(parts[..4], ["pictures", "embed", "vision static", "vision gripper"]);
+    // … then head state, six stages, and the head on two rows and on one.
+    assert_eq!(parts.len(), 4 + 1 + 6 + 2);
     assert!(json["staged_against_whole"]["paired_ratio"]["median"].as_f64().unwrap() > 0.0);
     let share = json["overhead_share"]["median"].as_f64().unwrap();
     assert!((0.0..1.0).contains(&share), "{share}");

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from deer_lab.config import PolicyConfig, config_text
 from deer_lab.export import export_bundle, replacing
+from deer_lab.graphs import graph_names
 from deer_lab.halves import halve
 from deer_lab.importers.archives import CheckpointError
 from deer_lab.importers.pieces import Piece, part_maker, read_pieces, wanted_shapes
@@ -42,7 +43,7 @@ def write_bundle(
     """The bundle `out`, at full depth unless `after` (given the manifest's sha256 and the folder) writes thresholds."""
     about = About(name, network.license, network.description, network.made_by, network.tokenizer.to_str(pretty=True))
     narrow = (lambda path: halve(path, path)) if precision == "fp16" else None
-    names = part_names(network.config)
+    names = [graph for name in part_names(network.config) for graph in graph_names(network.config, name)]
     with replacing(out) as folder, tqdm(total=len(names), unit="part", dynamic_ncols=True) as bar:
 
         def progress(text: str) -> None:

@@ -11,12 +11,12 @@ use deer_vla::engine::ort::Options;
 use deer_vla::report::Quantiles;
 
 use crate::setup::{EngineArgs, open, raw};
-use measure::{Cap, Measured, measure};
+use measure::{Cap, Copied, Measured, measure};
 
 /// Measure ms per part and stage, all stages in turn against the same network as one graph, and memory by cap
 ///
 /// Everything is measured in one run and interleaved, so that a machine that slows down slows all of it. `staged` is
-/// every stage in turn with its feature read back; `whole` is the bundle's one graph of all stages; each round runs
+/// every stage in turn; `whole` is the bundle's one graph of all stages; each round runs
 /// staged, whole, whole, staged. `overhead` is everything in a full-depth step that is neither vision nor a stage's run
 /// (head calls, gate, choice of the state, bookkeeping), as a share of the step less vision.
 #[derive(Args)]
@@ -50,13 +50,13 @@ pub(crate) struct Profile {
 pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Profile> {
     let measured = measure(bundle, options, PROFILE_INSTRUCTION, PROFILE_ROUNDS)?;
     let median = |part: &str| measured.parts_ms.iter().find(|(name, _)| name == part).map_or(0.0, |(_, q)| q.median);
-    let head = median("head, 1 row");
     let to_exit = |total: &mut f64, k: usize| {
-        *total += median(&format!("stages[{k}]")) + head;
+        *total += median(&format!("stages[{k}]")) + median(if k == 0 { "head, 2 rows" } else { "head, 1 row" });
         Some(*total)
     };
-    let llm_ms = (0..bundle.manifest.exits.len()).scan(0.0, to_exit).collect();
-    Ok(Profile { llm_ms, vision_ms: median("vision") })
+    let llm_ms = (0..bundle.manifest.exits.len()).scan(median("head state"), to_exit).collect();
+    let cameras = bundle.manifest.cameras.iter();
+    Ok(Profile { llm_ms, vision_ms: cameras.map(|camera| median(&format!("vision {}", camera.role))).sum() })
 }
 
 impl Bench {
@@ -99,6 +99,12 @@ fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
         writeln!(out, "{:<22}{:>10.3}", "ratio of medians", comparison.ratio_of_medians)?;
     } else {
         writeln!(out, "this bundle has no `whole` graph to compare the stages with")?;
+    }
+    if m.provider != "cpu" {
+        let Copied { to_device, to_host } = m.copied;
+        writeln!(out, "\na full-depth step copies {to_device} bytes to the device and {to_host} back")?;
+        let recorded = if m.recorded.is_empty() { "none".to_owned() } else { m.recorded.join(", ") };
+        writeln!(out, "run as CUDA graphs: {recorded}")?;
     }
     writeln!(out, "\n{:<6}{:>14}{:>14}{:>12}{:>12}", "cap", "weights MB", "resident MB", "GPU MB", "load ms")?;
     writeln!(out, "{:<6}{:>14}{:>14.1}", "-", "", m.resident_before_mb)?;

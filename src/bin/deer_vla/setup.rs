@@ -23,6 +23,9 @@ pub(crate) struct EngineArgs {
     /// The ONNX Runtime library; otherwise ORT_DYLIB_PATH, a wheel or the system is asked, in that order
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+    /// Provider cuda: record what a part does once and play it back, where its shapes allow that
+    #[arg(long)]
+    cuda_graphs: bool,
 }
 
 /// How deep the network is run.
@@ -63,6 +66,7 @@ pub(crate) fn raw(bundle: &Path, engine: &EngineArgs, gate: Option<&GateArgs>) -
         bundle: bundle.display().to_string(),
         provider: engine.provider.clone(),
         device_id: engine.device_id,
+        cuda_graphs: engine.cuda_graphs,
         threads: engine.threads,
         onnxruntime: engine.onnxruntime.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         ..RawConfig::default()

@@ -2,22 +2,34 @@
 //!
 //! Every part is a session of its own, so a stage beyond the cap is neither loaded nor read. All sessions share one
 //! thread pool: with a pool each, seven sessions on two cores would spin against one another.
+//!
+//! What a part reads and writes is bound once, where it computes: a step makes no tensor, and only pictures and actions
+//! cross between host and device.
 
+mod head;
 mod library;
+mod mirror;
 mod part;
+mod spec;
 mod stage;
+mod vision;
+mod whole;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, Ix2, Ix3};
-use ort::session::IoBinding;
-use ort::value::{Tensor, TensorRef};
+use ndarray::{Array2, ArrayView2, ArrayViewMut4};
+use ort::value::Tensor;
 
-use super::{Actions, Engine, EngineError, LstmState};
+use super::{Action, Engine, EngineError, LstmState};
 use crate::bundle::Bundle;
+use head::Head;
 pub use library::{Library, Source};
-use part::{Part, Spec};
-use stage::Stage;
+use part::{Loader, Part};
+use spec::{Spec, media_names};
+use stage::{Ends, Stage};
+use vision::Vision;
+pub use whole::Whole;
 
 /// What computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -53,22 +65,42 @@ pub struct Options {
     pub threads: usize,
     /// Path of the ONNX Runtime library; `None` looks for it.
     pub library: Option<PathBuf>,
+    /// On CUDA: record what a part does once and play it back, where its shapes allow that.
+    pub cuda_graphs: bool,
+}
+
+impl Options {
+    fn on_host(&self) -> bool {
+        self.provider == Provider::Cpu
+    }
+
+    fn records_graphs(&self) -> bool {
+        self.cuda_graphs && self.provider == Provider::Cuda
+    }
+}
+
+/// Bytes that crossed between host and device since the network was loaded; none where they are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Pictures.
+    pub to_device: u64,
+    /// Actions.
+    pub to_host: u64,
 }
 
 /// A bundle's network, loaded.
 pub struct OrtEngine {
-    bundle: Bundle,
-    options: Options,
-    library: Library,
-    vision: Part,
-    vision_io: IoBinding,
+    loader: Loader,
+    vision: Vision,
     embed: Part,
-    head: Part,
+    head: Head,
     stages: Vec<Stage>,
-    /// On the device, rewritten by every call of `vision`.
-    media: Tensor<f32>,
-    /// On the device: the embedded prompt, `[1, T, W]`.
-    prompt: Option<Tensor<f32>>,
+    /// On the device, by their lengths: embedded prompts, `[1, T, W]`.
+    prompts: BTreeMap<usize, Tensor<f32>>,
+    /// The length of the prompt in use.
+    tokens: Option<usize>,
+    /// The stage that ran last.
+    ran: usize,
 }
 
 impl OrtEngine {
@@ -78,26 +110,17 @@ impl OrtEngine {
     /// [`EngineError`]: no library, a provider that is not there, a graph that does not load or disagrees.
     pub fn load(bundle: &Bundle, cap: usize, options: &Options) -> Result<Self, EngineError> {
         let library = library::load(options)?;
+        let loader = Loader { bundle: bundle.clone(), options: options.clone(), library };
         let manifest = &bundle.manifest;
-        let load = |name: &str, file: &str, spec: Spec| Part::load(&library, options, bundle, name, file, &spec);
-        let vision = load("vision", &manifest.parts.vision[0].file, Spec::vision(manifest))?;
-        let embed = load("embed", &manifest.parts.embed.file, Spec::embed(manifest))?;
-        let head = load("head", &manifest.parts.head.file, Spec::head(manifest))?;
-        let media_shape = [1, manifest.media.tokens, manifest.media.width];
-        let mut media = vision.device_tensor(options, &media_shape)?;
-        let mut vision_io = vision.binding()?;
-        vision_io.bind_output("media", &mut media).map_err(|e| vision.failed(e))?;
         let mut engine = Self {
-            bundle: bundle.clone(),
-            options: options.clone(),
-            library: library.clone(),
-            vision,
-            vision_io,
-            embed,
-            head,
+            vision: Vision::load(&loader)?,
+            embed: loader.free("embed", &manifest.parts.embed.file, &Spec::embed(manifest))?,
+            head: Head::load(&loader)?,
             stages: Vec::new(),
-            media,
-            prompt: None,
+            prompts: BTreeMap::new(),
+            tokens: None,
+            ran: 0,
+            loader,
         };
         engine.load_to(cap)?;
         Ok(engine)
@@ -105,7 +128,7 @@ impl OrtEngine {
 
     /// The ONNX Runtime in use.
     pub fn library(&self) -> &Library {
-        &self.library
+        &self.loader.library
     }
 
     /// Stages in memory: the cap plus one.
@@ -113,47 +136,42 @@ impl OrtEngine {
         self.stages.len()
     }
 
-    /// Runs all stages as the one graph that the bundle carries for comparison. Gives the last exit's feature.
-    ///
-    /// # Errors
-    /// When the bundle has no such graph, or it does not load.
-    pub fn load_whole(&self) -> Result<Whole, EngineError> {
-        let manifest = &self.bundle.manifest;
-        let Some(part) = &manifest.parts.whole else {
-            return Err(EngineError::Order("this bundle has no `whole` part; export it with one to compare".into()));
-        };
-        let spec = Spec::whole(manifest);
-        let part = Part::load(&self.library, &self.options, &self.bundle, "whole", &part.file, &spec)?;
-        let prompt = self.prompt.as_ref().ok_or_else(no_prompt)?;
-        let mut io = part.binding()?;
-        io.bind_input("hidden", prompt).map_err(|e| part.failed(e))?;
-        io.bind_input("media", &self.media).map_err(|e| part.failed(e))?;
-        let names: Vec<String> = spec.outputs.iter().map(|(name, _)| name.clone()).collect();
-        let mut features = Vec::new();
-        for name in names {
-            let mut feature = part.host_tensor(&[1, manifest.width])?;
-            io.bind_output(name, &mut feature).map_err(|e| part.failed(e))?;
-            features.push(feature);
-        }
-        Ok(Whole { part, io, features })
+    /// What crossed between host and device so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic { to_device: self.vision.sent, to_host: self.head.fetched }
     }
-}
 
-/// All stages as one graph, bound to an engine's prompt and media as they were when it was loaded.
-pub struct Whole {
-    part: Part,
-    io: IoBinding,
-    features: Vec<Tensor<f32>>,
-}
+    /// The parts that are recorded as CUDA graphs.
+    pub fn recorded(&self) -> Vec<&str> {
+        let stages = self.stages.iter().map(Stage::part);
+        let parts = self.vision.parts().iter().chain(stages).chain(self.head.parts());
+        parts.filter(|part| part.graphs).map(Part::name).collect()
+    }
 
-impl Whole {
-    /// One run; gives the last exit's feature, `[W]`.
-    ///
-    /// # Errors
-    /// When the graph fails.
-    pub fn run(&mut self) -> Result<Vec<f32>, EngineError> {
-        self.part.run_bound(&self.io)?;
-        Ok(self.features.last().map(|feature| feature.extract_tensor().1.to_vec()).unwrap_or_default())
+    fn load_stage(&self, k: usize) -> Result<Stage, EngineError> {
+        let bundle = &self.loader.bundle;
+        let Some(part) = bundle.manifest.parts.stages.get(k) else {
+            return Err(EngineError::Order(format!("cap {k} was asked for, the bundle has {k} exits")));
+        };
+        let name = format!("stages[{k}]");
+        bundle.verify_stage(k).map_err(|error| EngineError::Load {
+            part: name.clone(),
+            reason: error.to_string(),
+            file: bundle.path(&part.file).display().to_string(),
+        })?;
+        Ok(Stage::new(self.loader.fixed(&name, &part.file, &Spec::stage(&bundle.manifest, k))?))
+    }
+
+    /// Binds every stage to a prompt of the length in use.
+    fn bind(&mut self) -> Result<(), EngineError> {
+        let Some(mut before) = self.tokens.and_then(|tokens| self.prompts.get(&tokens)) else { return Ok(()) };
+        let names = media_names(&self.loader.bundle.manifest);
+        for (k, stage) in self.stages.iter_mut().enumerate() {
+            let media = names.iter().map(String::as_str).zip(self.vision.media()).collect();
+            let ends = Ends { media, rows: self.head.rows_of(k) };
+            before = stage.bind(&self.loader.options, before, ends)?;
+        }
+        Ok(())
     }
 }
 
@@ -163,84 +181,79 @@ fn no_prompt() -> EngineError {
 
 impl Engine for OrtEngine {
     fn embed(&mut self, ids: &[i64]) -> Result<(), EngineError> {
-        let width = self.bundle.manifest.width;
-        let mut prompt = self.embed.device_tensor(&self.options, &[1, ids.len(), width])?;
-        let ids = Tensor::from_array(([1, ids.len()], ids.to_vec())).map_err(|e| self.embed.failed(e))?;
-        let mut io = self.embed.binding()?;
-        io.bind_input("ids", &ids).map_err(|e| self.embed.failed(e))?;
-        io.bind_output("hidden", &mut prompt).map_err(|e| self.embed.failed(e))?;
-        self.embed.run_bound(&io)?;
-        // The prompt's length decides the shape of every hidden state after it.
-        let mut before = &prompt;
-        for stage in &mut self.stages {
-            before = stage.bind(&self.options, before, &self.media, width)?;
+        let (embed, width) = (&mut self.embed, self.loader.bundle.manifest.width);
+        let tokens = ids.len();
+        if !self.prompts.contains_key(&tokens) {
+            self.prompts.insert(tokens, embed.device_tensor(&self.loader.options, &[1, tokens, width])?);
         }
-        self.prompt = Some(prompt);
-        Ok(())
+        let Some(prompt) = self.prompts.get_mut(&tokens) else { return Err(no_prompt()) };
+        embed.prompt(ids, prompt)?;
+        self.tokens = Some(tokens);
+        self.bind()
     }
 
-    fn vision(&mut self, images: Vec<Array4<f32>>) -> Result<(), EngineError> {
-        for (camera, image) in self.bundle.manifest.cameras.iter().zip(images) {
-            let image = Tensor::from_array(image).map_err(|e| self.vision.failed(e))?;
-            self.vision_io.bind_input(&camera.role, &image).map_err(|e| self.vision.failed(e))?;
-        }
-        self.vision.run_bound(&self.vision_io)
+    fn draw(&mut self, camera: usize, paint: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {
+        self.vision.draw(camera, paint);
     }
 
-    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
-        let loaded = self.stages.len();
+    fn look(&mut self, camera: usize) -> Result<(), EngineError> {
+        self.vision.look(camera)
+    }
+
+    fn recall(&mut self) -> Result<(), EngineError> {
+        self.head.recall()
+    }
+
+    fn stage(&mut self, k: usize) -> Result<(), EngineError> {
+        let (loaded, tokens) = (self.stages.len(), self.tokens.ok_or_else(no_prompt)?);
         let stage = self
             .stages
             .get_mut(k)
             .ok_or_else(|| EngineError::Order(format!("stage {k} was asked for, {loaded} are loaded")))?;
-        stage.run()
+        self.ran = k;
+        stage.run(tokens)
     }
 
-    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
-        let failed = |e: ort::Error| EngineError::Run { part: "head".into(), reason: e.to_string() };
-        let inputs = ort::inputs![
-            "feature" => TensorRef::from_array_view(features).map_err(failed)?,
-            "h" => TensorRef::from_array_view(&state.h).map_err(failed)?,
-            "c" => TensorRef::from_array_view(&state.c).map_err(failed)?,
-        ];
-        let outputs = self.head.session.run(inputs).map_err(failed)?;
-        let array = |name: &str| outputs[name].try_extract_array::<f32>().map_err(failed);
-        let dims = |e: ndarray::ShapeError| EngineError::Run { part: "head".into(), reason: e.to_string() };
-        let cube = |name: &str| -> Result<Array3<f32>, EngineError> {
-            Ok(array(name)?.into_dimensionality::<Ix3>().map_err(dims)?.to_owned())
-        };
-        Ok(Actions {
-            arm: array("arm")?.into_dimensionality::<Ix2>().map_err(dims)?.to_owned(),
-            gripper: array("gripper")?.iter().copied().collect(),
-            h: cube("h_next")?,
-            c: cube("c_next")?,
-        })
+    fn act(&mut self) -> Result<Vec<Action>, EngineError> {
+        self.head.act(self.ran)
+    }
+
+    fn features(&self) -> Result<Array2<f32>, EngineError> {
+        self.head.features(self.ran)
+    }
+
+    fn commit(&mut self) {
+        self.head.commit();
+    }
+
+    fn reset(&mut self) {
+        self.head.reset();
+    }
+
+    fn state(&self) -> Result<LstmState, EngineError> {
+        self.head.state()
+    }
+
+    fn head(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        state: &LstmState,
+    ) -> Result<(Vec<Action>, LstmState), EngineError> {
+        self.head.of(features, state)
     }
 
     fn load_to(&mut self, cap: usize) -> Result<(), EngineError> {
-        let manifest = &self.bundle.manifest;
-        let mut fresh = Vec::new();
-        for k in self.stages.len()..=cap {
-            let Some(part) = manifest.parts.stages.get(k) else {
-                return Err(EngineError::Order(format!("cap {cap} was asked for, the bundle has {} exits", k)));
-            };
-            self.bundle.verify_stage(k).map_err(|error| EngineError::Load {
-                part: format!("stages[{k}]"),
-                reason: error.to_string(),
-                file: self.bundle.path(&part.file).display().to_string(),
-            })?;
-            let spec = Spec::stage(manifest, k);
-            let part =
-                Part::load(&self.library, &self.options, &self.bundle, &format!("stages[{k}]"), &part.file, &spec)?;
-            fresh.push(Stage::new(part, k == 0));
-        }
-        if let Some(prompt) = &self.prompt {
-            let mut before = self.stages.last().and_then(Stage::hidden).unwrap_or(prompt);
-            for stage in &mut fresh {
-                before = stage.bind(&self.options, before, &self.media, manifest.width)?;
+        let loaded = self.stages.len();
+        for k in loaded..=cap {
+            match self.load_stage(k) {
+                Ok(stage) => self.stages.push(stage),
+                Err(error) => {
+                    self.stages.truncate(loaded);
+                    return Err(error);
+                }
             }
         }
-        self.stages.append(&mut fresh);
+        self.bind()?;
         self.stages.truncate(cap + 1);
         Ok(())
     }

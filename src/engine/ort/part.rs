@@ -1,91 +1,61 @@
-//! One graph of the bundle as a session, compared with what the manifest says of it.
+//! One graph of the bundle as a session, and its calls: what it reads and writes, bound once.
 
 use ort::ep::{self, ExecutionProviderDispatch};
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, Session};
-use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+use ort::session::{IoBinding, RunOptions, Session};
+use ort::value::Tensor;
 
+use super::spec::{Spec, compare};
 use super::{Library, Options, Provider};
-use crate::bundle::{Bundle, Manifest};
+use crate::bundle::Bundle;
 use crate::engine::EngineError;
-
-/// A dimension in a [`Spec`]: a fixed size, or free.
-const FREE: i64 = -1;
-
-/// Names and shapes that the manifest prescribes for a graph; `FREE` where any size may come.
-pub(super) struct Spec {
-    pub(super) inputs: Vec<(String, Vec<i64>)>,
-    pub(super) outputs: Vec<(String, Vec<i64>)>,
-}
-
-fn tensors<const N: usize>(list: [(&str, &[i64]); N]) -> Vec<(String, Vec<i64>)> {
-    list.into_iter().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect()
-}
-
-impl Spec {
-    fn media(manifest: &Manifest) -> [i64; 3] {
-        [1, manifest.media.tokens as i64, manifest.media.width as i64]
-    }
-
-    pub(super) fn vision(manifest: &Manifest) -> Self {
-        let image = |size: u32| vec![1, 3, i64::from(size), i64::from(size)];
-        let inputs = manifest.cameras.iter().map(|c| (c.role.clone(), image(c.size))).collect();
-        Self { inputs, outputs: tensors([("media", &Self::media(manifest))]) }
-    }
-
-    pub(super) fn embed(manifest: &Manifest) -> Self {
-        let width = manifest.width as i64;
-        Self { inputs: tensors([("ids", &[1, FREE])]), outputs: tensors([("hidden", &[1, FREE, width])]) }
-    }
-
-    pub(super) fn stage(manifest: &Manifest, k: usize) -> Self {
-        let hidden = [1, FREE, manifest.width as i64];
-        let feature = [1, manifest.width as i64];
-        let mut outputs = tensors([("hidden_next", &hidden), ("feature", &feature)]);
-        if k == 0 {
-            outputs.extend(tensors([("probe", &feature)]));
-        }
-        Self { inputs: tensors([("hidden", &hidden), ("media", &Self::media(manifest))]), outputs }
-    }
-
-    pub(super) fn whole(manifest: &Manifest) -> Self {
-        let feature = vec![1, manifest.width as i64];
-        let exits = (0..manifest.exits.len()).map(|k| format!("feature_{k:02}"));
-        let outputs = std::iter::once("probe".to_owned()).chain(exits).map(|name| (name, feature.clone())).collect();
-        Self { inputs: Self::stage(manifest, 0).inputs, outputs }
-    }
-
-    pub(super) fn head(manifest: &Manifest) -> Self {
-        let (layers, hidden) = (manifest.lstm.layers as i64, manifest.lstm.hidden as i64);
-        let (before, after) = ([layers, 1, hidden], [layers, FREE, hidden]);
-        Self {
-            inputs: tensors([("feature", &[FREE, manifest.width as i64]), ("h", &before), ("c", &before)]),
-            outputs: tensors([("arm", &[FREE, 6]), ("gripper", &[FREE, 1]), ("h_next", &after), ("c_next", &after)]),
-        }
-    }
-}
 
 /// A loaded graph.
 pub(super) struct Part {
     name: String,
     pub(super) session: Session,
+    /// Its calls are recorded as CUDA graphs.
+    pub(super) graphs: bool,
 }
 
-impl Part {
-    pub(super) fn load(
-        library: &Library,
-        options: &Options,
-        bundle: &Bundle,
-        name: &str,
-        file: &str,
-        spec: &Spec,
-    ) -> Result<Self, EngineError> {
-        let path = bundle.path(file);
+/// Tensors that a part reads and writes, bound to it.
+pub(super) struct Call {
+    io: IoBinding,
+    /// Names the CUDA graph that was recorded of it.
+    run: Option<RunOptions>,
+}
+
+/// What loads parts: the same for all of a bundle.
+#[derive(Clone)]
+pub(super) struct Loader {
+    pub(super) bundle: Bundle,
+    pub(super) options: Options,
+    pub(super) library: Library,
+}
+
+impl Loader {
+    /// A part whose calls' tensors never move, so that they may be recorded as CUDA graphs.
+    pub(super) fn fixed(&self, name: &str, file: &str, spec: &Spec) -> Result<Part, EngineError> {
+        if self.options.records_graphs() {
+            // Where shapes forbid it, the graph runs as any other.
+            if let Ok(part) = self.load(name, file, spec, true) {
+                return Ok(part);
+            }
+        }
+        self.load(name, file, spec, false)
+    }
+
+    pub(super) fn free(&self, name: &str, file: &str, spec: &Spec) -> Result<Part, EngineError> {
+        self.load(name, file, spec, false)
+    }
+
+    fn load(&self, name: &str, file: &str, spec: &Spec, graphs: bool) -> Result<Part, EngineError> {
+        let path = self.bundle.path(file);
         let refuse = |reason: String| EngineError::Load { part: name.into(), reason, file: path.display().to_string() };
-        let builder = Session::builder(&library.environment).map_err(|e| refuse(e.to_string()))?;
+        let builder = Session::builder(&self.library.environment).map_err(|e| refuse(e.to_string()))?;
         let mut builder = builder
-            .with_execution_providers(providers(options, bundle))
-            .map_err(|e| missing_provider(options.provider, &e.to_string()))?;
+            .with_execution_providers(providers(&self.options, &self.bundle, graphs))
+            .map_err(|e| missing_provider(self.options.provider, &e.to_string()))?;
         let session = builder.commit_from_file(&path).map_err(|e| refuse(e.to_string()))?;
         for (direction, expected, found) in
             [("input", &spec.inputs, session.inputs()), ("output", &spec.outputs, session.outputs())]
@@ -98,19 +68,57 @@ impl Part {
                 file: path.display().to_string(),
             })?;
         }
-        Ok(Self { name: name.into(), session })
+        Ok(Part { name: name.into(), session, graphs })
+    }
+}
+
+impl Part {
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn failed(&self, error: impl std::fmt::Display) -> EngineError {
         EngineError::Run { part: self.name.clone(), reason: error.to_string() }
     }
 
-    pub(super) fn binding(&self) -> Result<IoBinding, EngineError> {
-        self.session.create_binding().map_err(|e| self.failed(e))
+    /// Binds a call; `graph` tells this part's calls apart.
+    pub(super) fn call<'a>(
+        &self,
+        graph: usize,
+        inputs: impl IntoIterator<Item = (&'a str, &'a Tensor<f32>)>,
+        outputs: impl IntoIterator<Item = (&'a str, &'a mut Tensor<f32>)>,
+    ) -> Result<Call, EngineError> {
+        let failed = |e: ort::Error| self.failed(e);
+        let mut io = self.session.create_binding().map_err(failed)?;
+        for (name, tensor) in inputs {
+            io.bind_input(name, tensor).map_err(failed)?;
+        }
+        for (name, tensor) in outputs {
+            io.bind_output(name, tensor).map_err(failed)?;
+        }
+        let record = || {
+            let mut run = RunOptions::new()?;
+            run.set("gpu_graph_id", graph.to_string()).map(|()| run)
+        };
+        Ok(Call { io, run: self.graphs.then(record).transpose().map_err(failed)? })
     }
 
-    pub(super) fn run_bound(&mut self, io: &IoBinding) -> Result<(), EngineError> {
-        match self.session.run_binding(io) {
+    /// Embeds `ids`, once an instruction.
+    pub(super) fn prompt(&mut self, ids: &[i64], hidden: &mut Tensor<f32>) -> Result<(), EngineError> {
+        let ids = Tensor::from_array(([1, ids.len()], ids.to_vec())).map_err(|e| self.failed(e))?;
+        let mut io = self.session.create_binding().map_err(|e| self.failed(e))?;
+        io.bind_input("ids", &ids).map_err(|e| self.failed(e))?;
+        io.bind_output("hidden", hidden).map_err(|e| self.failed(e))?;
+        self.run(&Call { io, run: None })
+    }
+
+    pub(super) fn run(&mut self, call: &Call) -> Result<(), EngineError> {
+        let ran = match &call.run {
+            Some(run) => self.session.run_binding_with_options(&call.io, run),
+            None => self.session.run_binding(&call.io),
+        };
+        // What it gives lies in the tensors that are bound.
+        match ran {
             Ok(_) => Ok(()),
             Err(e) => Err(EngineError::Run { part: self.name.clone(), reason: e.to_string() }),
         }
@@ -127,47 +135,19 @@ impl Part {
         Tensor::new(&allocator, shape.to_vec()).map_err(|e| self.failed(e))
     }
 
-    /// A tensor that the host can read.
+    /// A tensor of zeros that the host can read and write.
     pub(super) fn host_tensor(&self, shape: &[usize]) -> Result<Tensor<f32>, EngineError> {
         Tensor::new(&Allocator::default(), shape.to_vec()).map_err(|e| self.failed(e))
     }
 }
 
-type Disagreement = (String, String, String);
-
-fn compare(direction: &str, expected: &[(String, Vec<i64>)], found: &[Outlet]) -> Result<(), Disagreement> {
-    for (name, shape) in expected {
-        let Some(outlet) = found.iter().find(|outlet| outlet.name() == name) else {
-            let names: Vec<_> = found.iter().map(Outlet::name).collect();
-            return Err((name.clone(), format!("{direction} {name:?}"), format!("only {names:?}")));
-        };
-        let element = if name == "ids" { TensorElementType::Int64 } else { TensorElementType::Float32 };
-        let agrees = matches!(outlet.dtype(), ValueType::Tensor { ty, shape: found, .. }
-            if *ty == element && found.len() == shape.len()
-                && found.iter().zip(shape).all(|(&found, &wanted)| wanted == FREE || found == wanted || found == FREE));
-        if !agrees {
-            return Err((name.clone(), format!("{element} {}", dims(shape)), outlet.dtype().to_string()));
-        }
-    }
-    match found.iter().find(|outlet| expected.iter().all(|(name, _)| name != outlet.name())) {
-        Some(extra) if direction == "input" => {
-            Err((extra.name().to_owned(), "no such input".into(), extra.dtype().to_string()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn dims(shape: &[i64]) -> String {
-    let dims: Vec<_> = shape.iter().map(|&d| if d == FREE { "any".to_owned() } else { d.to_string() }).collect();
-    format!("[{}]", dims.join(", "))
-}
-
-fn providers(options: &Options, bundle: &Bundle) -> Vec<ExecutionProviderDispatch> {
+fn providers(options: &Options, bundle: &Bundle, graphs: bool) -> Vec<ExecutionProviderDispatch> {
     let cuda = || {
         // The default strategy doubles the arena at each growth: with a session a stage that wastes gigabytes.
         ep::CUDA::default()
             .with_device_id(options.device_id)
             .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested)
+            .with_cuda_graph(graphs)
             .build()
             .error_on_failure()
     };

@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ndarray::{Array2, Array3, Array4, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut4};
 
 use super::draw::Draw;
-use crate::engine::{Actions, Engine, EngineError, LstmState};
+use crate::engine::{Action, Engine, EngineError, LstmState};
 use crate::frame::Frame;
 use crate::network::{Network, Policy, Settings, Step};
 
@@ -70,35 +70,51 @@ impl Engine for Scripted {
         Ok(())
     }
 
-    fn vision(&mut self, _: Vec<Array4<f32>>) -> Result<(), EngineError> {
+    fn draw(&mut self, _: usize, _: &mut dyn FnMut(ArrayViewMut4<'_, f32>)) {}
+
+    fn look(&mut self, _: usize) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn recall(&mut self) -> Result<(), EngineError> {
         self.draw_row();
         let hang = self.load.hang.take();
         self.spend(hang.as_secs_f64() + 1e-3 * self.load.factor.get());
         if self.load.fails.take() {
-            return Err(EngineError::Run { part: "vision".into(), reason: "told to".into() });
+            return Err(EngineError::Run { part: "head_state".into(), reason: "told to".into() });
         }
         Ok(())
     }
 
-    fn stage(&mut self, k: usize) -> Result<Array2<f32>, EngineError> {
+    fn stage(&mut self, k: usize) -> Result<(), EngineError> {
         // A busy machine slows some stages and spares others.
         let spared = self.draw.of(self.steps).of(100 + k as u64).one_in(2);
         let factor = if spared { 1.0 } else { self.load.factor.get() };
         self.spend(self.stage.as_secs_f64() * factor);
-        Ok(Array2::zeros((if k == 0 { 2 } else { 1 }, 1)))
+        Ok(())
     }
 
-    fn head(&mut self, features: ArrayView2<'_, f32>, state: &LstmState) -> Result<Actions, EngineError> {
-        let n = features.nrows();
-        let (layers, _, hidden) = state.h.dim();
-        let bad = self.load.not_a_number.take();
+    /// Probe and exits are all of one opinion.
+    fn act(&mut self) -> Result<Vec<Action>, EngineError> {
         let (arm, gripper) = self.row;
-        Ok(Actions {
-            arm: Array2::from_shape_fn((n, 6), |(_, i)| if bad { f32::NAN } else { arm[i] }),
-            gripper: vec![gripper; n],
-            h: Array3::zeros((layers, n, hidden)),
-            c: Array3::zeros((layers, n, hidden)),
-        })
+        let arm = if self.load.not_a_number.take() { [f32::NAN; 6] } else { arm };
+        Ok(vec![Action { arm, gripper }; 2])
+    }
+
+    fn features(&self) -> Result<Array2<f32>, EngineError> {
+        Ok(Array2::zeros((2, 1)))
+    }
+
+    fn commit(&mut self) {}
+
+    fn reset(&mut self) {}
+
+    fn state(&self) -> Result<LstmState, EngineError> {
+        Ok(LstmState::zeros(1, 1))
+    }
+
+    fn head(&mut self, _: ArrayView2<'_, f32>, state: &LstmState) -> Result<(Vec<Action>, LstmState), EngineError> {
+        Ok((self.act()?, state.clone()))
     }
 
     fn load_to(&mut self, _: usize) -> Result<(), EngineError> {
@@ -124,11 +140,11 @@ impl Network for Blind {
     }
 
     fn step(&mut self, _: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
-        self.0.step(Vec::new(), watch).map_err(|e| e.to_string())
+        self.0.step(watch).map_err(|e| e.to_string())
     }
 
     fn rehearse(&mut self, _: &[&Frame]) -> Result<(), String> {
-        self.0.rehearse(Vec::new()).map_err(|e| e.to_string())
+        self.0.rehearse().map_err(|e| e.to_string())
     }
 
     fn settings(&self) -> &Settings {

@@ -70,7 +70,7 @@ fn a_new_sentence_starts_an_epoch_and_the_same_one_does_not() {
     assert_eq!(robot.memory().h[[0, 0, 0]], 1.0, "the state is that after one step");
     robot.say("open the drawer");
     assert_eq!(robot.session.epoch(), 2);
-    assert_eq!(robot.memory(), &LstmState::zeros(4, 32));
+    assert_eq!(robot.memory(), LstmState::zeros(1, 1));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn whatever_is_missing_or_wrong_gives_a_zero_twist() {
     assert_eq!(robot.look(1.3).unwrap().verdict, Verdict::HoldStaleFrame);
     robot.say("");
     assert_eq!(robot.step(2.0).verdict, Verdict::HoldNoInstruction);
-    let visions = robot.session.network().engine().calls.iter().filter(|call| *call == "vision").count();
+    let visions = robot.session.network().engine().calls.iter().filter(|call| *call == "recall").count();
     assert_eq!(visions, 12, "nothing of this needed the network but its rehearsals: at the start, on real pictures");
 }
 
@@ -224,7 +224,7 @@ fn pictures_that_take_long_to_be_read_are_part_of_the_step() {
 #[test]
 fn the_network_is_rehearsed_on_pictures_of_the_size_that_the_cameras_send() {
     let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
-    let visions = |robot: &Robot| robot.session.network().engine().calls.iter().filter(|c| *c == "vision").count();
+    let visions = |robot: &Robot| robot.session.network().engine().calls.iter().filter(|c| *c == "recall").count();
     let before = visions(&robot);
     robot.step(1.0);
     assert_eq!(visions(&robot), before + 6);
@@ -239,7 +239,7 @@ fn enabling_again_clears_the_networks_state() {
     assert_eq!(robot.memory().h[[0, 0, 0]], 1.0);
     robot.reply(Event::Enable(false, ()), 1.0).unwrap();
     robot.enable(1.0).unwrap();
-    assert_eq!(robot.memory(), &LstmState::zeros(4, 32));
+    assert_eq!(robot.memory(), LstmState::zeros(1, 1));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn an_arm_that_waits_for_servo_holds_until_it_is_ready_and_when_it_halts() {
         Event::Servo { report: Servo::Status(Some(Halt::Singularity)), received: Duration::from_secs_f64(1.1) },
         1.1,
     );
-    assert_eq!(robot.memory(), &LstmState::zeros(4, 32), "what it remembers is of a motion that did not happen");
+    assert_eq!(robot.memory(), LstmState::zeros(1, 1), "what it remembers is of a motion that did not happen");
     let told = robot.step(1.1);
     assert_eq!((told.verdict, told.state), (Verdict::HoldSingularity, State::Hold));
     robot.on(Event::Servo { report: Servo::Status(None), received: Duration::from_secs_f64(1.7) }, 1.7);

@@ -116,8 +116,8 @@ impl Robot {
         self.reply(Event::Enable(true, ()), secs)
     }
 
-    pub(super) fn memory(&self) -> &LstmState {
-        self.session.network().policy().state()
+    pub(super) fn memory(&self) -> LstmState {
+        self.session.network().policy().state().unwrap()
     }
 }
 

@@ -18,11 +18,15 @@ class Compute:
         """Reads the manifest. Raises FileNotFoundError."""
         parts = json.loads((bundle / "manifest.json").read_text())["parts"]
         self._stages = [part["macs"] for part in parts["stages"]]
-        self._head, self._vision = parts["head"]["macs"], parts["vision"]["macs"]
+        once = parts.get("head_state", {}).get("macs", 0)
+        self._head, self._head_state = parts["head"]["macs"], once
+        vision = parts["vision"]
+        eyes = vision if isinstance(vision, list) else [vision]  # a bundle of schema 1 has one for all cameras
+        self._vision = sum(eye["macs"] for eye in eyes)
 
     def llm_macs(self, exit_taken: int) -> int:
         """Stages up to the exit, a head row for each of them and one for the probe."""
-        return sum(self._stages[: exit_taken + 1]) + self._head * (exit_taken + 2)
+        return sum(self._stages[: exit_taken + 1]) + self._head_state + self._head * (exit_taken + 2)
 
     def summary(self, steps: Sequence[Taken]) -> dict[str, object] | None:
         """Means over `steps` and how often each exit was taken; None without steps."""

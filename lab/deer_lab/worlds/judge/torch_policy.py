@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from deer_lab.config import PolicyConfig
+from deer_lab.graphs import same_graph
 from deer_lab.manifest import About
 from deer_lab.model import Policy
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
@@ -42,13 +43,34 @@ class OnnxPart:
         return outputs if len(outputs) > 1 else outputs[0]
 
 
+class OnnxStage:
+    """A stage's graph, called like model.Stage."""
+
+    def __init__(self, part: OnnxPart) -> None:
+        self._part = part
+
+    def __call__(self, hidden: Tensor, media: list[Tensor]) -> tuple[Tensor, ...]:
+        hidden, rows = self._part(hidden, *media)
+        return hidden, rows[-1:], *rows[:-1, None]  # stage 0 gives the probe before its own
+
+
 class OnnxNetwork:
     """A bundle's parts where a `Policy` has its modules, for GatedPolicy: several times as fast on one core."""
 
     def __init__(self, bundle: Path, config: PolicyConfig) -> None:
         self.config = config
-        self.vision, self.embed, self.head = (OnnxPart(bundle / f"{name}.onnx") for name in ("vision", "embed", "head"))
-        self.stages = [OnnxPart(bundle / f"stage_{k:02}.onnx") for k in range(len(config.decoder.exits))]
+        def graph(name: str) -> OnnxPart:
+            return OnnxPart(bundle / f"{same_graph(config, name)}.onnx")
+
+        self._eyes = [graph(f"vision_{camera.role}") for camera in config.cameras]
+        self.embed, self._head_state, self._head = graph("embed"), graph("head_state"), graph("head")
+        self.stages = [OnnxStage(graph(f"stage_{k:02}")) for k in range(len(config.decoder.exits))]
+
+    def vision(self, *images: Tensor) -> list[Tensor]:
+        return [eye(image) for eye, image in zip(self._eyes, images, strict=True)]
+
+    def head(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        return self._head(feature, self._head_state(h), c)
 
     initial_state = Policy.initial_state
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::engine::ort::{Options, OrtEngine, Provider, Whole};
-use deer_vla::engine::{Engine, EngineError, LstmState};
+use deer_vla::engine::{Engine, EngineError};
 use deer_vla::frame::Frame;
 use deer_vla::network::Metric;
 use deer_vla::network::{Policy, Settings};
@@ -15,7 +15,6 @@ use deer_vla::report::Quantiles;
 use deer_vla::thresholds::Thresholds;
 use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
-use ndarray::{Array2, Array4};
 use serde::Serialize;
 
 /// Rounds that are not counted: the runtime's arenas grow in the first few.
@@ -39,9 +38,20 @@ pub(super) struct Measured {
     pub(super) overhead_share: Quantiles,
     /// The head calls' part of it.
     pub(super) head_share: Quantiles,
+    /// Bytes that a full-depth step copies between host and device.
+    pub(super) copied: Copied,
+    /// Parts that ran as CUDA graphs.
+    pub(super) recorded: Vec<String>,
     pub(super) staged_against_whole: Option<Comparison>,
     pub(super) resident_before_mb: f64,
     pub(super) caps: Vec<Cap>,
+}
+
+/// Bytes; none where host and device are the same.
+#[derive(Serialize)]
+pub(super) struct Copied {
+    pub(super) to_device: u64,
+    pub(super) to_host: u64,
 }
 
 /// All stages in turn against the same network as one graph.
@@ -70,10 +80,9 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
     let observer = Observer::new(bundle)?;
     let ids = observer.ids(sentence)?;
     let frames = pictures(manifest);
-    let images = observer.images(&frames);
 
     let resident_before_mb = resident_mb();
-    let (mut engine, caps) = load_cap_by_cap(bundle, options, &ids, &images)?;
+    let (mut engine, caps) = load_cap_by_cap(bundle, options, &ids, &observer, &frames)?;
     let onnxruntime = format!("{} at {}", engine.library().version, engine.library().path.display());
     let mut whole = manifest.parts.whole.as_ref().map(|_| engine.load_whole()).transpose()?;
 
@@ -84,9 +93,9 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
         progress.inc(1);
         rounds.counted = round >= WARM_UP;
         let started = Instant::now();
-        let images = observer.images(&frames);
+        draw(&mut engine, &observer, &frames);
         rounds.note("pictures", started.elapsed());
-        rounds.parts(&mut engine, &ids, images)?;
+        rounds.parts(&mut engine, manifest, &ids)?;
         if let Some(whole) = &mut whole {
             rounds.compare(&mut engine, whole)?;
         }
@@ -95,9 +104,10 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
     for round in 0..steps + WARM_UP {
         progress.inc(1);
         rounds.counted = round >= WARM_UP;
-        rounds.steps(&mut policy, manifest, &images)?;
+        rounds.steps(&mut policy, manifest)?;
     }
     progress.finish_and_clear();
+    let copied = rounds.copied(&mut policy, manifest)?;
     Ok(Measured {
         bundle: manifest.name.clone(),
         bundle_sha256: bundle.hash.clone(),
@@ -112,6 +122,8 @@ pub(super) fn measure(bundle: &Bundle, options: &Options, sentence: &str, steps:
         first_exit_step_ms: quantiles(&rounds.first_exit_step_ms)?,
         overhead_share: quantiles(&rounds.overhead_share)?,
         head_share: quantiles(&rounds.head_share)?,
+        copied,
+        recorded: policy.engine().recorded().into_iter().map(str::to_owned).collect(),
         staged_against_whole: whole.map(|_| rounds.comparison()).transpose()?,
         resident_before_mb,
         caps,
@@ -134,7 +146,8 @@ fn load_cap_by_cap(
     bundle: &Bundle,
     options: &Options,
     ids: &[i64],
-    images: &[Array4<f32>],
+    observer: &Observer,
+    frames: &[Frame],
 ) -> Result<(OrtEngine, Vec<Cap>), EngineError> {
     let mut started = Instant::now();
     let mut engine = OrtEngine::load(bundle, 0, options)?;
@@ -146,7 +159,8 @@ fn load_cap_by_cap(
         }
         let load_ms = millis(started.elapsed());
         engine.embed(ids)?;
-        engine.vision(images.to_vec())?;
+        draw(&mut engine, observer, frames);
+        (0..frames.len()).try_for_each(|camera| engine.look(camera))?;
         for k in 0..=cap {
             engine.stage(k)?;
         }
@@ -184,7 +198,6 @@ fn settings(manifest: &Manifest, cap: usize) -> Settings {
 struct Rounds {
     counted: bool,
     exits: usize,
-    rest: LstmState,
     parts: Vec<(String, Vec<f64>)>,
     staged: Vec<[f64; 2]>,
     whole: Vec<[f64; 2]>,
@@ -199,7 +212,6 @@ impl Rounds {
         Self {
             counted: false,
             exits: manifest.exits.len(),
-            rest: LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden),
             parts: Vec::new(),
             staged: Vec::new(),
             whole: Vec::new(),
@@ -227,15 +239,17 @@ impl Rounds {
         Ok(result)
     }
 
-    fn parts(&mut self, engine: &mut OrtEngine, ids: &[i64], images: Vec<Array4<f32>>) -> Result<(), EngineError> {
+    /// Every part once, as in a full-depth step.
+    fn parts(&mut self, engine: &mut OrtEngine, manifest: &Manifest, ids: &[i64]) -> Result<(), EngineError> {
         self.timed("embed", || engine.embed(ids))?;
-        self.timed("vision", || engine.vision(images))?;
-        let mut rows = Array2::zeros((0, 0));
-        for k in 0..self.exits {
-            rows = self.timed(&format!("stages[{k}]"), || engine.stage(k))?;
+        for (camera, spec) in manifest.cameras.iter().enumerate() {
+            self.timed(&format!("vision {}", spec.role), || engine.look(camera))?;
         }
-        let rest = self.rest.clone();
-        self.timed("head, 1 row", || engine.head(rows.view(), &rest))?;
+        self.timed("head state", || engine.recall())?;
+        for k in 0..self.exits {
+            self.timed(&format!("stages[{k}]"), || engine.stage(k))?;
+            self.timed(if k == 0 { "head, 2 rows" } else { "head, 1 row" }, || engine.act())?;
+        }
         Ok(())
     }
 
@@ -261,21 +275,15 @@ impl Rounds {
     }
 
     /// A step at full depth, then one that ends at the first exit.
-    fn steps(
-        &mut self,
-        policy: &mut Policy<OrtEngine>,
-        manifest: &Manifest,
-        images: &[Array4<f32>],
-    ) -> anyhow::Result<()> {
+    fn steps(&mut self, policy: &mut Policy<OrtEngine>, manifest: &Manifest) -> anyhow::Result<()> {
         // The stages stay loaded: only a threshold keeps the second step at exit 0.
         let limits = vec![f64::from(f32::MAX); self.exits - 1];
         let early =
             Settings { thresholds: Thresholds::new(&limits, self.exits)?, ..settings(manifest, self.exits - 1) };
         for (depth, settings) in [settings(manifest, self.exits - 1), early].into_iter().enumerate() {
             policy.configure(settings)?;
-            let images = images.to_vec();
             let started = Instant::now();
-            let step = policy.step(images, &mut || started.elapsed())?;
+            let step = policy.step(&mut || started.elapsed())?;
             let total = millis(started.elapsed());
             if !self.counted {
                 continue;
@@ -292,22 +300,37 @@ impl Rounds {
         Ok(())
     }
 
+    fn copied(&self, policy: &mut Policy<OrtEngine>, manifest: &Manifest) -> anyhow::Result<Copied> {
+        policy.configure(settings(manifest, self.exits - 1))?;
+        let before = policy.engine().traffic();
+        policy.step(&mut || Duration::ZERO)?;
+        let after = policy.engine().traffic();
+        let (to_device, to_host) = (after.to_device - before.to_device, after.to_host - before.to_host);
+        Ok(Copied { to_device, to_host })
+    }
+
     fn parts_ms(&self) -> anyhow::Result<Vec<(String, Quantiles)>> {
         self.parts.iter().map(|(name, ms)| Ok((name.clone(), quantiles(ms)?))).collect()
+    }
+}
+
+fn draw(engine: &mut OrtEngine, observer: &Observer, frames: &[Frame]) {
+    for (camera, frame) in frames.iter().enumerate() {
+        engine.draw(camera, &mut |image| observer.draw(camera, frame, image));
     }
 }
 
 fn staged(engine: &mut OrtEngine, exits: usize) -> Result<Duration, EngineError> {
     let started = Instant::now();
     for k in 0..exits {
-        std::hint::black_box(engine.stage(k)?);
+        engine.stage(k)?;
     }
     Ok(started.elapsed())
 }
 
 fn whole_once(whole: &mut Whole) -> Result<Duration, EngineError> {
     let started = Instant::now();
-    std::hint::black_box(whole.run()?);
+    whole.run()?;
     Ok(started.elapsed())
 }
 
