@@ -36,6 +36,8 @@ for bundle in "$@"; do
     done
     step "$name-agreement.txt" python3 -m deer_lab.agreement "$out/$name-"{cpu,"$provider"}/decisions.jsonl
     step "$name-bench.txt" deer_vla bench "$bundle" --provider "$provider" --steps "$steps"
+    [[ $provider != cuda ]] ||
+        step "$name-bench-graphs.txt" deer_vla bench "$bundle" --provider cuda --cuda-graphs --steps "$steps"
     step "$name-copies.txt" python3 -m deer_lab.copies "$bundle" --provider "$provider"
 done
 device=$([[ $provider == cpu ]] && echo cpu || echo cuda)
