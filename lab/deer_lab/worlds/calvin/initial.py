@@ -22,7 +22,7 @@ SHELF = {
     "slider_right": (0.070341633, 0.0924044687, 0.460990009),
 }
 TABLE = ((0.0500000896, -0.120000177, 0.459990009), (0.229995412, -0.11999514, 0.45999001))
-DRAWER = ((0.10, -0.31, 0.39), (0.24, -0.31, 0.39))  # [m] with the drawer open; CALVIN itself never begins there
+DRAWER = ((0.10, -0.07, 0.3625), (0.24, -0.07, 0.3625))  # [m] while it is closed; CALVIN itself never begins there
 TURN = (math.pi / 2 - math.pi / 8, math.pi / 2 + math.pi / 8)  # [rad], of the blocks
 AWAY, ASIDE = 0.02, 0.06  # [m] by which a seed moves what is on the table, and along it
 FNV_PRIME = 0x01000193
@@ -68,8 +68,6 @@ def check(initial: InitialState) -> None:
         if places.count(place) > room:
             hint = "; with a seed for three" if place == "table" else ""
             raise ValueError(f"initial state: {places.count(place)} blocks in {place}, which has room for {room}{hint}")
-    if "drawer" in places and initial.drawer != "open":
-        raise ValueError("initial state: a block can begin in the drawer only where it is open")
 
 
 def scene_of(initial: InitialState) -> np.ndarray:
@@ -109,7 +107,8 @@ def freely_placed(initial: InitialState) -> list[tuple[tuple[float, ...], float]
             aside = rng.uniform(-ASIDE, ASIDE) / 2
             position = (middle + aside, TABLE[0][1] + rng.uniform(-AWAY, AWAY), TABLE[0][2])
         elif place == "drawer":
-            position = DRAWER[drawer.pop()]
+            x, y, z = DRAWER[drawer.pop()]
+            position = (x, y - DRAWER_OPEN * (initial.drawer == "open"), z)
         else:
             position = SHELF[place]
         poses.append((position, rng.uniform(0, math.pi) if place == "table" else rng.uniform(*TURN)))

@@ -4,7 +4,7 @@ import numpy as np
 
 from deer_lab.worlds import action as actions
 from deer_lab.worlds import starts
-from deer_lab.worlds.calvin import chains, simulator
+from deer_lab.worlds.calvin import chains, expert, simulator
 from deer_lab.worlds.calvin.initial import ROBOT, CalvinState, scene_of
 from deer_lab.worlds.calvin.simulator import Simulator
 from deer_lab.worlds.calvin.state import State, oracle_info
@@ -66,8 +66,12 @@ class Calvin:
         starts.begin(self, task, rng)
 
     def expert(self, task: str, state: State) -> np.ndarray:
-        """See World.expert."""
-        raise ValueError("CALVIN has no scripted expert yet")
+        """See World.expert. Raises ValueError in the scenes whose furniture the expert does not know."""
+        if self.name != f"calvin:{expert.SCENE}":
+            raise ValueError(
+                f"the scripted expert knows scene {expert.SCENE} alone: give --world calvin:{expert.SCENE}"
+            )
+        return expert.act(task, state)
 
     def close(self) -> None:
         """See World.close."""
