@@ -35,9 +35,10 @@ for bundle in "$@"; do
         step "$name-replay-$on.txt" deer_vla replay "$bundle" "$recording" --provider "$on" --out "$out/$name-$on" --force
     done
     step "$name-agreement.txt" python3 -m deer_lab.agreement "$out/$name-"{cpu,"$provider"}/decisions.jsonl
-    step "$name-bench.txt" deer_vla bench "$bundle" --provider "$provider" --steps "$steps"
-    [[ $provider != cuda ]] ||
-        step "$name-bench-graphs.txt" deer_vla bench "$bundle" --provider cuda --cuda-graphs --steps "$steps"
+    for graphs in true false; do
+        step "$name-bench-graphs-$graphs.txt" deer_vla bench "$bundle" --provider "$provider" --steps "$steps" \
+            --cuda-graphs "$graphs"
+    done
     step "$name-copies.txt" python3 -m deer_lab.copies "$bundle" --provider "$provider"
 done
 device=$([[ $provider == cpu ]] && echo cpu || echo cuda)

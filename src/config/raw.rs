@@ -97,7 +97,7 @@ impl Default for RawConfig {
             device_id: 0,
             threads: 0,
             onnxruntime: String::new(),
-            cuda_graphs: false,
+            cuda_graphs: true,
             dry_run: true,
             autostart: false,
             metrics: true,

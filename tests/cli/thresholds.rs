@@ -163,8 +163,8 @@ fn a_promise_is_proved_on_recordings_of_their_own_and_is_cheaper_than_full_depth
     let samples = other["deltas"][0].as_array().unwrap().len();
     for table in ["deltas", "errors"] {
         for row in other[table].as_array_mut().unwrap() {
-            let values = row.as_array().unwrap().repeat(40);
-            *row = values.into();
+            let values = row.as_array().unwrap();
+            *row = std::iter::repeat_n(values, 40).flatten().cloned().collect();
         }
     }
     other["episodes"] = vec![samples; 40].into();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use deer_vla::bundle::Bundle;
 use deer_vla::config::{Config, RawConfig};
 
@@ -24,7 +24,7 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
     /// Provider cuda: record what a part does once and play it back, where its shapes allow that
-    #[arg(long)]
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     cuda_graphs: bool,
 }
 
