@@ -30,6 +30,9 @@ pub mod session;
 #[cfg(feature = "bag")]
 pub mod bag;
 pub mod report;
+// A running node on a terminal.
+#[cfg(feature = "watch")]
+pub mod watch;
 // What would not work on this robot.
 pub mod doctor;
 #[cfg(feature = "ros")]

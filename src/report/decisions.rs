@@ -76,6 +76,9 @@ pub enum ReportError {
         /// Where.
         path: PathBuf,
     },
+    /// A recording of which no page can be made.
+    #[error("{0}")]
+    Run(String),
     /// The plot cannot be drawn.
     #[error("the plot cannot be written: {reason}\nfile: {path}")]
     Plot {

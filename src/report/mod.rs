@@ -8,6 +8,10 @@ mod course;
 mod decisions;
 #[cfg(feature = "report")]
 mod exits;
+#[cfg(feature = "report")]
+mod otherwise;
+#[cfg(feature = "report")]
+pub mod page;
 mod quantiles;
 #[cfg(feature = "report")]
 mod results;
@@ -17,6 +21,8 @@ mod summary;
 pub use decisions::{Decision, ReportError, read};
 #[cfg(feature = "report")]
 pub use exits::plot;
+#[cfg(feature = "report")]
+pub use otherwise::{Otherwise, plot_otherwise};
 pub use quantiles::Quantiles;
 #[cfg(feature = "report")]
 pub use results::{Evaluated, compare};

@@ -132,6 +132,7 @@ fn network(logger: &str, bundle: &Bundle, config: &Config) -> Result<(Network, V
         ("bundle".to_owned(), manifest.name.clone()),
         ("bundle_sha256".to_owned(), bundle.hash.clone()),
         ("provider".to_owned(), config.engine.provider.to_string()),
+        ("control period (ms)".to_owned(), format!("{:.3}", 1e3 / manifest.embodiment.control_hz)),
         ("ONNX Runtime".to_owned(), library),
     ];
     #[cfg(feature = "faults")]

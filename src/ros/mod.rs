@@ -11,6 +11,8 @@ mod diagnostics;
 pub mod doctor;
 mod inbox;
 mod inputs;
+#[cfg(feature = "watch")]
+pub mod listener;
 mod mailbox;
 mod names;
 mod outputs;

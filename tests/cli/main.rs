@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, its helpers too")]
 
+mod otherwise;
 mod replay;
 mod report;
 mod rollout;
@@ -136,4 +137,21 @@ fn bench_measures_every_part_and_the_whole() {
     assert_eq!(json["caps"].as_array().unwrap().len(), 6);
     assert_says(&done(&["bench", TOY, "--steps", "1"]), &["staged / whole", "overhead", "resident MB"]);
     refused(2, &["bench", TOY, "--steps", "0"]);
+}
+
+#[test]
+fn a_verb_that_is_interrupted_ends_with_a_line_that_says_what_is_left() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deer_vla"));
+    let mut bench = command.args(["bench", TOY, "--steps", "1000000"]).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", bench.id());
+    // Bit 1 of the signals that it looks for itself is SIGINT.
+    let caught = |line: &str| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok();
+    while fs::read_to_string(&status).unwrap().lines().find_map(caught).unwrap() & 2 == 0 {
+        assert!(bench.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap().success());
+    let output = bench.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.as_str()), (Some(130), "deer_vla: interrupted; nothing was written\n"));
 }

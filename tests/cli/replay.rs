@@ -156,6 +156,7 @@ fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
     assert_says(&refusal(1, FOREIGN, &["--topic", "static=/gripper/image"]), &["/gripper/image", "two inputs"]);
     assert_says(&refusal(2, FOREIGN, &["--topic", "static"]), &["INPUT=TOPIC"]);
     assert_says(&refusal(2, FOREIGN, &["--metric", "l2"]), &["rms", "cosine"]);
+    assert_says(&refusal(1, FOREIGN, &["--max-frame-age", "-1"]), &["max_frame_age is -1", "from 0.02"]);
     assert_says(&refusal(1, "/nowhere", &[]), &["/nowhere", "cannot be read"]);
     assert_says(&refusal(1, TOY, &[]), &["not a bag"]);
     let sqlite = folder.path().join("old.db3");

@@ -1,5 +1,8 @@
 //! `deer_vla report`: plots and tables of results.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use super::*;
 
 #[test]
@@ -18,6 +21,39 @@ fn report_draws_a_replays_exits_and_refuses_what_is_no_decision() {
     assert_says(&refused(1, &["report", text(&empty), "--out", text(&plots)]), &["no decisions", "empty.jsonl"]);
     fs::write(&empty, "{\"stamp\": 1}\n").unwrap();
     assert_says(&refused(1, &["report", text(&empty), "--out", text(&plots)]), &["line 1", "verdict"]);
+}
+
+#[test]
+fn report_makes_a_page_of_a_run_that_needs_nothing_else() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let commands = replayed(&folder, "out", &bag, &[]).join("commands");
+    let out = folder.path().join("page");
+    let arguments =
+        ["report", text(&bag), text(&commands), "--bundle", TOY, "--pictures", "10", "--side", "32", "--out"];
+    done(&[&arguments[..], &[text(&out)]].concat());
+    let page = fs::read_to_string(out.join("run.html")).unwrap();
+    assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("src=\""), "it loads nothing");
+    let data = page.split("type=\"application/json\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: Value = serde_json::from_str(data).unwrap();
+    let decided = data["decisions"].as_array().unwrap();
+    let exits: Vec<_> = decided.iter().map(|decision| decision["step"]["exit"].as_f64().unwrap() as i64).collect();
+    assert_eq!(exits, rollout.exits());
+    assert_eq!(decided[39]["instruction"], rollout.instructions()[&20].as_str());
+    assert_eq!((&data["roles"][0], data["film"].as_array().unwrap().len()), (&Value::from("static"), 2));
+    for film in data["film"].as_array().unwrap() {
+        assert_eq!(film["times"].as_array().unwrap().len(), 10, "every fourth of forty");
+        let jpeg = BASE64_STANDARD.decode(film["jpegs"][3].as_str().unwrap()).unwrap();
+        assert_eq!(image::load_from_memory(&jpeg).unwrap().width(), 32);
+        assert_eq!(film["times"][3], decided[12]["pictures"][0], "beside the decision on it");
+    }
+    assert_eq!(data["costs"]["llm_gmac"].as_array().unwrap().len(), 6);
+
+    let error = refused(1, &["report", text(&bag), "--out", text(&out)]);
+    assert_says(&error, &["no decisions", "/deer_vla/decision", "OUT/commands"]);
+    assert_says(&refused(1, &["report", text(&bag), "a.json", "--out", text(&out)]), &["a.json is no recording"]);
+    let topic = ["report", text(&bag), text(&commands), "--topic", "static=/nowhere", "--out", text(&out)];
+    assert_says(&refused(1, &topic), &["no topic /nowhere"]);
 }
 
 #[test]

@@ -46,6 +46,17 @@ pub(crate) fn parse_gflop(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time limit in seconds.
+#[cfg(feature = "bag")]
+pub(crate) fn parse_secs(text: &str) -> Result<f64, String> {
+    let (number, unit) = split_unit(text)?;
+    match unit {
+        "ms" => Ok(number / 1e3),
+        "s" => Ok(number),
+        _ => Err("give a time with its unit: 20ms or 0.02s".into()),
+    }
+}
+
 /// A memory budget in GB (1e9 bytes).
 pub(crate) fn parse_gigabytes(text: &str) -> Result<f64, String> {
     let (number, unit) = split_unit(text)?;
@@ -80,5 +91,12 @@ mod tests {
         assert!(parse_gigabytes("3").is_err() && parse_gigabytes("GB").is_err());
         assert_eq!(parse_gflop("20MFLOP"), Ok(0.02));
         assert!(parse_gflop("4ms").unwrap_err().contains("deer_vla solve"));
+    }
+
+    #[cfg(feature = "bag")]
+    #[test]
+    fn a_time_limit_has_a_unit() {
+        assert_eq!([parse_secs("20ms"), parse_secs("0.5 s")], [Ok(0.02), Ok(0.5)]);
+        assert!(parse_secs("20").unwrap_err().contains("20ms"));
     }
 }

@@ -15,7 +15,9 @@ mod setup;
 mod solve;
 #[cfg(feature = "tune")]
 mod tune;
-#[cfg(not(all(feature = "bag", feature = "report", feature = "tune")))]
+#[cfg(all(feature = "ros", feature = "watch"))]
+mod watch;
+#[cfg(not(all(feature = "bag", feature = "report", feature = "ros", feature = "tune", feature = "watch")))]
 mod without;
 
 use std::path::Path;
@@ -29,7 +31,7 @@ use clap::{Parser, Subcommand};
 #[command(
     version,
     about = "Looks at model bundles and recordings without ROS, and at a live graph with it.",
-    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments."
+    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments; 130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -62,13 +64,46 @@ enum Verb {
     /// Not in this build: compare results, plot exits
     #[cfg(not(feature = "report"))]
     Report(without::Without),
+    #[cfg(all(feature = "ros", feature = "watch"))]
+    Watch(watch::Watch),
+    /// Not in this build: look at a running node
+    #[cfg(not(all(feature = "ros", feature = "watch")))]
+    Watch(without::Without),
 }
+
+#[cfg(feature = "bag")]
+impl Verb {
+    /// A verb that does not look for Ctrl-C itself ends with a line that says what is left of it. What they write, they
+    /// put in place at once.
+    fn end_on_interrupt(&self) {
+        let left = match self {
+            Self::Bench(_) | Self::Check(_) | Self::Doctor(_) | Self::Solve(_) => "nothing was written",
+            #[cfg(feature = "tune")]
+            Self::Tune(_) => "the same command goes on from the last finished evaluation",
+            #[cfg(feature = "report")]
+            Self::Report(_) => "the same command makes the report anew",
+            _ => return,
+        };
+        // Without it Ctrl-C ends the verb all the same, only without a word.
+        let _ = ctrlc::set_handler(move || {
+            eprintln!("deer_vla: interrupted; {left}");
+            std::process::exit(INTERRUPTED);
+        });
+    }
+}
+
+/// As a shell counts a program that SIGINT has ended.
+#[cfg(feature = "bag")]
+const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_unset| "error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let done = match Cli::parse().verb {
+    let verb = Cli::parse().verb;
+    #[cfg(feature = "bag")]
+    verb.end_on_interrupt();
+    let done = match verb {
         Verb::Check(check) => check.run(),
         Verb::Doctor(doctor) => return doctor.run(),
         #[cfg(feature = "bag")]
@@ -89,6 +124,10 @@ fn main() -> ExitCode {
         Verb::Report(report) => report.run(),
         #[cfg(not(feature = "report"))]
         Verb::Report(without) => return without.refuse("report", "report"),
+        #[cfg(all(feature = "ros", feature = "watch"))]
+        Verb::Watch(watch) => watch.run(),
+        #[cfg(not(all(feature = "ros", feature = "watch")))]
+        Verb::Watch(without) => return without.refuse("watch", "ros,watch"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

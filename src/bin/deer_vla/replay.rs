@@ -1,11 +1,16 @@
 //! `deer_vla replay`: what would the policy have done?
 
+mod compare;
+mod difference;
 mod live;
 mod lock_step;
+mod otherwise;
+mod plan;
 mod robot;
+mod told;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,9 +30,12 @@ use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
+use compare::Comparison;
 use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
+use otherwise::{DECISIONS, OtherwiseArgs};
 use robot::session;
+use told::Told;
 
 /// Run the policy on a recording, as the node would in lock-step, or live as it was recorded
 ///
@@ -38,6 +46,10 @@ use robot::session;
 ///
 /// Writes OUT/decisions.jsonl (one JSON object a line; only `total_ms` and `decision.timing` depend on the machine's
 /// speed) and OUT/commands, a bag with the twists, gripper commands and decisions. Ctrl-C ends both properly.
+///
+/// Where decisions on the same pictures are known, it says what would have been spent and done otherwise, as a table and a
+/// plot (OUT/otherwise.svg), and the first decision that differs, with the reason. So what --thresholds, --average,
+/// --deadline or --plan would change is seen by --against the decisions of a live run or of a replay without them.
 #[derive(Args)]
 pub(crate) struct Replay {
     /// The bundle's folder
@@ -55,15 +67,17 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "SENTENCE")]
     instruction: Option<String>,
     /// Oldest picture that is acted on, in seconds
-    #[arg(long, value_name = "SECS")]
+    #[arg(long, value_name = "SECS", allow_negative_numbers = true)]
     max_frame_age: Option<f64>,
     /// Longest time between the cameras' pictures that is acted on, in seconds
-    #[arg(long, value_name = "SECS")]
+    #[arg(long, value_name = "SECS", allow_negative_numbers = true)]
     max_frame_skew: Option<f64>,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
     gate: GateArgs,
+    #[command(flatten)]
+    otherwise: OtherwiseArgs,
     /// Folder for the results; made if it does not exist
     #[arg(long, value_name = "FOLDER", default_value = "out/replay")]
     out: PathBuf,
@@ -83,34 +97,45 @@ impl Replay {
         raw.max_frame_age = self.max_frame_age.unwrap_or(raw.max_frame_age);
         raw.max_frame_skew = self.max_frame_skew.unwrap_or(raw.max_frame_skew);
         raw.twist.mode = if self.live { "stream" } else { "lock_step" }.into();
-        let (bundle, config) = open(&raw)?;
+        let (bundle, _) = open(&raw)?;
+        self.otherwise.ask(&mut raw, &bundle.manifest)?;
+        let config = raw.check()?;
         let sources = self.sources(&bundle.manifest)?;
         let bag = Bag::open(&self.bag)?;
         let sources = Sources { estop: self.estop(&bag), ..sources };
         let inputs = bag
             .inputs(&sources)
             .context("--topic INPUT=TOPIC names another topic, --instruction gives the sentence itself")?;
+        let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
+        let before = self.otherwise.before(&self.bag, &bag, &roles)?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
         if self.live {
-            self.live(&bundle, &config, &bag, inputs, &stop)
+            self.live(&bundle, &config, &bag, inputs, before, &stop)
         } else {
-            self.lock_step(&bundle, &config, inputs, &stop)
+            self.lock_step(&bundle, &config, inputs, before, &stop)
         }
     }
 
-    fn results(&self, config: &Config, bundle: &Bundle) -> anyhow::Result<Results> {
-        Results::create(&self.out, self.force, config, &bundle.manifest)
+    fn results(&self, config: &Config, bundle: &Bundle, before: Option<Before>) -> anyhow::Result<Results> {
+        Ok(Results { before, ..Results::create(&self.out, self.force, config, &bundle.manifest)? })
     }
 
     /// Feeds the recording in its order. The clock stands at the newest picture, as a lock-stepped simulator's does.
-    fn lock_step(&self, bundle: &Bundle, config: &Config, inputs: Inputs<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
+    fn lock_step(
+        &self,
+        bundle: &Bundle,
+        config: &Config,
+        inputs: Inputs<'_>,
+        before: Option<Before>,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<()> {
         let mut robot = LockStep::new(session(bundle, config, true)?)?;
         if let Some(sentence) = &self.instruction {
             robot.on(Event::Instruction(sentence.clone()));
         }
-        let mut results = self.results(config, bundle)?;
+        let mut results = self.results(config, bundle, before)?;
         let read = feed(&mut robot, inputs, &mut results, stop);
         results.end(read)
     }
@@ -122,9 +147,10 @@ impl Replay {
         config: &Config,
         bag: &Bag,
         inputs: Inputs<'_>,
+        before: Option<Before>,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
-        let decisions = Recorded::all(bag, "/deer_vla/decision")?;
+        let decisions = Recorded::all(bag, DECISIONS)?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
         let armed = decisions.first().is_none_or(Recorded::armed);
         let total = inputs.total;
@@ -134,7 +160,7 @@ impl Replay {
         if let Some(sentence) = &self.instruction {
             run.arrive(Event::Instruction(sentence.clone()));
         }
-        let mut results = self.results(config, bundle)?;
+        let mut results = self.results(config, bundle, before)?;
         let mut deeds = deeds(&decisions, &roles).into_iter().peekable();
         let mut shown = vec![None; roles.len()];
         let feed = || {
@@ -214,6 +240,9 @@ fn progress(messages: u64) -> anyhow::Result<ProgressBar> {
     Ok(ProgressBar::new(messages).with_style(style))
 }
 
+/// Where decisions before are from, and what they are.
+type Before = (String, Vec<Told>);
+
 /// What a replay leaves behind.
 struct Results {
     folder: PathBuf,
@@ -221,6 +250,10 @@ struct Results {
     commands: AnswerBag,
     summary: Summary,
     unread: Unread,
+    /// What was decided on the same pictures before, what is decided now, and by which network.
+    before: Option<Before>,
+    now: Vec<Told>,
+    manifest: Manifest,
 }
 
 impl Results {
@@ -242,6 +275,9 @@ impl Results {
             commands: AnswerBag::create(commands, config)?,
             summary: Summary::new(manifest),
             unread: Unread::default(),
+            before: None,
+            now: Vec::new(),
+            manifest: manifest.clone(),
         })
     }
 
@@ -278,6 +314,9 @@ impl Results {
         self.decisions.write_all(b"\n")?;
         self.commands.write(answer)?;
         self.summary.add(answer);
+        if self.before.is_some() {
+            self.now.push(answer.into());
+        }
         Ok(())
     }
 
@@ -294,6 +333,11 @@ impl Results {
         eprintln!("written to {}", self.folder.display());
         if self.summary.answers() == 0 {
             return Err(anyhow!("no step was due: not every camera has delivered a picture that could be read"));
+        }
+        if let Some((origin, told)) = self.before {
+            let comparison = Comparison::new(&self.manifest, origin, told, self.now);
+            comparison.plot(&self.folder)?;
+            write!(io::stdout().lock(), "{comparison}")?;
         }
         Ok(())
     }

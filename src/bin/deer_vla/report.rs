@@ -1,5 +1,7 @@
 //! `deer_vla report`: tables and plots of what was decided and what it came to.
 
+mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,23 +9,31 @@ use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::report::{self, Evaluated};
 
-/// Compare results of evaluations, or plot the exits of a replay over time
+/// Compare results of evaluations, plot the exits of a replay over time, or make the page of a run
 ///
 /// Results (results.json files) become report.html and report.md with plots of success against GFLOP and ms and of the
 /// exits taken. Files with the same METHOD make one curve; without one, a file's folder names it. Decisions (a JSON Lines
-/// file, as `deer_vla replay` writes it) become exits.svg and exits.png.
+/// file, as `deer_vla replay` writes it) become exits.svg and exits.png. Recordings with the node's decisions (or one with
+/// the pictures and the OUT/commands of its replay) become run.html: the film beside the exits, costs, and holds with their
+/// reasons, in one file that needs nothing else.
 #[derive(Args)]
 pub(crate) struct Report {
-    /// Results files, or one file of decisions (.jsonl)
+    /// Results files; or one file of decisions (.jsonl); or recordings, folders or .mcap files
     #[arg(required = true, value_name = "[METHOD=]FILE")]
     files: Vec<String>,
     /// Folder for the report; made if it does not exist
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    #[command(flatten)]
+    page: page::PageArgs,
 }
 
 impl Report {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        if self.files.iter().any(|file| page::is_recording(Path::new(file))) {
+            self.make_folder()?;
+            return self.page.write(&self.files, &self.out.join("run.html"));
+        }
         let decisions: Vec<&String> = self.files.iter().filter(|file| file.ends_with(".jsonl")).collect();
         match (&decisions[..], &self.files[..]) {
             ([], files) => self.compare(files),

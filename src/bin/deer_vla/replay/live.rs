@@ -22,6 +22,7 @@ use super::robot::session;
 pub(super) struct Recorded {
     at: Stamp,
     values: HashMap<String, String>,
+    pub(super) message: String,
 }
 
 /// What an operator did, as far as decisions tell.
@@ -56,12 +57,12 @@ impl Recorded {
             let message = message?;
             let status: DiagnosticStatus = cdr::deserialize(&message.data)?;
             let values = status.values.into_iter().map(|pair| (pair.key, pair.value)).collect();
-            all.push(Self { at: message.log_time, values });
+            all.push(Self { at: message.log_time, values, message: status.message });
         }
         Ok(all)
     }
 
-    fn value(&self, name: &str) -> &str {
+    pub(super) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
 
@@ -70,7 +71,7 @@ impl Recorded {
     }
 
     /// When its pictures were taken.
-    fn stamps(&self, roles: &[String]) -> Vec<Option<Stamp>> {
+    pub(super) fn stamps(&self, roles: &[String]) -> Vec<Option<Stamp>> {
         let stamp = |role: &String| {
             let (secs, nanos) = self.value(&format!("stamp_{role}")).split_once('.')?;
             Some(Stamp::new(secs.parse().ok()?, nanos.parse().ok()?))

@@ -1,0 +1,65 @@
+//! What would have been decided otherwise: arguments, and where the decisions before are from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use deer_vla::bag::Bag;
+use deer_vla::bundle::Manifest;
+use deer_vla::config::RawConfig;
+
+use super::live::Recorded;
+use super::plan::Plan;
+use super::told::Told;
+use crate::cost::parse_secs;
+
+/// The node's decisions in a recording.
+pub(super) const DECISIONS: &str = "/deer_vla/decision";
+
+#[derive(Args)]
+pub(super) struct OtherwiseArgs {
+    /// What every step does, such as exit=2, instead of what thresholds say
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["thresholds", "average"])]
+    plan: Option<Plan>,
+    /// Time after which a step takes the newest finished exit, such as 20ms, by this machine's speed
+    #[arg(long, value_name = "TIME", value_parser = parse_secs)]
+    deadline: Option<f64>,
+    /// Decisions to compare with: the bag of a live run, or the OUT/commands of an earlier replay [default: those in BAG,
+    /// where it holds any]
+    #[arg(long, value_name = "BAG")]
+    against: Option<PathBuf>,
+}
+
+impl OtherwiseArgs {
+    /// Puts plan and deadline into the configuration.
+    pub(super) fn ask(&self, raw: &mut RawConfig, manifest: &Manifest) -> anyhow::Result<()> {
+        if let Some(plan) = self.plan {
+            raw.gate.thresholds = plan.thresholds(manifest.exits.len())?;
+        }
+        raw.gate.deadline = self.deadline.unwrap_or(raw.gate.deadline);
+        Ok(())
+    }
+
+    /// Where decisions before are from, and what they are; `None` where there are none.
+    ///
+    /// # Errors
+    /// When the bag that was named holds none, or one cannot be read.
+    pub(super) fn before(&self, path: &Path, bag: &Bag, roles: &[String]) -> anyhow::Result<Option<super::Before>> {
+        let told = |bag: &Bag| -> anyhow::Result<Vec<Told>> {
+            let recorded = Recorded::all(bag, DECISIONS)?;
+            Ok(recorded.iter().map(|decision| Told::recorded(decision, roles)).collect())
+        };
+        let Some(against) = &self.against else {
+            let told = told(bag)?;
+            return Ok((!told.is_empty()).then(|| (format!("the decisions in {}", path.display()), told)));
+        };
+        let before = told(&Bag::open(against).context("--against")?)?;
+        if before.is_empty() {
+            bail!(
+                "--against {}: it holds no {DECISIONS}; record it beside the node, or give a replay's OUT/commands",
+                against.display()
+            );
+        }
+        Ok(Some((format!("the decisions in {}", against.display()), before)))
+    }
+}
