@@ -34,7 +34,8 @@ fn picture((width, height): (u32, u32)) -> RgbImage {
 
 fn raw<'a>((width, height): (u32, u32), encoding: &'a str, data: &'a [u8]) -> Frame {
     let step = data.len() as u32 / height;
-    Frame::from_raw(RawImage { stamp: Stamp(1), width, height, encoding, step, data }).expect("a picture")
+    Frame::from_raw(RawImage { stamp: Stamp(1), width, height, encoding, big_endian: false, step, data })
+        .expect("a picture")
 }
 
 fn compressed(bytes: &[u8]) -> Frame {

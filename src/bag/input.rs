@@ -1,27 +1,19 @@
 //! A bag's messages as the policy's inputs: pictures and sentences.
 
-use super::message::{CompressedImage, Image, Text};
-use super::{Bag, BagError, Message, Messages, Stored};
-use crate::frame::{Frame, RawImage};
-use crate::units::Stamp;
+use std::iter::Peekable;
 
-/// Which topics are the policy's inputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sources {
-    /// One image topic a camera, in the manifest's order.
-    pub cameras: Vec<String>,
-    /// The instruction's, where it comes from the bag.
-    pub instruction: Option<String>,
-    /// The emergency stop's, where it is in the bag.
-    pub estop: Option<String>,
-}
+use super::message::{CompressedImage, Image, Text};
+use super::source::{CameraTopic, Clock, Resolved, Spoken};
+use super::{Bag, BagError, Message, Messages, Stored};
+use crate::frame::{Frame, FrameError, RawImage, doubt};
+use crate::units::Stamp;
 
 /// One thing that a robot heard or saw.
 #[derive(Debug)]
 pub enum Input {
     /// A camera's picture.
     Frame {
-        /// Which camera, in the manifest's order.
+        /// Which camera, in the source's order.
         camera: usize,
         /// The picture.
         frame: Frame,
@@ -37,6 +29,10 @@ pub enum Input {
         /// What is wrong with it.
         reason: String,
     },
+    /// Something that whoever reads the recording should know; each is told once.
+    Note(String),
+    /// A message on one of the further topics that were asked for.
+    Other(Stored),
 }
 
 const BOOL: &str = "std_msgs/msg/Bool";
@@ -49,8 +45,14 @@ struct Bool {
 
 /// A bag's inputs in the order in which they were recorded, each with its log time.
 pub struct Inputs<'a> {
-    messages: Messages<'a>,
+    messages: Peekable<Messages<'a>>,
+    source: &'a Resolved,
     topics: Vec<(String, Kind)>,
+    /// The sentence that is not in the bag, until it was said.
+    sentence: Option<String>,
+    /// What is to be told before the next message.
+    notes: Vec<String>,
+    doubted: Vec<String>,
     /// How many there are.
     pub total: u64,
 }
@@ -61,33 +63,50 @@ enum Kind {
     Compressed(usize),
     Text,
     Bool,
+    Other,
 }
 
 impl Bag {
-    /// The policy's inputs.
+    /// The policy's inputs, as `source` says; with the messages on `others`.
     ///
     /// # Errors
     /// `MissingTopic` or `Type`.
-    pub fn inputs(&self, sources: &Sources) -> Result<Inputs<'_>, BagError> {
+    pub fn inputs<'a>(&'a self, source: &'a Resolved, others: &[&str]) -> Result<Inputs<'a>, BagError> {
         let mut topics = Vec::new();
-        for (camera, name) in sources.cameras.iter().enumerate() {
-            topics.push((name.clone(), self.image_kind(name, camera)?));
+        for (number, camera) in source.cameras.iter().enumerate() {
+            topics.push((camera.topic.clone(), self.image_kind(camera, number)?));
         }
-        if let Some(name) = &sources.instruction {
-            let kinds = [(Text::TYPE, Kind::Text)];
-            topics.push((name.clone(), self.kind(name, &kinds, "std_msgs/msg/String (cdr)")?));
-        }
-        if let Some(name) = &sources.estop {
+        let sentence = match &source.spoken {
+            Spoken::Topic(name) => {
+                let kinds = [(Text::TYPE, Kind::Text)];
+                topics.push((name.clone(), self.kind(name, &kinds, "std_msgs/msg/String (cdr)")?));
+                None
+            }
+            Spoken::Sentence(sentence) => Some(sentence.clone()),
+        };
+        if let Some(name) = &source.estop {
             topics.push((name.clone(), self.kind(name, &[(BOOL, Kind::Bool)], "std_msgs/msg/Bool (cdr)")?));
         }
+        topics.extend(others.iter().map(|&name| (name.to_owned(), Kind::Other)));
         let names: Vec<&str> = topics.iter().map(|(name, _)| name.as_str()).collect();
         let total = names.iter().filter_map(|&name| self.topics().get(name)).map(|topic| topic.messages).sum();
-        Ok(Inputs { messages: self.messages(&names), topics, total })
+        let messages = self.messages(&names).peekable();
+        let notes = self.notes().iter().rev().cloned().collect();
+        Ok(Inputs { messages, source, topics, sentence, notes, doubted: Vec::new(), total })
     }
 
-    fn image_kind(&self, name: &str, camera: usize) -> Result<Kind, BagError> {
-        let kinds = [(Image::TYPE, Kind::Raw(camera)), (CompressedImage::TYPE, Kind::Compressed(camera))];
-        self.kind(name, &kinds, "sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage (cdr)")
+    fn image_kind(&self, camera: &CameraTopic, number: usize) -> Result<Kind, BagError> {
+        let name = &camera.topic;
+        let kinds = [(Image::TYPE, Kind::Raw(number)), (CompressedImage::TYPE, Kind::Compressed(number))];
+        let kind = self.kind(name, &kinds, "sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage (cdr)")?;
+        match (kind, camera.encoding.as_deref()) {
+            (Kind::Compressed(_), Some(encoding)) if !["rgb8", "bgr8"].contains(&encoding) => {
+                let found = format!("{}, which the source calls {encoding}", CompressedImage::TYPE);
+                let expected = "rgb8 or bgr8 as the encoding of compressed pictures";
+                Err(BagError::Type { topic: name.clone(), found, expected })
+            }
+            _ => Ok(kind),
+        }
     }
 
     fn kind(&self, name: &str, kinds: &[(&str, Kind)], expected: &'static str) -> Result<Kind, BagError> {
@@ -96,51 +115,113 @@ impl Bag {
         match kind.filter(|_| topic.encoding == "cdr") {
             Some((_, kind)) => Ok(*kind),
             None => {
-                let found = format!("{} ({})", topic.message_type, topic.encoding);
+                let found = match topic.message_type.as_str() {
+                    "" => format!("messages without a schema, so nothing says what they are ({})", topic.encoding),
+                    message_type => format!("{message_type} ({})", topic.encoding),
+                };
                 Err(BagError::Type { topic: name.to_owned(), found, expected })
             }
         }
     }
 }
 
+impl Inputs<'_> {
+    fn read(&mut self, message: Stored, kind: Kind) -> Input {
+        let clock = self.source.clock;
+        let input = match kind {
+            Kind::Raw(camera) => raw(&message, &self.source.cameras[camera], clock),
+            Kind::Compressed(camera) => self.compressed(&message, &self.source.cameras[camera]),
+            Kind::Text => decode::<Text>(&message.data).map(|text| Input::Instruction(text.data)),
+            Kind::Bool => (cdr::deserialize(&message.data).map(|Bool { data }| Input::Estop(data)))
+                .map_err(|e| format!("the message does not decode as {BOOL}: {e}")),
+            Kind::Other => return Input::Other(message),
+        };
+        match (input, kind) {
+            (Ok(Input::Frame { frame, .. }), Kind::Raw(camera) | Kind::Compressed(camera)) => {
+                Input::Frame { camera, frame }
+            }
+            (input, _) => input.unwrap_or_else(|reason| Input::Unreadable { topic: message.topic, reason }),
+        }
+    }
+
+    fn compressed(&mut self, message: &Stored, camera: &CameraTopic) -> Result<Input, String> {
+        let CompressedImage { header, format, data } = decode(&message.data)?;
+        let stamp = stamp(header.stamp.into(), message, self.source.clock);
+        let mut frame = Frame::from_compressed(stamp, &format, &data).map_err(|error| refused(&error))?;
+        match camera.encoding.as_deref() {
+            Some("bgr8") => frame.rgb.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2)),
+            Some(_) => (),
+            None if self.doubted.contains(&message.topic) => (),
+            None => {
+                self.doubted.push(message.topic.clone());
+                self.notes.extend(doubt(&format, &data).map(|doubt| format!("{}: {doubt}", message.topic)));
+            }
+        }
+        cropped(frame, camera)
+    }
+}
+
 impl Iterator for Inputs<'_> {
-    type Item = Result<(Stamp, Input), BagError>;
+    type Item = (Stamp, Input);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            let at = match self.messages.peek() {
+                Some(Ok(message)) => message.log_time,
+                _ => Stamp::default(),
+            };
+            if let Some(note) = self.notes.pop() {
+                return Some((at, Input::Note(note)));
+            }
+            if self.messages.peek().is_some_and(Result::is_ok)
+                && let Some(sentence) = self.sentence.take()
+            {
+                return Some((at, Input::Instruction(sentence)));
+            }
             let message = match self.messages.next()? {
                 Ok(message) => message,
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some((at, Input::Note(error.to_string()))),
             };
-            if let Some((_, kind)) = self.topics.iter().find(|(name, _)| *name == message.topic) {
-                return Some(Ok((message.log_time, read(message, *kind))));
+            if let Some(kind) = self.topics.iter().find(|(name, _)| *name == message.topic).map(|(_, kind)| *kind) {
+                return Some((message.log_time, self.read(message, kind)));
             }
         }
     }
 }
 
-fn read(message: Stored, kind: Kind) -> Input {
-    let input = match kind {
-        Kind::Raw(camera) => raw(&message.data).map(|frame| Input::Frame { camera, frame }),
-        Kind::Compressed(camera) => compressed(&message.data).map(|frame| Input::Frame { camera, frame }),
-        Kind::Text => decode::<Text>(&message.data).map(|text| Input::Instruction(text.data)),
-        Kind::Bool => (cdr::deserialize(&message.data).map(|Bool { data }| Input::Estop(data)))
-            .map_err(|e| format!("the message does not decode as {BOOL}: {e}")),
+fn raw(message: &Stored, camera: &CameraTopic, clock: Clock) -> Result<Input, String> {
+    let Image { header, height, width, encoding, is_bigendian, step, data } = decode(&message.data)?;
+    let encoding = camera.encoding.as_deref().unwrap_or(&encoding);
+    let stamp = stamp(header.stamp.into(), message, clock);
+    let image = RawImage { stamp, width, height, encoding, big_endian: is_bigendian != 0, step, data: &data };
+    cropped(Frame::from_raw(image).map_err(|error| refused(&error))?, camera)
+}
+
+/// When it was taken, as far as the clock that counts tells.
+fn stamp(header: Stamp, message: &Stored, clock: Clock) -> Stamp {
+    match clock {
+        Clock::Header => header,
+        Clock::Log => message.log_time,
+    }
+}
+
+fn refused(error: &FrameError) -> String {
+    match error {
+        FrameError::NoStamp => {
+            "the image has no capture time (header.stamp is 0); --clock log takes the time when it was recorded".into()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn cropped(frame: Frame, camera: &CameraTopic) -> Result<Input, String> {
+    let frame = match camera.crop {
+        Some(crop) => frame.cropped(crop).map_err(|error| error.to_string())?,
+        None => frame,
     };
-    input.unwrap_or_else(|reason| Input::Unreadable { topic: message.topic, reason })
+    Ok(Input::Frame { camera: 0, frame })
 }
 
-fn raw(data: &[u8]) -> Result<Frame, String> {
-    let Image { header, height, width, encoding, step, data, .. } = decode(data)?;
-    let image = RawImage { stamp: header.stamp.into(), width, height, encoding: &encoding, step, data: &data };
-    Frame::from_raw(image).map_err(|e| e.to_string())
-}
-
-fn compressed(data: &[u8]) -> Result<Frame, String> {
-    let CompressedImage { header, format, data } = decode(data)?;
-    Frame::from_compressed(header.stamp.into(), &format, &data).map_err(|e| e.to_string())
-}
-
-fn decode<M: Message + serde::de::DeserializeOwned>(data: &[u8]) -> Result<M, String> {
+pub(super) fn decode<M: Message + serde::de::DeserializeOwned>(data: &[u8]) -> Result<M, String> {
     cdr::deserialize(data).map_err(|e| format!("the message does not decode as {}: {e}", M::TYPE))
 }

@@ -6,9 +6,7 @@ use std::{fs, io};
 
 use serde::Deserialize;
 
-use super::BagError;
-
-/// The version that is written. Older ones are read: the two fields that are used have not changed.
+/// The version that is written. Older ones are read: the fields that are used have not changed.
 const VERSION: u32 = 9;
 
 /// What is read of it.
@@ -19,19 +17,24 @@ pub(super) struct Metadata {
 
 #[derive(Debug, Deserialize)]
 struct Information {
-    storage_identifier: String,
+    // Storage and compression are not asked for: what a file is, its first bytes say.
     relative_file_paths: Vec<PathBuf>,
-    #[serde(default)]
-    compression_mode: String,
     #[serde(default)]
     custom_data: Option<BTreeMap<String, String>>,
 }
 
 impl Metadata {
-    pub(super) fn read(folder: &Path) -> Result<Self, BagError> {
-        let path = folder.join("metadata.yaml");
-        let text = fs::read_to_string(&path).map_err(|source| BagError::Unreadable { source, path: path.clone() })?;
-        serde_norway::from_str(&text).map_err(|source| BagError::Metadata { source, path })
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub(super) fn read(folder: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(folder.join("metadata.yaml")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => "there is no metadata.yaml (the recorder was killed)".to_owned(),
+            _ => format!("metadata.yaml cannot be read ({error})"),
+        })?;
+        if text.trim().is_empty() {
+            return Err("metadata.yaml is empty (the recorder was killed)".into());
+        }
+        serde_norway::from_str(&text).map_err(|error| format!("metadata.yaml does not read ({error})"))
     }
 
     /// What the recorder was told to keep.
@@ -39,17 +42,9 @@ impl Metadata {
         self.rosbag2_bagfile_information.custom_data.unwrap_or_default()
     }
 
-    /// The MCAP files, in order.
-    pub(super) fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, BagError> {
-        let Information { storage_identifier, relative_file_paths, compression_mode, .. } =
-            &self.rosbag2_bagfile_information;
-        if storage_identifier != "mcap" {
-            return Err(BagError::Storage { found: storage_identifier.clone(), path: folder.to_path_buf() });
-        }
-        if !["", "none"].contains(&compression_mode.to_lowercase().as_str()) {
-            return Err(BagError::Compressed { found: compression_mode.clone(), path: folder.to_path_buf() });
-        }
-        Ok(relative_file_paths.iter().map(|file| folder.join(file)).collect())
+    /// The recorded files, in order, relative to the folder.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.rosbag2_bagfile_information.relative_file_paths
     }
 }
 

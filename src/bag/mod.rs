@@ -1,18 +1,22 @@
-//! rosbag2 (MCAP) in and out, without ROS: what `ros2 bag record` writes is what training, calibration and replay read.
+//! rosbag2 in and out, without ROS: what `ros2 bag record` writes is what training, calibration and replay read, in MCAP or
+//! SQLite, compressed or not, whole or as a recorder that was killed left it.
 //!
-//! A bag is never read into memory whole. Files with an index are read by it, strictly in the order of their log times;
-//! files without one (a recorder that was killed, or the storage preset `fastwrite`) from the front, a window of messages
-//! put in order.
+//! A bag is never read into memory whole, and always in the order of its log times. What had to be done for that, and
+//! what is missing, its notes tell.
 
 mod answers;
+mod files;
 mod input;
 mod message;
 mod metadata;
+mod motion;
 mod read;
-mod recording;
+mod sets;
 pub mod source;
+mod storage;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod unread;
 mod write;
 
@@ -21,26 +25,39 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use answers::AnswerBag;
-pub use input::{Input, Inputs, Sources};
+pub use files::find;
+pub use input::{Input, Inputs};
 pub use message::{
     CompressedImage, DiagnosticStatus, Header, Image, JointTrajectory, JointTrajectoryPoint, KeyValue, Message, Text,
     Time, TwistStamped,
 };
-pub use read::{Messages, Stored};
+pub use motion::{Displacement, GripperMotion, Motion, When};
+pub use read::Messages;
+pub use sets::{Seen, Set, Sets};
+pub use storage::Stored;
+pub use texts::Texts;
 pub use unread::Unread;
 pub use write::BagWriter;
 
-use metadata::Metadata;
-use recording::Recording;
+use files::Files;
+use storage::Storage;
 
 use crate::units::Stamp;
 
-/// A recording: one or several MCAP files.
+/// A recording: one or several files.
 #[derive(Debug)]
 pub struct Bag {
-    recordings: Vec<Recording>,
+    files: Vec<BagFile>,
     topics: BTreeMap<String, Topic>,
     custom_data: BTreeMap<String, String>,
+    notes: Vec<String>,
+}
+
+/// One file of a recording.
+#[derive(Debug)]
+struct BagFile {
+    path: PathBuf,
+    storage: Box<dyn Storage>,
 }
 
 /// What a bag holds of one topic.
@@ -65,42 +82,12 @@ pub enum BagError {
         /// Where.
         path: PathBuf,
     },
-    /// Neither a bag's folder nor an MCAP file.
-    #[error("not a bag: {found}; give a folder that `ros2 bag record -s mcap` wrote, or an .mcap file\npath: {path}")]
+    /// Neither a bag's folder nor one of its files.
+    #[error("not a bag: {found}; give a folder that `ros2 bag record` wrote, or an .mcap or .db3 file\npath: {path}")]
     NotABag {
         /// What is there.
         found: String,
         /// Where.
-        path: PathBuf,
-    },
-    /// `metadata.yaml` is not what rosbag2 writes.
-    #[error("the bag's metadata.yaml does not read: {source}; `ros2 bag reindex` writes it again\nfile: {path}")]
-    Metadata {
-        /// What the parser says.
-        source: serde_norway::Error,
-        /// Where.
-        path: PathBuf,
-    },
-    /// Stored in another format.
-    #[error(
-        "the bag is stored as {found}, mcap is read; convert it: \
-         pip install rosbags && rosbags-convert --src {path} --dst {path}_mcap --dst-storage mcap"
-    )]
-    Storage {
-        /// Its storage plugin.
-        found: String,
-        /// The bag.
-        path: PathBuf,
-    },
-    /// Compressed around the storage.
-    #[error(
-        "the bag is compressed by {found}; what MCAP compresses itself is read: convert the bag with `ros2 bag convert` \
-         and no compression_mode, or record with --storage-preset-profile zstd_fast\npath: {path}"
-    )]
-    Compressed {
-        /// `FILE` or `MESSAGE`.
-        found: String,
-        /// The bag.
         path: PathBuf,
     },
     /// A topic is not in the bag.
@@ -131,6 +118,14 @@ pub enum BagError {
         /// Those that the policy has.
         roles: String,
     },
+    /// Joint positions that no description makes poses of.
+    #[error("{topic} carries joint positions, which need motion.urdf in the source file, beside base and tip: {what}")]
+    Kinematics {
+        /// Which topic.
+        topic: String,
+        /// What is missing or wrong.
+        what: String,
+    },
     /// One topic for two cameras.
     #[error("topic {topic} is named for two inputs, {roles}; each needs its own")]
     TwoRoles {
@@ -159,7 +154,7 @@ pub enum BagError {
     },
     /// The file ends early or is damaged.
     #[error(
-        "the bag is cut short or damaged after message {messages}{}: {source}; what came before was read\nfile: {path}",
+        "the file is cut short or damaged after message {messages}{}: {flaw}; what came before was used\nfile: {path}",
         .last.map_or_else(String::new, |stamp| format!(" (logged at {stamp})"))
     )]
     Damaged {
@@ -168,20 +163,7 @@ pub enum BagError {
         /// When the last of them was logged.
         last: Option<Stamp>,
         /// What is wrong.
-        source: mcap::McapError,
-        /// Where.
-        path: PathBuf,
-    },
-    /// A file without an index whose messages are too far out of order.
-    #[error(
-        "message {message} was logged {late_secs:.3} s before one that is long past, and the file has no index; \
-         put it in order: mcap sort {path} -o sorted.mcap"
-    )]
-    Unordered {
-        /// Its number, of all topics.
-        message: u64,
-        /// By how much.
-        late_secs: f64,
+        flaw: String,
         /// Where.
         path: PathBuf,
     },
@@ -202,25 +184,44 @@ pub enum BagError {
 }
 
 impl Bag {
-    /// Opens a bag's folder, or one MCAP file.
+    /// Opens a bag's folder, or one of its files. What is there is opened: notes tell what is not.
     ///
     /// # Errors
-    /// `Unreadable`, `NotABag`, `Metadata`, `Storage` or `Compressed`. A file that is cut short opens: what is in it can
-    /// be read.
+    /// `Unreadable` or `NotABag`, where nothing can be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        let mut recordings = Vec::new();
-        let (files, custom_data) = files(path.as_ref())?;
-        for file in files {
-            recordings.push(Recording::open(file)?);
+        let Files { paths, custom_data, mut notes } = Files::of(path.as_ref())?;
+        let (mut files, mut refused) = (Vec::new(), Vec::new());
+        for path in paths {
+            match storage::open(&path) {
+                Ok(storage) => files.push(BagFile { path, storage }),
+                Err(error) => refused.push(error),
+            }
         }
+        if files.is_empty()
+            && let Some(error) = refused.pop()
+        {
+            return Err(error);
+        }
+        notes.extend(refused.iter().map(|error| format!("a file was left out: {error}")));
+        notes.extend(files.iter().filter_map(|file| file.storage.note()));
         let mut topics: BTreeMap<String, Topic> = BTreeMap::new();
-        for (name, topic) in recordings.iter().flat_map(|recording| &recording.topics) {
+        for (name, topic) in files.iter().flat_map(|file| file.storage.topics()) {
             topics
                 .entry(name.clone())
                 .and_modify(|known| known.messages += topic.messages)
                 .or_insert_with(|| topic.clone());
         }
-        Ok(Self { recordings, topics, custom_data })
+        Ok(Self { files, topics, custom_data, notes })
+    }
+
+    /// What is wrong with the recording and what was done about it, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Its files, in order.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
     }
 
     /// What is in it, by name.
@@ -238,7 +239,10 @@ impl Bag {
 
     /// The topics that are there with their types, for people.
     fn there(&self) -> String {
-        let typed = |(name, topic): (&String, &Topic)| format!("{name} ({})", topic.message_type);
+        let typed = |(name, topic): (&String, &Topic)| match topic.message_type.as_str() {
+            "" => format!("{name} (no schema, so nobody knows what it is)"),
+            message_type => format!("{name} ({message_type})"),
+        };
         let there: Vec<_> = self.topics.iter().map(typed).collect();
         if there.is_empty() { "none".to_owned() } else { there.join(", ") }
     }
@@ -250,36 +254,6 @@ impl Bag {
 
     /// The messages of some topics in the order of their log times.
     pub fn messages<'a>(&'a self, topics: &[&str]) -> Messages<'a> {
-        Messages::new(&self.recordings, topics.iter().map(|&topic| topic.to_owned()).collect())
+        Messages::new(&self.files, topics.iter().map(|&topic| topic.to_owned()).collect())
     }
-}
-
-/// The MCAP files of a bag, in order, and its custom data.
-fn files(path: &Path) -> Result<(Vec<PathBuf>, BTreeMap<String, String>), BagError> {
-    if path.is_file() {
-        return Ok((vec![path.to_path_buf()], BTreeMap::new()));
-    }
-    let entries = path.read_dir().map_err(|source| BagError::Unreadable { source, path: path.to_path_buf() })?;
-    if path.join("metadata.yaml").is_file() {
-        let metadata = Metadata::read(path)?;
-        return Ok((metadata.files(path)?, metadata.custom_data()));
-    }
-    // A recorder that was killed leaves no metadata.yaml.
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    let sqlite = files.iter().any(|file| file.extension().is_some_and(|e| e == "db3"));
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "mcap"));
-    files.sort_by_key(|file| (split_number(file), file.clone()));
-    match files.is_empty() {
-        true if sqlite => Err(BagError::Storage { found: "sqlite3".into(), path: path.to_path_buf() }),
-        true => {
-            let found = "a folder with neither metadata.yaml nor an .mcap file".to_owned();
-            Err(BagError::NotABag { found, path: path.to_path_buf() })
-        }
-        false => Ok((files, BTreeMap::new())),
-    }
-}
-
-/// 10 in `name_10.mcap`, so that it comes after `name_9.mcap`.
-fn split_number(file: &Path) -> Option<u64> {
-    file.file_stem()?.to_str()?.rsplit('_').next()?.parse().ok()
 }

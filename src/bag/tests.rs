@@ -7,6 +7,7 @@ use mcap::records::MessageHeader;
 use mcap::{Compression, WriteOptions, Writer};
 use tempfile::TempDir;
 
+use super::source::{CameraTopic, Clock, Resolved, Source, Spoken};
 use super::*;
 
 const CHUNK_BYTES: u64 = 2000;
@@ -39,6 +40,17 @@ fn log_times(bag: &Bag) -> Result<Vec<i64>, BagError> {
     bag.messages(&["/text"]).map(|message| message.map(|m| m.log_time.0)).collect()
 }
 
+/// A source with one camera, and a sentence on `/instruction` where there is one.
+fn source(camera: &str, instruction: bool) -> Resolved {
+    let camera = CameraTopic { role: "static".into(), topic: camera.into(), encoding: None, crop: None };
+    let spoken = match instruction {
+        true => Spoken::Topic("/instruction".into()),
+        false => Spoken::Sentence("go".into()),
+    };
+    let clock = Clock::Header;
+    Resolved { cameras: vec![camera], spoken, motion: None, gripper: None, clock, estop: None, guessed: Vec::new() }
+}
+
 fn refusal(path: &Path) -> String {
     Bag::open(path).expect_err("refused").to_string()
 }
@@ -64,13 +76,14 @@ fn every_way_to_store_chunks_is_read_in_the_order_of_log_times() {
 }
 
 #[test]
-fn a_file_with_an_index_may_be_in_any_order_and_one_without_must_nearly_be_in_order() {
+fn a_file_in_no_order_is_read_in_order_with_or_without_an_index() {
     let recorded: Vec<u64> = (0..300).rev().collect();
     let (_folder, path) = file(&recording(WriteOptions::new(), &recorded));
     assert_eq!(log_times(&Bag::open(path).unwrap()).unwrap(), (0..300).collect::<Vec<_>>());
     let (_folder, path) = file(&recording(WriteOptions::new().use_chunks(false), &recorded));
-    let error = log_times(&Bag::open(path).unwrap()).unwrap_err().to_string();
-    assert!(error.contains("message 64") && error.contains("mcap sort"), "{error}");
+    let bag = Bag::open(path).unwrap();
+    assert_eq!(log_times(&bag).unwrap(), (0..300).collect::<Vec<_>>());
+    assert!(bag.notes()[0].contains("sorted by log times"), "{:?}", bag.notes());
 }
 
 #[test]
@@ -116,47 +129,30 @@ fn files_of_a_split_bag_follow_one_another_by_number_when_the_recorder_left_no_m
 #[test]
 fn what_is_no_bag_is_refused_with_the_mend() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(refusal(folder.path()).contains("neither metadata.yaml nor an .mcap file"));
+    assert!(refusal(folder.path()).contains("neither an .mcap nor a .db3 file"));
     assert!(refusal(&folder.path().join("missing")).contains("cannot be read"));
     let (_text, path) = file(b"just text");
-    assert!(refusal(&path).contains("does not begin as MCAP does"));
+    assert!(refusal(&path).contains("begins neither as MCAP nor as SQLite does"));
     let (_empty, path) = file(b"");
-    assert!(refusal(&path).contains("not a bag"));
+    assert!(refusal(&path).contains("the file is empty"));
+    let (_sqlite, path) = file(b"SQLite format 3\0rest");
+    assert!(refusal(&path).contains("a SQLite file that is no recording"));
     fs::write(folder.path().join("metadata.yaml"), "rosbag2_bagfile_information: 3").unwrap();
-    assert!(refusal(folder.path()).contains("ros2 bag reindex"));
-}
-
-#[test]
-fn sqlite3_is_refused_with_the_command_that_converts_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let metadata = |storage: &str, mode: &str| {
-        let text = format!(
-            "rosbag2_bagfile_information: {{version: 5, storage_identifier: {storage}, \
-             relative_file_paths: [a_0.db3], compression_mode: '{mode}'}}"
-        );
-        fs::write(folder.path().join("metadata.yaml"), text).unwrap();
-    };
-    metadata("sqlite3", "");
-    let found = refusal(folder.path());
-    assert!(found.contains("sqlite3") && found.contains("rosbags-convert --src"), "{found}");
-    metadata("mcap", "FILE");
-    let found = refusal(folder.path());
-    assert!(found.contains("FILE") && found.contains("ros2 bag convert"), "{found}");
-    let (_folder, path) = file(b"SQLite format 3\0rest");
-    assert!(refusal(&path).contains("rosbags-convert"));
-    fs::remove_file(folder.path().join("metadata.yaml")).unwrap();
-    fs::write(folder.path().join("a_0.db3"), "").unwrap();
-    assert!(refusal(folder.path()).contains("rosbags-convert"));
+    assert!(refusal(folder.path()).contains("metadata.yaml does not read"));
+    let listed = "rosbag2_bagfile_information: {relative_file_paths: [a_0.mcap, a_1.mcap]}";
+    fs::write(folder.path().join("metadata.yaml"), listed).unwrap();
+    assert!(refusal(folder.path()).contains("metadata.yaml lists a_0.mcap, a_1.mcap, which are not there"));
 }
 
 #[test]
 fn a_topic_that_is_missing_or_carries_something_else_is_refused_with_what_is_there() {
     let (_folder, path) = file(&recording(WriteOptions::new(), &[1]));
     let bag = Bag::open(path).unwrap();
-    let sources = |camera: &str| Sources { cameras: vec![camera.into()], instruction: None, estop: None };
-    let missing = bag.inputs(&sources("/static/image")).err().unwrap().to_string();
+    let missing = bag.inputs(&source("/static/image", false), &[]).err().unwrap().to_string();
     assert!(missing.contains("/static/image") && missing.contains("/text (std_msgs/msg/String)"), "{missing}");
-    let wrong = bag.inputs(&sources("/text")).err().unwrap().to_string();
+    let unsaid = Source::default().resolve(&bag, &["static"]).unwrap_err().to_string();
+    assert!(unsaid.contains("which topic is the static camera?") && unsaid.contains("/text (std_msgs"), "{unsaid}");
+    let wrong = bag.inputs(&source("/text", false), &[]).err().unwrap().to_string();
     assert!(wrong.contains("std_msgs/msg/String") && wrong.contains("sensor_msgs/msg/CompressedImage"), "{wrong}");
 }
 
@@ -173,9 +169,8 @@ fn what_is_written_is_read_back() {
     writer.write("/static/image", Stamp(30), &Image::default()).unwrap();
     writer.finish().unwrap();
     let bag = Bag::open(&path).unwrap();
-    let sources =
-        Sources { cameras: vec!["/static/image".into()], instruction: Some("/instruction".into()), estop: None };
-    let inputs: Vec<_> = bag.inputs(&sources).unwrap().map(Result::unwrap).collect();
+    let source = source("/static/image", true);
+    let inputs: Vec<_> = bag.inputs(&source, &[]).unwrap().collect();
     assert!(matches!(&inputs[0].1, Input::Instruction(text) if text == "go"));
     assert!(matches!(&inputs[1].1, Input::Frame { camera: 0, frame } if frame.stamp == Stamp(1_000_000_007)));
     assert!(matches!(&inputs[2].1, Input::Unreadable { topic, .. } if topic == "/static/image"));
@@ -196,9 +191,8 @@ fn a_message_of_noise_is_unreadable_and_not_fatal() {
     drop(writer);
     let (_folder, path) = file(&bytes.into_inner());
     let bag = Bag::open(path).unwrap();
-    let inputs =
-        bag.inputs(&Sources { cameras: vec!["/static/image".into()], instruction: None, estop: None }).unwrap();
-    let unreadable =
-        |input| matches!(input, Ok((_, Input::Unreadable { reason, .. })) if reason.contains("sensor_msgs"));
-    assert_eq!(inputs.map(unreadable).collect::<Vec<_>>(), [true; 3]);
+    let source = source("/static/image", false);
+    let unreadable = |input| matches!(input, (_, Input::Unreadable { reason, .. }) if reason.contains("sensor_msgs"));
+    let inputs = bag.inputs(&source, &[]).unwrap();
+    assert_eq!(inputs.skip(1).map(unreadable).collect::<Vec<_>>(), [true; 3], "after the sentence");
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread(Vec<Kind>);
 
+/// What is wrong with some messages of a topic, or with `sets of pictures` or `sentences`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kind {
     topic: String,
@@ -51,7 +52,8 @@ impl fmt::Display for Unread {
             if self.0[..first].iter().any(|earlier| earlier.topic == kind.topic) {
                 continue;
             }
-            writeln!(f, "left out {} messages of {}:", topic().map(|kind| kind.times).sum::<u64>(), kind.topic)?;
+            let of = if kind.topic.starts_with('/') { "messages of " } else { "" };
+            writeln!(f, "left out {} {of}{}:", topic().map(|kind| kind.times).sum::<u64>(), kind.topic)?;
             for Kind { reason, times, .. } in topic() {
                 writeln!(f, "  {times} times: {reason}")?;
             }

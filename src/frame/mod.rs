@@ -9,7 +9,8 @@ mod png;
 mod raw;
 mod refusal;
 
-pub use raw::RawImage;
+pub use compressed::doubt;
+pub use raw::{ENCODINGS, RawImage};
 pub use refusal::FrameError;
 
 use crate::units::Stamp;
@@ -41,6 +42,22 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// What lies within `[left, top, width, height]`, in pixels.
+    ///
+    /// # Errors
+    /// `Crop`, or `Size` and `Shape` for what is left.
+    pub fn cropped(self, crop: [u32; 4]) -> Result<Self, FrameError> {
+        let [left, top, width, height] = crop;
+        let beyond = |start: u32, length: u32, side: u32| start.checked_add(length).is_none_or(|end| end > side);
+        if beyond(left, width, self.width) || beyond(top, height, self.height) {
+            return Err(FrameError::Crop { crop, width: self.width, height: self.height });
+        }
+        check_size(width, height)?;
+        let rows = self.rgb.chunks_exact(self.width as usize * 3).skip(top as usize).take(height as usize);
+        let rgb = rows.flat_map(|row| &row[left as usize * 3..][..width as usize * 3]).copied().collect();
+        Ok(Self { width, height, rgb, ..self })
+    }
+
     /// A number that two pictures share when every byte of them is the same, and else by one chance in 2^64.
     pub fn fingerprint(&self) -> u64 {
         // Eight bytes at a time in four chains, which the processor multiplies side by side: what the standard hashers do

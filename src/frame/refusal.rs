@@ -1,6 +1,6 @@
 //! Why a picture was refused: what is wrong, where, and how to mend it.
 
-use super::{MAX_PIXELS, MAX_RATIO, MAX_SIDE, MIN_SIDE};
+use super::{ENCODINGS, MAX_PIXELS, MAX_RATIO, MAX_SIDE, MIN_SIDE};
 
 /// Why bytes did not become a [`Frame`](super::Frame).
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,33 @@ pub enum FrameError {
         height: u32,
     },
     /// A pixel format that is not read.
-    #[error("image encoding {0:?} is not read; publish rgb8, bgr8, rgba8, bgra8 or mono8")]
+    #[error("image encoding {0:?} is not read; publish one of {list}", list = ENCODINGS.join(", "))]
     Encoding(String),
+    /// Three channels, or one, of which nobody says what they are.
+    #[error(
+        "image encoding {0:?} does not say which channel is red; publish bgr8 or rgb8 (cv_bridge: name the encoding), or for a recording say it in the source file (encoding: bgr8)"
+    )]
+    NoOrder(String),
+    /// A picture of distances.
+    #[error(
+        "the image is a depth picture ({what}), which shows no colours; name the camera's colour topic (depth_image_proc's nodes read this one)"
+    )]
+    Depth {
+        /// Its encoding, or its transport.
+        what: String,
+    },
+    /// Pixels that share their colours with a neighbour that is not there.
+    #[error(
+        "the image is {width}x{height} pixels of {encoding}, which go in pairs; both sides must be even for nv12 and nv21, the width for the others"
+    )]
+    Odd {
+        /// Its encoding.
+        encoding: &'static str,
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// Rows shorter than their pixels.
     #[error("the image's step is {found} bytes, but {width} pixels of {encoding} need {expected}")]
     Step {
@@ -46,16 +71,26 @@ pub enum FrameError {
         encoding: String,
     },
     /// Fewer or more bytes than rows.
-    #[error("the image carries {found} bytes, but {height} rows of {step} bytes are {expected}")]
+    #[error("the image carries {found} bytes, but {rows} rows of {step} bytes are {expected}")]
     Length {
         /// Bytes in the message.
         found: usize,
         /// Bytes that its size needs.
         expected: u64,
-        /// Rows.
-        height: u32,
+        /// Rows of bytes.
+        rows: u64,
         /// Bytes a row.
         step: u32,
+    },
+    /// What is to be cut out lies outside.
+    #[error("the crop {crop:?} (left, top, width, height) does not lie within the image's {width}x{height} pixels")]
+    Crop {
+        /// Left, top, width, height.
+        crop: [u32; 4],
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
     },
     /// A file's bytes where pixels are promised.
     #[error(
@@ -84,6 +119,14 @@ pub enum FrameError {
         encoding: &'static str,
         /// What shows it.
         flaw: String,
+    },
+    /// One message of a film.
+    #[error(
+        "the compressed image is video (format {format:?}), of which one message is no picture; let a node decode it (ffmpeg_image_transport, on Isaac isaac_ros_h264_decoder) and record what it publishes, or let the camera send JPEG"
+    )]
+    Video {
+        /// The message's `format`.
+        format: String,
     },
     /// The compressed picture cannot be decoded.
     #[error(

@@ -5,6 +5,7 @@
 
 mod pixels;
 mod resize;
+mod shown;
 mod weights;
 
 use ndarray::{Array4, ArrayViewMut4};
@@ -13,6 +14,7 @@ use tokenizers::Tokenizer;
 use crate::bundle::Bundle;
 use crate::frame::Frame;
 use pixels::Pixels;
+pub use shown::Shown;
 
 /// Makes the network's inputs.
 pub struct Observer {

@@ -36,11 +36,11 @@ impl Pixels {
     /// The middle of a picture whose shorter side became the network's, each colour brought to the network's scale.
     pub(super) fn draw(&self, frame: &Frame, mut tensor: ArrayViewMut4<'_, f32>) {
         let from = (frame.width as usize, frame.height as usize);
-        let mut resizer = self.resizer.lock().unwrap_or_else(PoisonError::into_inner);
-        if resizer.as_ref().is_some_and(|resizer| resizer.from() != from) {
-            *resizer = None;
+        let mut kept = self.resizer.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(|resizer| resizer.from() != from) {
+            *kept = None;
         }
-        let resizer = resizer.get_or_insert_with(|| self.resizer(frame));
+        let resizer = kept.get_or_insert_with(|| resizer(self.size, frame));
         for (y, row) in resizer.run(&frame.rgb).enumerate() {
             for (colour, (row, levels)) in row.into_iter().zip(&self.levels).enumerate() {
                 for (value, &level) in tensor.slice_mut(s![0, colour, y, ..]).iter_mut().zip(row) {
@@ -49,18 +49,19 @@ impl Pixels {
             }
         }
     }
+}
 
-    fn resizer(&self, frame: &Frame) -> Resizer {
-        let (width, height) = resized(self.size, frame.width, frame.height);
-        let count = self.size as usize;
-        let (across, down) = (centred(width, self.size), centred(height, self.size));
-        Resizer::new(
-            (frame.width as usize, frame.height as usize),
-            (width as usize, height as usize),
-            Kept { start: across, count },
-            Kept { start: down, count },
-        )
-    }
+/// What makes of pictures as large as `frame` the square of `size` pixels that the policy sees.
+pub(super) fn resizer(size: u32, frame: &Frame) -> Resizer {
+    let (width, height) = resized(size, frame.width, frame.height);
+    let count = size as usize;
+    let (across, down) = (centred(width, size), centred(height, size));
+    Resizer::new(
+        (frame.width as usize, frame.height as usize),
+        (width as usize, height as usize),
+        Kept { start: across, count },
+        Kept { start: down, count },
+    )
 }
 
 /// Width and height once the shorter side is `size`, the longer cut to whole pixels as torchvision's Resize does.

@@ -38,13 +38,17 @@ pub(super) trait Picture {
 /// # Errors
 /// `Plot`.
 pub(super) fn save<P: Picture>(picture: &P, folder: &Path, name: &str) -> Result<(), ReportError> {
-    // A robot's computer need not have a single font, so the letters come along.
-    let font = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     let refuse = |path: &Path, reason: String| ReportError::Plot { reason, path: path.to_path_buf() };
     let (svg, png) = (folder.join(format!("{name}.svg")), folder.join(format!("{name}.png")));
-    font.map_err(|_invalid| refuse(&png, "the built-in font does not load".into()))?;
+    letters().map_err(|reason| refuse(&png, reason))?;
     picture.draw(SVGBackend::new(&svg, picture.size()).into_drawing_area()).map_err(|e| refuse(&svg, e.to_string()))?;
     draw_png(picture, &png).map_err(|e| refuse(&png, e.to_string()))
+}
+
+/// A robot's computer need not have a single font, so the letters come along.
+pub(super) fn letters() -> Result<(), String> {
+    let font = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    font.map_err(|_invalid| "the built-in font does not load".to_owned())
 }
 
 fn draw_png<P: Picture>(picture: &P, path: &Path) -> Drawn {

@@ -15,6 +15,8 @@ pub mod page;
 mod quantiles;
 #[cfg(feature = "report")]
 mod results;
+#[cfg(feature = "report")]
+mod sheet;
 mod summary;
 
 #[cfg(feature = "report")]
@@ -26,4 +28,6 @@ pub use otherwise::{Otherwise, plot_otherwise};
 pub use quantiles::Quantiles;
 #[cfg(feature = "report")]
 pub use results::{Evaluated, compare};
+#[cfg(feature = "report")]
+pub use sheet::{Tile, contact_sheet};
 pub use summary::Summary;

@@ -177,6 +177,7 @@ fn raw(image: &Image) -> RawImage<'_> {
         width: image.width,
         height: image.height,
         encoding: &image.encoding,
+        big_endian: image.is_bigendian != 0,
         step: image.step,
         data: &image.data,
     }

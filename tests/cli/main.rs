@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop, its helpers too")]
 
+mod frames;
 mod otherwise;
 mod replay;
 mod report;

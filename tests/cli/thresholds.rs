@@ -37,7 +37,7 @@ fn a_calibration_learns_from_no_picture_that_cannot_be_read_and_says_how_many_th
     for (step, (scene, hand)) in rollout.pictures("static").into_iter().zip(rollout.pictures("gripper")).enumerate() {
         let mut scene = image(stamp(step), scene);
         if step % 8 == 7 {
-            scene.encoding = "yuv422".into();
+            scene.encoding = "yuv444".into();
         }
         writer.write("/static/image", stamp(step), &scene).unwrap();
         writer.write("/gripper/image", stamp(step), &image(stamp(step), hand)).unwrap();
@@ -46,7 +46,7 @@ fn a_calibration_learns_from_no_picture_that_cannot_be_read_and_says_how_many_th
     let output = deer_vla(&["calibrate", TOY, text(&bag), "--window", "5", "--out", text(&out)]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert_says(&said, &["left out 5 messages of /static/image:", "5 times: image encoding \"yuv422\""]);
+    assert_says(&said, &["left out 5 messages of /static/image:", "5 times: image encoding \"yuv444\""]);
     assert!(!json(&out)["deltas"][0].as_array().unwrap().is_empty(), "{said}");
 }
 

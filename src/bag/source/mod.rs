@@ -192,6 +192,10 @@ impl Source {
         if let Some(rate) = self.rate.filter(|rate| !(0.1..=1000.0).contains(rate)) {
             return refuse("rate", rate.to_string(), "steps a second, from 0.1 to 1000");
         }
+        let known = |encoding: &&String| crate::frame::ENCODINGS.contains(&encoding.as_str());
+        if let Some(encoding) = self.cameras.values().filter_map(|c| c.encoding.as_ref()).find(|e| !known(e)) {
+            return refuse("encoding", encoding.clone(), "rgb8, bgr8 or another of the encodings that are read");
+        }
         if let Some(crop) = self.cameras.values().filter_map(|camera| camera.crop).find(|[_, _, w, h]| w * h == 0) {
             return refuse("crop", format!("{crop:?}"), "left, top, width and height in pixels");
         }

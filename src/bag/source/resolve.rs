@@ -77,7 +77,11 @@ impl Source {
         for (&role, (camera, topic)) in roles.iter().zip(said.into_iter().zip(found)) {
             let Some(topic) = topic else {
                 let (what, field) = (format!("the {role} camera"), format!("cameras: {{{role}: TOPIC}}"));
-                return Err(BagError::NoTopic { what, field, option: format!("{role}=TOPIC"), there: bag.there() });
+                let option = match role {
+                    "static" | "gripper" => format!("--{role} TOPIC"),
+                    _ => format!("--topic {role}=TOPIC"),
+                };
+                return Err(BagError::NoTopic { what, field, option, there: bag.there() });
             };
             if let Some(other) = cameras.iter().find(|other| other.topic == topic) {
                 return Err(BagError::TwoRoles { topic, roles: format!("{} and {role}", other.role) });

@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::setup::{EngineArgs, open, raw};
+use crate::source::SourceArgs;
 use crate::write_whole;
 use recording::Runner;
 use unfinished::{Done, Job, Unfinished};
@@ -27,7 +28,7 @@ use unfinished::{Done, Job, Unfinished};
 pub(crate) struct Calibrate {
     /// The bundle's folder
     bundle: PathBuf,
-    /// Recordings with instructions: rosbag2 folders (MCAP storage), or folders of them
+    /// Recordings with instructions: rosbag2 folders, files of one, or folders of them
     #[arg(required = true)]
     bags: Vec<PathBuf>,
     /// Frames a window
@@ -40,6 +41,8 @@ pub(crate) struct Calibrate {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
     engine: EngineArgs,
     /// The file to write [default: calibration.json in the bundle]
     #[arg(long, value_name = "FILE")]
@@ -49,11 +52,12 @@ pub(crate) struct Calibrate {
 impl Calibrate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (bundle, config) = open(&raw(&self.bundle, &self.engine, None))?;
-        let recordings = recording::find(&self.bags)?;
+        let recordings = deer_vla::bag::find(&self.bags)?;
+        let source = self.source.source()?;
         let out = self.out.clone().unwrap_or_else(|| bundle.path("calibration.json"));
         let job = self.job(&bundle)?;
         let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
-        let all = run(&mut Runner::new(&bundle, &config)?, &recordings, &job, &mut unfinished)?;
+        let all = run(&mut Runner::new(&bundle, &config, source)?, &recordings, &job, &mut unfinished)?;
         let mut unread = Unread::default();
         all.iter().for_each(|done| unread.join(&done.unread));
         eprint!("{unread}");
@@ -86,7 +90,7 @@ fn run(
     let progress = ProgressBar::new(recordings.len() as u64).with_style(style);
     let (mut all, mut before) = (Vec::new(), 0);
     for recording in recordings {
-        let sha256 = recording::hash(recording)?;
+        let sha256 = runner.hash(recording)?;
         let told = |samples: usize| progress.set_message((before + samples).to_string());
         let done = match unfinished.take(&sha256) {
             Some(done) => done,

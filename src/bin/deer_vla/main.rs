@@ -8,11 +8,15 @@ mod check;
 mod cost;
 mod doctor;
 #[cfg(feature = "bag")]
+mod frames;
+#[cfg(feature = "bag")]
 mod replay;
 #[cfg(feature = "report")]
 mod report;
 mod setup;
 mod solve;
+#[cfg(feature = "bag")]
+mod source;
 #[cfg(feature = "tune")]
 mod tune;
 #[cfg(all(feature = "ros", feature = "watch"))]
@@ -42,6 +46,11 @@ struct Cli {
 enum Verb {
     Check(check::Check),
     Doctor(doctor::Doctor),
+    #[cfg(feature = "bag")]
+    Frames(frames::Frames),
+    /// Not in this build: write what the policy would have seen
+    #[cfg(not(feature = "bag"))]
+    Frames(without::Without),
     #[cfg(feature = "bag")]
     Replay(replay::Replay),
     /// Not in this build: run the policy on a recording
@@ -106,6 +115,10 @@ fn main() -> ExitCode {
     let done = match verb {
         Verb::Check(check) => check.run(),
         Verb::Doctor(doctor) => return doctor.run(),
+        #[cfg(feature = "bag")]
+        Verb::Frames(frames) => frames.run(),
+        #[cfg(not(feature = "bag"))]
+        Verb::Frames(without) => return without.refuse("frames", "bag"),
         #[cfg(feature = "bag")]
         Verb::Replay(replay) => replay.run(),
         #[cfg(not(feature = "bag"))]

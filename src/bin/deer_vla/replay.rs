@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Sources, Unread};
+use deer_vla::bag::source::Resolved;
+use deer_vla::bag::{AnswerBag, Bag, Input, Inputs, Unread};
 use deer_vla::bundle::{Bundle, Manifest};
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
@@ -30,6 +31,7 @@ use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
+use crate::source::{SourceArgs, resolved};
 use compare::Comparison;
 use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
@@ -54,18 +56,13 @@ use told::Told;
 pub(crate) struct Replay {
     /// The bundle's folder
     bundle: PathBuf,
-    /// A rosbag2 folder (MCAP storage) or one .mcap file
+    /// A rosbag2 folder, or one of its files
     bag: PathBuf,
-    /// Where an input stands in the bag: a camera's role or `instruction`, then its topic [default: /static/image,
-    /// /gripper/image, /instruction]
-    #[arg(long = "topic", value_name = "INPUT=TOPIC", value_parser = assignment)]
-    topics: Vec<(String, String)>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// On the recording's own time, instead of in lock-step
     #[arg(long)]
     live: bool,
-    /// The instruction, instead of the bag's
-    #[arg(long, value_name = "SENTENCE")]
-    instruction: Option<String>,
     /// Oldest picture that is acted on, in seconds
     #[arg(long, value_name = "SECS", allow_negative_numbers = true)]
     max_frame_age: Option<f64>,
@@ -86,11 +83,6 @@ pub(crate) struct Replay {
     force: bool,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
-    let (input, topic) = text.split_once('=').ok_or("expected INPUT=TOPIC, such as static=/camera/image")?;
-    Ok((input.to_owned(), topic.to_owned()))
-}
-
 impl Replay {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut raw = raw(&self.bundle, &self.engine, Some(&self.gate));
@@ -100,13 +92,13 @@ impl Replay {
         let (bundle, _) = open(&raw)?;
         self.otherwise.ask(&mut raw, &bundle.manifest)?;
         let config = raw.check()?;
-        let sources = self.sources(&bundle.manifest)?;
+        let source = self.source.source()?;
         let bag = Bag::open(&self.bag)?;
-        let sources = Sources { estop: self.estop(&bag), ..sources };
-        let inputs = bag
-            .inputs(&sources)
-            .context("--topic INPUT=TOPIC names another topic, --instruction gives the sentence itself")?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
+        let source = resolved(&source, &bag, &roles.iter().map(String::as_str).collect::<Vec<_>>())?;
+        // The emergency stop counts where the recording's own time does.
+        let source = Resolved { estop: source.estop.clone().filter(|_| self.live), ..source };
+        let inputs = bag.inputs(&source, &[])?;
         let before = self.otherwise.before(&self.bag, &bag, &roles)?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
@@ -132,9 +124,6 @@ impl Replay {
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
         let mut robot = LockStep::new(session(bundle, config, true)?)?;
-        if let Some(sentence) = &self.instruction {
-            robot.on(Event::Instruction(sentence.clone()));
-        }
         let mut results = self.results(config, bundle, before)?;
         let read = feed(&mut robot, inputs, &mut results, stop);
         results.end(read)
@@ -155,18 +144,14 @@ impl Replay {
         let armed = decisions.first().is_none_or(Recorded::armed);
         let total = inputs.total;
         let mut inputs = inputs.peekable();
-        let Some(Ok((start, _))) = inputs.peek() else { bail!("the bag holds none of the policy's inputs") };
+        let Some((start, _)) = inputs.peek() else { bail!("the bag holds none of the policy's inputs") };
         let mut run = live::run(bundle, config, armed, *start, &decisions)?;
-        if let Some(sentence) = &self.instruction {
-            run.arrive(Event::Instruction(sentence.clone()));
-        }
         let mut results = self.results(config, bundle, before)?;
         let mut deeds = deeds(&decisions, &roles).into_iter().peekable();
         let mut shown = vec![None; roles.len()];
         let feed = || {
             let progress = progress(total)?;
-            for input in inputs {
-                let (at, input) = input?;
+            for (at, input) in inputs {
                 run.pass(run.pace.machine(at));
                 if let Input::Frame { camera, frame } = &input {
                     shown[*camera] = Some(frame.stamp);
@@ -192,36 +177,13 @@ impl Replay {
         let read = feed();
         results.end(read)
     }
-
-    fn sources(&self, manifest: &Manifest) -> anyhow::Result<Sources> {
-        let roles: Vec<&str> = manifest.cameras.iter().map(|camera| camera.role.as_str()).collect();
-        if let Some((input, _)) = self.topics.iter().find(|(i, _)| i != "instruction" && !roles.contains(&i.as_str())) {
-            bail!("--topic {input}=…: this bundle's inputs are {}, instruction", roles.join(", "));
-        }
-        let topic = |input: &str, default: String| {
-            self.topics.iter().rfind(|(name, _)| name == input).map_or(default, |(_, topic)| topic.clone())
-        };
-        let cameras: Vec<_> = roles.iter().map(|role| topic(role, format!("/{role}/image"))).collect();
-        let instruction = self.instruction.is_none().then(|| topic("instruction", "/instruction".into()));
-        let mut all: Vec<_> = cameras.iter().chain(&instruction).collect();
-        all.sort();
-        if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("topic {} is named for two inputs; each needs its own", pair[0]);
-        }
-        Ok(Sources { cameras, instruction, estop: None })
-    }
-
-    /// The emergency stop counts where the recording's own time does.
-    fn estop(&self, bag: &Bag) -> Option<String> {
-        Some("/estop".to_owned()).filter(|topic| self.live && bag.topics().contains_key(topic))
-    }
 }
 
 /// Shows a robot in lock-step the recording in its order.
 fn feed(robot: &mut LockStep, inputs: Inputs<'_>, results: &mut Results, stop: &AtomicBool) -> anyhow::Result<()> {
     let progress = progress(inputs.total)?;
     for input in inputs {
-        if let Some(event) = results.event(input?, Duration::ZERO) {
+        if let Some(event) = results.event(input, Duration::ZERO) {
             robot.on(event);
         }
         robot.answer().iter().try_for_each(|answer| results.write(answer))?;
@@ -293,6 +255,11 @@ impl Results {
                 self.unread.add(&topic, &reason);
                 return None;
             }
+            Input::Note(note) => {
+                eprintln!("note: {note}");
+                return None;
+            }
+            Input::Other(_) => return None,
         })
     }
 

@@ -50,7 +50,30 @@ fn noise_and_nothing_are_refused() {
     for bytes in [&[1, 2, 3, 4][..], &[], &[0xFF, 0xD8, 0xFF]] {
         assert!(read(bytes).is_err(), "{bytes:?}");
     }
-    assert!(matches!(read(b"\0\0\0\x01\x67"), Err(FrameError::Decode { format, .. }) if format == "x"));
+    assert!(matches!(read(b"\0\0\0\x02\x67"), Err(FrameError::Decode { format, .. }) if format == "x"));
+}
+
+#[test]
+fn films_and_depths_are_refused_with_the_node_that_decodes_them() {
+    let film = read(b"\0\0\0\x01\x67\x42").unwrap_err().to_string();
+    assert!(film.contains("ffmpeg_image_transport") && film.contains("isaac_ros_h264_decoder"), "{film}");
+    assert!(matches!(Frame::from_compressed(STAMP, "H264", &[7; 9]), Err(FrameError::Video { .. })));
+    let depth = Frame::from_compressed(STAMP, "16UC1; compressedDepth png", &[0; 40]).unwrap_err().to_string();
+    assert!(depth.contains("depth picture") && depth.contains("colour topic"), "{depth}");
+}
+
+#[test]
+fn words_that_contradict_the_data_are_told_and_others_are_not() {
+    let png = encoded(32, 20, ImageFormat::Png);
+    assert!(doubt("png", BASELINE).unwrap().contains("JPEG"));
+    assert!(doubt("rgb8; jpeg compressed bgr8", &png).unwrap().contains("PNG"));
+    assert!(doubt("rgb8; jpeg compressed rgb8", BASELINE).unwrap().contains("red and blue"));
+    for format in
+        ["jpeg", "jpg", "rgb8; jpeg compressed bgr8", "mono8; jpeg compressed mono8", "", "bgr8; jpeg compressed bgr8"]
+    {
+        assert_eq!(doubt(format, BASELINE), None, "{format}");
+    }
+    assert_eq!(doubt("16UC1; png compressed 16UC1", &png), None);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use image::{ExtendedColorType, RgbImage};
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::bag::source::{CameraSource, InstructionSource, Source};
-use crate::bag::{Bag, Input, Sources};
+use crate::bag::source::{CameraSource, InstructionSource, Resolved, Source};
+use crate::bag::{Bag, Input};
 use crate::frame::Frame;
 use crate::report::ReportError;
 use crate::units::Stamp;
@@ -51,10 +51,7 @@ impl Film {
         let mut refused = None;
         for bag in run.bags {
             match source.resolve(bag, &names) {
-                Ok(found) => {
-                    let cameras = found.cameras.into_iter().map(|camera| camera.topic).collect();
-                    return Self::of(bag, &Sources { cameras, instruction: None, estop: None }, run.thinned);
-                }
+                Ok(found) => return Self::of(bag, &found, run.thinned),
                 Err(error) => refused = Some(error),
             }
         }
@@ -62,15 +59,15 @@ impl Film {
         refused.filter(|_| !run.topics.is_empty()).map_or_else(|| Ok(Self(Vec::new())), |error| Err(error.into()))
     }
 
-    fn of(bag: &Bag, sources: &Sources, thinned: Thinned) -> Result<Self, ReportError> {
+    fn of(bag: &Bag, source: &Resolved, thinned: Thinned) -> Result<Self, ReportError> {
         let messages = |topic: &String| bag.topics().get(topic).map_or(0, |topic| topic.messages as usize);
         let every: Vec<usize> =
-            sources.cameras.iter().map(|topic| messages(topic).div_ceil(thinned.pictures).max(1)).collect();
+            source.cameras.iter().map(|camera| messages(&camera.topic).div_ceil(thinned.pictures).max(1)).collect();
         let mut seen = vec![0usize; every.len()];
         let mut film = vec![Vec::new(); every.len()];
-        for input in bag.inputs(sources)? {
+        for input in bag.inputs(source, &[])? {
             // A picture that cannot be read is none; replay counts those.
-            let (_, Input::Frame { camera, frame }) = input? else { continue };
+            let (_, Input::Frame { camera, frame }) = input else { continue };
             if seen[camera].is_multiple_of(every[camera]) {
                 film[camera].push((frame.stamp, jpeg(frame, thinned)?));
             }

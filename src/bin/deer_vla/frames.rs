@@ -1,0 +1,112 @@
+//! `deer_vla frames`: what would the policy have seen, and what was done?
+
+mod npy;
+mod read;
+#[cfg(feature = "report")]
+mod sheet;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use deer_vla::bag::Bag;
+use deer_vla::bag::source::Source;
+use deer_vla::bundle::Bundle;
+
+use crate::source::{SourceArgs, resolved};
+use crate::write_whole;
+use read::{Reading, read};
+
+/// Write what the policy would have seen of a recording, and what was done: for training, or to look at
+///
+/// The pictures that belong together, at the policy's rate and size, paired as the robot pairs them; what is damaged is left
+/// out and counted. OUT/ROLE.npy holds the pictures of each camera, OUT/frames.json everything else
+/// (docs/your-own-data.md tells its fields).
+#[derive(Args)]
+pub(crate) struct Frames {
+    /// A rosbag2 folder, or one of its files
+    bag: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// A bundle, whose cameras and rate are taken
+    #[arg(long, value_name = "FOLDER", conflicts_with = "cameras")]
+    bundle: Option<PathBuf>,
+    /// The policy's cameras and how many pixels wide and high it sees their pictures
+    #[arg(long, value_name = "ROLE=SIZE,...", value_delimiter = ',', value_parser = camera)]
+    cameras: Vec<(String, u32)>,
+    /// Steps a second [default: the source file's, the bundle's]
+    #[arg(long, value_name = "HZ")]
+    rate: Option<f64>,
+    /// A std_msgs/String topic whose text nearest to each step is kept; may be given several times
+    #[arg(long = "text", value_name = "TOPIC")]
+    texts: Vec<String>,
+    /// Draw OUT/sheet.png: pictures from all over the recording with sentence and action
+    #[arg(long)]
+    sheet: bool,
+    /// Folder for the results; made if it does not exist
+    #[arg(long, value_name = "FOLDER", default_value = "out/frames")]
+    out: PathBuf,
+    /// Replace earlier results in OUT
+    #[arg(long)]
+    force: bool,
+}
+
+fn camera(text: &str) -> Result<(String, u32), String> {
+    let expected = || "expected ROLE=SIZE with 16 to 1024 pixels, such as static=200".to_owned();
+    let (role, size) = text.split_once('=').ok_or_else(expected)?;
+    let size = size.parse().ok().filter(|size| (16..=1024).contains(size)).ok_or_else(expected)?;
+    Ok((role.to_owned(), size))
+}
+
+impl Frames {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let source = self.source.source()?;
+        let (cameras, rate_hz) = self.policy(&source)?;
+        let index = self.out.join("frames.json");
+        if index.exists() && !self.force {
+            bail!("{} exists; give another --out, or --force to replace it", index.display());
+        }
+        let bag = Bag::open(&self.bag)?;
+        let roles: Vec<&str> = cameras.iter().map(|(role, _)| role.as_str()).collect();
+        let resolved = resolved(&source, &bag, &roles)?;
+        fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
+        let job = Reading { bag: &bag, source: &resolved, cameras: &cameras, rate_hz, texts: &self.texts };
+        let found = read(&job, &self.bag, &self.out)?;
+        write_whole(&index, &serde_json::to_vec(&found)?)?;
+        if self.sheet {
+            sheet(&found, &self.out)?;
+        }
+        found.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        eprint!("{}", found.left_out);
+        eprintln!("{} steps under {} sentences: {}", found.steps.len(), found.sentences.len(), self.out.display());
+        Ok(())
+    }
+
+    /// Role and size of each camera, and the rate.
+    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<(String, u32)>, f64)> {
+        let said = self.rate.or(source.rate);
+        if let Some(folder) = &self.bundle {
+            let manifest = Bundle::open(folder)?.manifest;
+            let cameras = manifest.cameras.iter().map(|camera| (camera.role.clone(), camera.size)).collect();
+            return Ok((cameras, said.unwrap_or(manifest.embodiment.control_hz)));
+        }
+        match (self.cameras.is_empty(), said) {
+            (false, Some(rate_hz)) if (0.1..=1000.0).contains(&rate_hz) => Ok((self.cameras.clone(), rate_hz)),
+            (false, Some(rate_hz)) => bail!("--rate is {rate_hz}, expected 0.1 to 1000 steps a second"),
+            _ => bail!(
+                "what does the policy see? Give --bundle FOLDER, or --cameras static=200,gripper=84 and --rate 30"
+            ),
+        }
+    }
+}
+
+#[cfg(feature = "report")]
+fn sheet(found: &read::Found, out: &Path) -> anyhow::Result<()> {
+    sheet::draw(found, out)
+}
+
+#[cfg(not(feature = "report"))]
+fn sheet(_: &read::Found, _: &Path) -> anyhow::Result<()> {
+    bail!("--sheet needs letters to draw: build with the feature report")
+}
