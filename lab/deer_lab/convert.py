@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deer_lab.data.demonstrations import add_source, find_embodiment, find_parts
+from deer_lab.config import Camera
+from deer_lab.data.demonstrations import add_source, find_embodiment, find_parts, said_of
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import Part
 
@@ -29,17 +30,23 @@ def each(parts: list[Part]) -> Iterator[Segment]:
         yield from part.segments()
 
 
+def camera(text: str) -> Camera:
+    """ROLE=SIZE, or ROLE alone."""
+    role, _, size = text.partition("=")
+    return Camera(role, int(size or 256))
+
+
 def convert(args: argparse.Namespace) -> str:
     """Does it, and says what was written. Raises DataError, ValueError."""
     kind, out = args.to[0], Path(args.to[1])
     if kind not in KINDS:
         raise ValueError(f"--to {kind}: known are {', '.join(KINDS)}")
     embodiment = find_embodiment(args.embodiment)
-    segments = each(find_parts(args.places, args.cameras, embodiment, args))
+    segments = each(find_parts(args.places, tuple(args.cameras), embodiment, said_of(args)))
     if kind == "lerobot":
         from deer_lab.data.lerobot_writer import write_dataset  # only here: bags alone need no encoder
 
-        return f"{out}: {write_dataset(segments, embodiment, args.cameras, out)} episodes"
+        return f"{out}: {write_dataset(segments, embodiment, [camera.role for camera in args.cameras], out)} episodes"
     from deer_lab.data.bag_writer import write_bag
 
     number = -1
@@ -57,7 +64,14 @@ def main() -> int:
     )
     parser.add_argument("places", type=Path, nargs="+", help="rosbags or folders of them, LeRobot data sets, CALVIN")
     parser.add_argument("--to", nargs=2, required=True, metavar=("KIND", "OUT"), help=" or ".join(KINDS))
-    parser.add_argument("--cameras", nargs="+", default=["static", "gripper"], help="the cameras' roles")
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        type=camera,
+        default=[Camera("static", 256), Camera("gripper", 256)],
+        metavar="ROLE=SIZE",
+        help="the cameras, and how many pixels wide and high what comes of rosbags is; 256",
+    )
     add_source(parser)
     args = parser.parse_args()
     try:

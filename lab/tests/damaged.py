@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
 
-from deer_lab.data.bag_writer import write_bag
+from deer_lab.data.bag_writer import STORE, image, write_bag
 from deer_lab.data.segment import Segment
 from deer_lab.embodiment import CALVIN
 
@@ -166,4 +167,25 @@ SETS: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "an empty video": (cut(VIDEO, 0), "file-000.mp4: the video cannot be decoded"),
     "a cut video": (cut(VIDEO, 0.5), "file-000.mp4"),
     "no word of what the numbers mean": (lambda root: (root / "meta/source.yaml").unlink(), "what do the numbers"),
+}
+
+
+def without_topics(bag: Path) -> None:
+    """Only pictures, under other names."""
+    shutil.rmtree(bag)
+    with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        message = image(10**9, "color", np.full((48, 48, 3), 90, np.uint8))
+        connection = writer.add_connection("/camera/color/image_raw", message.__msgtype__, typestore=STORE)
+        writer.write(connection, 10**9, STORE.serialize_cdr(message, message.__msgtype__))
+
+
+BAGS: dict[str, tuple[Callable[[Path], object], str | None]] = {
+    "good": (lambda bag: None, None),
+    "no metadata": (lambda bag: (bag / "metadata.yaml").unlink(), None),
+    "empty metadata": (cut("metadata.yaml", 0), None),
+    "a cut file": (cut("recording.mcap", 0.6), None),
+    "a file cut at its beginning": (cut("recording.mcap", 0.02), "recording"),
+    "an empty file": (cut("recording.mcap", 0), "recording"),
+    "a missing file": (lambda bag: (bag / "recording.mcap").unlink(), "recording"),
+    "other topics": (without_topics, "which topic is the static camera.*/camera/color/image_raw"),
 }

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from deer_lab import bundle, convert, errors, train
 from deer_lab.config import CONFIGS
 from deer_lab.model import Policy
+from deer_lab.program import find_program
 from deer_lab.tokenizer import make_tokenizer
 
 
@@ -24,6 +25,8 @@ def named(value: object) -> str | None:
 
 DEMONSTRATIONS = [(damaged.calvin, name, *case) for name, case in damaged.SPLITS.items()]
 DEMONSTRATIONS += [(damaged.lerobot, name, *case) for name, case in damaged.SETS.items()]
+if find_program():
+    DEMONSTRATIONS += [(damaged.bag, name, *case) for name, case in damaged.BAGS.items()]
 
 
 @pytest.fixture(scope="module")

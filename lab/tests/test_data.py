@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,23 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("deer_lab.worlds.tabletop.desk")
 
+from PIL import Image
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 from safetensors import safe_open
 
 from deer_lab.config import Camera
 from deer_lab.data.aids import Aids
+from deer_lab.data.bag_writer import STORE, image
 from deer_lab.data.fit import fit
-from deer_lab.data.rosbag import Track, bag_segments, find_bags, parts
+from deer_lab.data.rosbag import bag_segments, find_bags, parts
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import make_shard, make_shards, write_shard
+from deer_lab.data.source import Said
 from deer_lab.data.windows import Windows
 from deer_lab.embodiment import CALVIN
+from deer_lab.program import find_program
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
@@ -28,6 +37,9 @@ from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.tabletop.motion import Goal
 from deer_lab.worlds.tabletop.tasks import TASKS
 from deer_lab.worlds.tabletop.truth import truth
+
+if find_program() is None:
+    pytest.skip("rosbags are read by deer_vla: cargo build, or name it in DEER_VLA", allow_module_level=True)
 
 CAMERAS = (Camera("static", 32), Camera("gripper", 24))
 ROLES = ["static", "gripper"]
@@ -81,17 +93,17 @@ def hundredths(window: dict) -> torch.Tensor:
 
 
 def shard_of(bag: Path, cameras: tuple[Camera, ...], cache: Path) -> Path:
-    return make_shard(parts([bag], ROLES, CALVIN)[0], cameras, CALVIN, cache)
+    return make_shard(parts([bag], cameras, 30, Said())[0], cameras, CALVIN, cache)
 
 
 def test_a_bag_gives_back_what_was_recorded(bag):
-    first, second = bag_segments(bag, ROLES, 30, AIDS)
+    first, second = bag_segments(bag, CAMERAS, 30, Said(), AIDS)
     assert (first.instruction, second.instruction) == ("open the drawer", "press the button")
     wanted = actions_of(7)
     assert first.actions(CALVIN)[:, :6] == pytest.approx(wanted[:, :6], abs=1e-5)
     assert (first.actions(CALVIN)[:, 6] == (wanted[:, 6] > 0)).all()
     assert len(second) == len(second.pictures["gripper"]) == 5
-    assert first.pictures["static"][0].shape == (200, 200, 3)
+    assert first.pictures["static"][0].shape == (32, 32, 3)
     assert first.aids.state.shape == (7, 48)
     assert first.aids.points["static"].shape == (7, 7, 3)
 
@@ -101,23 +113,31 @@ def test_a_bag_with_missing_frames_gives_a_segment_for_every_run_of_frames(world
     frames = frames_of(world, actions_of(9))
     demonstration.add_task("open_drawer", "open the drawer", [*frames[:2], *frames[3:5], frames[8]])
     demonstration.write(tmp_path / "gaps")
-    found = list(bag_segments(tmp_path / "gaps", ROLES, 30))
+    found = list(bag_segments(tmp_path / "gaps", CAMERAS, 30, Said()))
     assert [len(segment) for segment in found] == [4, 1], "one lost frame is no gap: a camera may be slower"
     assert {segment.instruction for segment in found} == {"open the drawer"}
 
 
-def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path):
+def test_pictures_are_fitted_as_the_robot_fits_them(bag, tmp_path, world):
     with safe_open(shard_of(bag, CAMERAS, tmp_path), "np") as shard:
         pictures = shard.get_tensor("gripper")
-    first = next(bag_segments(bag, ROLES, 30))
-    assert (pictures[3] == fit(first.pictures["gripper"][3], CAMERAS[1])).all()
     assert len(pictures) == 12
+    shown = fit(decoded(bag, "/gripper/image", 3), CAMERAS[1])
+    assert np.abs(pictures[3].astype(int) - shown).max() <= 2, "two decoders of JPEG agree within two levels"
+
+
+def decoded(bag: Path, topic: str, number: int) -> np.ndarray:
+    """The recording's picture of that number, uint8 RGB."""
+    with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+        messages = reader.messages([connection for connection in reader.connections if connection.topic == topic])
+        connection, _, raw = next(islice(messages, number, None))
+        return np.asarray(Image.open(BytesIO(reader.deserialize(raw, connection.msgtype).data)).convert("RGB"))
 
 
 def test_a_shard_is_made_once(bag, tmp_path):
-    (made,) = make_shards(parts([bag], ROLES, CALVIN), CAMERAS, CALVIN, tmp_path)
+    (made,) = make_shards(parts([bag], CAMERAS, 30, Said()), CAMERAS, CALVIN, tmp_path)
     before = made.stat().st_mtime_ns
-    assert make_shards(parts([bag], ROLES, CALVIN), CAMERAS, CALVIN, tmp_path) == [made]
+    assert make_shards(parts([bag], CAMERAS, 30, Said()), CAMERAS, CALVIN, tmp_path) == [made]
     assert made.stat().st_mtime_ns == before
     assert shard_of(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
 
@@ -145,15 +165,6 @@ def test_the_truth_says_how_far_the_hand_is_tilted(world):
     assert truth(state)[46:] == pytest.approx([0, 0], abs=1e-6)
     state["tcp_euler"] = [0.1 - math.pi, 0, 0]  # turned about x: tilted towards y
     assert truth(state)[46:] == pytest.approx([0, math.sin(0.1)], abs=1e-6)
-
-
-def test_frames_are_paired_with_the_nearest_message():
-    track = Track(np.array([0, 10, 20, 30]), list("abcd"))
-    index, distance = track.nearest(np.array([-3, 4, 6, 29, 99]))
-    assert index.tolist() == [0, 0, 1, 3, 3]
-    assert distance.tolist() == [3, 4, 4, 1, 69]
-    assert track.last(np.array([-1, 0, 19, 50])).tolist() == [-1, 0, 1, 3]
-    assert Track(np.array([5]), ["a"]).nearest(np.array([3]))[0].tolist() == [0]
 
 
 def test_windows_stay_within_one_instruction(tmp_path):
@@ -223,18 +234,32 @@ def test_a_recording_without_true_state_has_none(tmp_path):
 
 
 def test_a_bag_without_a_camera_is_refused_by_name(bag):
-    with pytest.raises(DataError, match="no message on /wrist/image; record it under that name"):
-        list(bag_segments(bag, ["static", "wrist"], 30))
+    with pytest.raises(DataError, match=r"which topic is the left camera\? .*/gripper/image"):
+        list(bag_segments(bag, (Camera("left", 32), Camera("right", 32)), 30, Said()))
 
 
-def test_a_broken_bag_is_refused_by_name(bag, tmp_path):
+def test_a_broken_bag_is_refused_by_name(tmp_path):
     broken = tmp_path / "episode_9"
     broken.mkdir()
-    for file in bag.iterdir():
-        data = file.read_bytes()
-        (broken / file.name.replace("episode_0", "episode_9")).write_bytes(data[: len(data) // 2])
-    with pytest.raises(DataError, match=r"episode_9: the rosbag cannot be read"):
-        list(bag_segments(broken, ROLES, 30))
+    (broken / "episode_9.mcap").write_bytes(b"x" * 999)
+    with pytest.raises(DataError, match=r"episode_9"):
+        list(bag_segments(broken, CAMERAS, 30, Said()))
+
+
+def test_what_is_said_of_a_bag_goes_before_what_it_says(bag):
+    found = list(bag_segments(bag, CAMERAS, 30, Said(sentence="do it")))
+    assert {segment.instruction for segment in found} == {"do it"}
+
+
+def test_a_bag_of_pictures_alone_teaches_nothing_and_says_so(tmp_path):
+    path = tmp_path / "pictures"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for role in ROLES:
+            message = image(10**9, role, np.full((48, 48, 3), 90, np.uint8))
+            connection = writer.add_connection(f"/{role}/image", message.__msgtype__, typestore=STORE)
+            writer.write(connection, 10**9, STORE.serialize_cdr(message, message.__msgtype__))
+    with pytest.raises(DataError, match=r"no step to learn from.* 1 steps without motion; 1 steps without gripper"):
+        list(bag_segments(path, CAMERAS, 30, Said(sentence="go")))
 
 
 def test_a_place_without_bags_is_refused(tmp_path):

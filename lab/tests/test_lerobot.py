@@ -10,6 +10,7 @@ import pytest
 from deer_lab.data.lerobot import open_dataset, parts
 from deer_lab.data.lerobot_writer import write_dataset
 from deer_lab.data.segment import DataError, Segment
+from deer_lab.data.source import Said
 from deer_lab.embodiment import Embodiment, GripperSpec, relative_arm
 
 ROLES = ["static", "gripper"]
@@ -39,8 +40,8 @@ def made(tmp_path):
     return tmp_path / "set"
 
 
-def read(root, embodiment=ARM, source=None, sentence=None, roles=ROLES):
-    return [s for part in parts(root, roles, embodiment, source, sentence) for s in part.segments()]
+def read(root, embodiment=ARM, source=None, sentence=None, roles=ROLES, topics=()):
+    return [s for part in parts(root, roles, embodiment, Said(source, sentence, topics)) for s in part.segments()]
 
 
 def bar(picture: np.ndarray) -> int:
@@ -129,6 +130,12 @@ def test_cameras_go_by_the_source_and_are_cut_as_it_says(made, tmp_path):
 
 def test_a_sentence_can_be_said_for_all(made):
     assert {s.instruction for s in read(made, sentence="do it")} == {"do it"}
+
+
+def test_a_camera_can_be_named_on_the_command_line(made, tmp_path):
+    source = written(tmp_path / "source.yaml", "motion: {means: displacement}")
+    topics = (("left", "observation.images.gripper"),)
+    assert list(read(made, source=source, roles=["left", "right"], topics=topics)[0].pictures) == ["left", "right"]
 
 
 def test_cameras_that_leave_a_choice_are_asked_for(made, tmp_path):

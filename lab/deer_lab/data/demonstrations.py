@@ -6,10 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-from deer_lab.config import PolicyConfig
+from deer_lab.config import Camera, PolicyConfig
 from deer_lab.data import calvin, lerobot, rosbag
 from deer_lab.data.aids import load_aids
 from deer_lab.data.shards import Part, make_shards
+from deer_lab.data.source import Said
 from deer_lab.embodiment import CALVIN, FILE, Embodiment
 
 
@@ -32,11 +33,22 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that say what is what in them, and whose they are."""
     parser.add_argument("--source", type=Path, help="file that says what is what in them (config/source.yaml)")
     parser.add_argument("--sentence", help="what was said, where the recordings do not tell")
+    for role in ("static", "gripper"):
+        parser.add_argument(
+            f"--{role}", metavar="TOPIC", help=f"of the {role} camera: a bag's topic, or a data set's feature"
+        )
+    parser.add_argument("--clock", choices=("header", "log"), help="of rosbags: when a picture was taken, or recorded")
     parser.add_argument(
         "--embodiment",
         type=Path,
         help=f"the robot: a JSON file, a bundle or a run ({FILE}); CALVIN's where none is named",
     )
+
+
+def said_of(args: argparse.Namespace) -> Said:
+    """What those options say."""
+    topics = tuple((role, topic) for role in ("static", "gripper") if (topic := getattr(args, role)))
+    return Said(args.source, args.sentence, topics, args.clock)
 
 
 def find_embodiment(named: Path | None, run: Path | None = None) -> Embodiment:
@@ -47,26 +59,22 @@ def find_embodiment(named: Path | None, run: Path | None = None) -> Embodiment:
 
 
 def find_parts(
-    places: list[Path], roles: list[str], embodiment: Embodiment, args: argparse.Namespace, aids: str | None = None
+    places: list[Path], cameras: tuple[Camera, ...], embodiment: Embodiment, said: Said, aids: str | None = None
 ) -> list[Part]:
     """What becomes a shard each. Raises DataError, ValueError."""
     load_aids(aids)  # a wrong name is told before the work begins
-    parts: list[Part] = []
+    roles, parts = [camera.role for camera in cameras], []
     for place in places:
         if lerobot.is_dataset(place):
-            parts += lerobot.parts(place, roles, embodiment, args.source, args.sentence)
+            parts += lerobot.parts(place, roles, embodiment, said)
         elif calvin.is_split(place):
             parts += calvin.parts(place, roles, embodiment)
         else:
-            parts += rosbag.parts(rosbag.find_bags(place), roles, embodiment, aids)
+            parts += rosbag.parts(rosbag.find_bags(place), cameras, embodiment.control_hz, said, aids)
     return parts
 
 
 def find_shards(args: argparse.Namespace, config: PolicyConfig, embodiment: Embodiment) -> list[Path]:
     """What the demonstrations were made into, or are made into now. Raises DataError, ValueError."""
-    roles = [camera.role for camera in config.cameras]
-    if args.calvin:
-        parts = calvin.parts(args.calvin, roles, embodiment)
-    else:
-        parts = find_parts(args.data, roles, embodiment, args, args.aids)
+    parts = find_parts(args.data or [args.calvin], config.cameras, embodiment, said_of(args), args.aids)
     return make_shards(parts, config.cameras, embodiment, args.cache, os.cpu_count() or 1)

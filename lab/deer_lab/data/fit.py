@@ -10,6 +10,8 @@ from deer_lab.config import Camera
 
 def fit(picture: np.ndarray, camera: Camera) -> np.ndarray:
     """RGB bytes (height, width, 3) -> (S, S, 3): the shorter side to S, the middle cut out."""
+    if picture.shape[:2] == (camera.size, camera.size):
+        return picture
     image = Image.fromarray(picture)
     shorter = min(image.size)
     width, height = (int(camera.size * side / shorter) for side in image.size)

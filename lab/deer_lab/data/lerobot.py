@@ -27,7 +27,7 @@ from deer_lab.data.features import Features, motion_of
 from deer_lab.data.motion import joined
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import Part
-from deer_lab.data.source import Source, read_source
+from deer_lab.data.source import Said, Source
 from deer_lab.embodiment import Embodiment
 
 VERSION = "v3.0"
@@ -205,15 +205,10 @@ def still(episode: Episode, stored: dict) -> np.ndarray:
         raise DataError(f"{episode.table}: a picture of episode {episode.number} cannot be decoded: {error}") from error
 
 
-def parts(
-    root: Path, roles: list[str], embodiment: Embodiment, source: Path | None = None, sentence: str | None = None
-) -> list[Part]:
+def parts(root: Path, roles: list[str], embodiment: Embodiment, told: Said) -> list[Part]:
     """A shard for every SHARD_EPISODES episodes. Raises DataError."""
     dataset = open_dataset(root)
-    own = root / OWN_SOURCE
-    path = source or (own if own.is_file() else None)
-    said = read_source(path) if path else Source()
-    said = said if sentence is None else Source(**{**vars(said), "sentence": sentence})
+    said = told.of_data_set(root / OWN_SOURCE)
     features = Features.of(root, dataset.features, said, roles)
     return [
         Part(

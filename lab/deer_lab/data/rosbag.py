@@ -1,151 +1,133 @@
-"""Demonstrations in rosbags: a frame is a picture of the first camera with what belongs to it in time."""
+"""Demonstrations in rosbags, read by `deer_vla frames`: what the robot itself would have seen, by its own rules."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
-from PIL import Image
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
 
+from deer_lab.config import Camera
 from deer_lab.data.aids import Aids, load_aids
-from deer_lab.data.motion import displacements
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import Part
-from deer_lab.embodiment import Embodiment
+from deer_lab.data.source import Said
+from deer_lab.program import find_program
 
+STORED = (".mcap", ".db3")
 APART = 2.5  # control periods: frames further apart do not follow one another (a camera may have half the rate)
 
 
-def parts(bags: list[Path], roles: list[str], embodiment: Embodiment, aids: str | None = None) -> list[Part]:
+def parts(
+    bags: list[Path], cameras: tuple[Camera, ...], control_hz: float, said: Said, aids: str | None = None
+) -> list[Part]:
     """A shard for each bag. `aids` names the module of a world (deer_lab.data.aids)."""
-    hz = embodiment.control_hz
-    return [Part(bag.name, f"{bag.resolve()} {aids}", partial(bag_segments, bag, roles, hz, aids)) for bag in bags]
+    told = f"{control_hz} {said.identity()} {aids}"
+    return [
+        Part(bag.name, f"{bag.resolve()} {told}", partial(bag_segments, bag, cameras, control_hz, said, aids))
+        for bag in bags
+    ]
 
 
-@dataclass
-class Track:
-    """A topic's messages and their times [ns], in order."""
-
-    times: np.ndarray
-    messages: list
-
-    def nearest(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each of `times` the index of the nearest message and how far away it is [ns]."""
-        after = np.clip(np.searchsorted(self.times, times), 1, max(1, len(self.times) - 1))
-        index = np.where(
-            times - self.times[after - 1] <= np.abs(self.times[after % len(self.times)] - times), after - 1, after
-        )
-        index = np.minimum(index, len(self.times) - 1)
-        return index, np.abs(self.times[index] - times)
-
-    def last(self, times: np.ndarray) -> np.ndarray:
-        """For each of `times` the index of the last message up to then; -1 where there is none."""
-        return np.searchsorted(self.times, times, side="right") - 1
-
-
-def read_tracks(bag: Path, topics: list[str]) -> dict[str, Track]:
-    """The bag's messages on `topics`, timed by their headers where they have one. Raises DataError."""
-    found: dict[str, list[tuple[int, object]]] = {topic: [] for topic in topics}
-    try:
-        with AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            connections = [connection for connection in reader.connections if connection.topic in found]
-            for connection, logged, raw in reader.messages(connections):
-                message = reader.deserialize(raw, connection.msgtype)
-                stamp = getattr(getattr(message, "header", None), "stamp", None)
-                time = stamp.sec * 10**9 + stamp.nanosec if stamp else 0
-                found[connection.topic].append((time or logged, message))
-    except Exception as error:  # rosbags raises many kinds, all of them about the file
-        raise DataError(f"{bag}: the rosbag cannot be read: {error}") from error
-    tracks = {}
-    for topic, messages in found.items():
-        messages.sort(key=lambda entry: entry[0])
-        tracks[topic] = Track(np.array([time for time, _ in messages], np.int64), [entry for _, entry in messages])
-    return tracks
-
-
-def bag_segments(bag: Path, roles: list[str], control_hz: float, aids: str | None = None) -> Iterator[Segment]:
-    """The segments of one rosbag: a frame is a picture of the first camera with what is nearest to it in time.
-
-    The other cameras and the twist must lie within half a control period of it, else the frame is left out; gripper
-    commands and instructions hold until the next. Where frames are missing, a new segment begins. Raises DataError
-    where a topic is missing.
+def bag_segments(
+    bag: Path, cameras: tuple[Camera, ...], control_hz: float, said: Said, aids: str | None = None
+) -> Iterator[Segment]:
+    """The segments of one rosbag, pictures as small as the policy sees them; where frames are missing, a new one
+    begins. Raises DataError with what deer_vla says of the bag.
     """
-    cameras, world = [f"/{role}/image" for role in roles], load_aids(aids)
-    tracks = read_tracks(bag, [*cameras, "/instruction", "/twist", "/gripper", *([world.TOPIC] if world else [])])
-    for topic in (*cameras, "/instruction", "/twist", "/gripper"):
-        if not tracks[topic].messages:
-            raise DataError(f"{bag}: no message on {topic}; record it under that name (ros2 bag record … remaps)")
-    times = tracks[cameras[0]].times
-    near = {topic: tracks[topic].nearest(times) for topic in (*cameras, "/twist")}
-    usable = np.all([distance <= 0.5e9 / control_hz for _, distance in near.values()], axis=0)
-    spoken, grip = tracks["/instruction"].last(times), tracks["/gripper"].last(times)
-    usable &= (spoken >= 0) & (grip >= 0)
-    for number in np.unique(spoken[usable]):
-        instruction = tracks["/instruction"].messages[number].data.strip()
-        if not instruction:
-            continue  # an empty text means: hold
-        under_it = np.flatnonzero(usable & (spoken == number))
-        for frames in np.split(under_it, np.flatnonzero(np.diff(times[under_it]) > APART * 1e9 / control_hz) + 1):
-            twists = np.array([velocity(tracks["/twist"].messages[i].twist) for i in near["/twist"][0][frames]])
+    world = load_aids(aids)
+    with TemporaryDirectory(prefix="frames-") as folder:
+        out = Path(folder) / "frames"
+        sizes = ",".join(f"{camera.role}={camera.size}" for camera in cameras)
+        words = ["--cameras", sizes, "--rate", f"{control_hz:g}", *said.words()]
+        words += ["--text", world.TOPIC] if world else []
+        run_frames(bag, words, out)
+        found = json.loads((out / "frames.json").read_text())
+        pictures = {camera["role"]: np.load(out / camera["file"], mmap_mode="r") for camera in found["cameras"]}
+        tell(bag, found)
+        for steps in runs(found["steps"], control_hz):
+            rows = [step["set"] for step in steps]
             yield Segment(
-                instruction,
-                {
-                    role: [decoded(bag, tracks[topic].messages[i]) for i in near[topic][0][frames]]
-                    for role, topic in zip(roles, cameras)
-                },
-                displacements(twists, 1 / control_hz),
-                np.array([position(tracks["/gripper"].messages[i]) for i in grip[frames]]),
-                aids_of(world, tracks, times[frames]),
+                found["sentences"][steps[0]["sentence"]],
+                {role: [shots[row] for row in rows] for role, shots in pictures.items()},
+                np.array([step["motion"] for step in steps], float),
+                np.array([step["gripper"] for step in steps], float),
+                aids_of(world, steps),
             )
 
 
-def position(message: object) -> float:
-    """The first position of a gripper command: a JointTrajectory, or a Float64MultiArray."""
-    positions = message.points[-1].positions if hasattr(message, "points") else message.data
-    return float(positions[0])
+def run_frames(bag: Path, words: list[str], out: Path) -> None:
+    """`deer_vla frames`. Raises DataError."""
+    program = find_program()
+    if program is None:
+        raise DataError(
+            f"{bag}: rosbags are read by deer_vla, which is not there: build it (cargo build --release), or name it in "
+            "DEER_VLA"
+        )
+    command = [program, "frames", bag, *words, "--out", out]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode:
+        raise DataError(f"{bag}: {' '.join(done.stderr.split()).removeprefix('deer_vla: ')}")
 
 
-def velocity(twist: object) -> list[float]:
-    """A Twist as six numbers."""
-    return [getattr(part, axis) for part in (twist.linear, twist.angular) for axis in "xyz"]
+def tell(bag: Path, found: dict) -> None:
+    """Prints what was guessed and what is no step. Raises DataError where nothing can be learned."""
+    steps, left_out = found["steps"], [f"{n['times']} {n['topic']}: {n['reason']}" for n in found["left_out"]]
+    lacking = [f"{sum(s[name] is None for s in steps)} steps without {name}" for name in ("motion", "gripper")]
+    lacking = [words for words in lacking if not words.startswith("0 ")]
+    said = "; ".join([*found["notes"], *left_out, *lacking])
+    left_out = [f"left out: {'; '.join([*left_out, *lacking])}"] if left_out or lacking else []
+    if not any(step["motion"] is not None and step["gripper"] is not None for step in steps):
+        raise DataError(
+            f"{bag}: no step to learn from, which needs pictures of every camera, a sentence, a motion and the "
+            f"gripper's position: {said or 'no pictures'}; say what is what in a --source file (config/source.yaml)"
+        )
+    for words in (*found["guessed"], *found["notes"], *left_out):
+        print(f"{bag}: {words}", file=sys.stderr)
 
 
-def aids_of(world: ModuleType | None, tracks: dict[str, Track], times: np.ndarray) -> Aids | None:
+def runs(steps: list[dict], control_hz: float) -> Iterator[list[dict]]:
+    """Steps that can be learned from, together while they follow one another under one sentence."""
+    run: list[dict] = []
+    for step in steps:
+        usable = step["motion"] is not None and step["gripper"] is not None
+        gap = step["stamp_ns"] - run[-1]["stamp_ns"] if run else 0
+        follows = run and step["epoch"] == run[-1]["epoch"] and gap <= APART * 1e9 / control_hz
+        if run and not (usable and follows):
+            yield run
+            run = []
+        if usable:
+            run.append(step)
+    if run:
+        yield run
+
+
+def aids_of(world: ModuleType | None, steps: list[dict]) -> Aids | None:
     """What the world's own messages make of the frames; None where none were recorded."""
-    if world is None or not tracks[world.TOPIC].messages:
-        return None
-    track = tracks[world.TOPIC]
-    return world.aids([track.messages[i].data for i in track.nearest(times)[0]])
-
-
-def decoded(bag: Path, message: object) -> np.ndarray:
-    """A CompressedImage, or an Image in rgb8 or bgr8, as uint8 RGB (H, W, 3). Raises DataError."""
-    if hasattr(message, "format"):
-        try:
-            return np.asarray(Image.open(BytesIO(message.data)).convert("RGB"))
-        except OSError as error:
-            raise DataError(f"{bag}: a {message.format} picture cannot be decoded: {error}") from error
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise DataError(f"{bag}: pictures in {message.encoding}; record rgb8, bgr8 or compressed ones")
-    rows = np.asarray(message.data).reshape(message.height, message.step)[:, : 3 * message.width]
-    pixels = rows.reshape(message.height, message.width, 3)
-    return pixels if message.encoding == "rgb8" else pixels[..., ::-1]
+    texts = [step.get("texts", {}).get(world.TOPIC) for step in steps] if world else [None]
+    return None if None in texts else world.aids(texts)
 
 
 def find_bags(place: Path) -> list[Path]:
-    """The bag folders at and below `place`, in order. Raises DataError where there is none."""
-    found = sorted(Path(folder) for folder, _, files in walk(place) if "metadata.yaml" in files)
+    """The file `place`, or the bags at and below it, in order. Raises DataError where there is none."""
+    if place.is_file():
+        return [place]
+    found = sorted(Path(folder) for folder, _, files in walk(place) if any(map(is_bag, files)))
     if not found:
-        raise DataError(f"{place}: no rosbag here (a folder with metadata.yaml); record some first")
+        raise DataError(f"{place}: no rosbag here, no LeRobot data set and no split of CALVIN; record some first")
     return found
+
+
+def is_bag(name: str) -> bool:
+    """Whether a file's name says that its folder is a bag."""
+    return name == "metadata.yaml" or Path(name.removesuffix(".zstd")).suffix in STORED
 
 
 def walk(place: Path) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -6,7 +6,7 @@ what the numbers mean has to be said, because nothing in the data set says it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -48,6 +48,35 @@ class Source:
     columns: tuple[int | str, ...] | None = None  # of the motion, places from 0 or names; None: the first six
     gripper: str | None = None  # None: the motion's feature
     joint: int | str | None = None  # which of its numbers; None: the last
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the command line says of demonstrations; None and nothing where it says nothing.
+
+    `topics`: by camera role a bag's topic or a data set's feature. `clock`: "header" or "log", of rosbags.
+    """
+
+    source: Path | None = None
+    sentence: str | None = None
+    topics: tuple[tuple[str, str], ...] = ()
+    clock: str | None = None
+
+    def words(self) -> list[str]:
+        """As options of `deer_vla frames`."""
+        named = {"source": self.source, "sentence": self.sentence, "clock": self.clock, **dict(self.topics)}
+        return [word for name, value in named.items() if value is not None for word in (f"--{name}", str(value))]
+
+    def identity(self) -> str:
+        """All that what is read depends on."""
+        return f"{self.source and self.source.read_text()} {self.sentence} {self.topics} {self.clock}"
+
+    def of_data_set(self, own: Path) -> Source:
+        """What holds for a data set that brings its `own` source file, where that is there. Raises DataError."""
+        path = self.source or (own if own.is_file() else None)
+        found = read_source(path) if path else Source()
+        cameras = {role: CameraTopic(topic) for role, topic in self.topics}
+        return replace(found, sentence=self.sentence or found.sentence, cameras=found.cameras | cameras)
 
 
 def read_source(path: Path) -> Source:
