@@ -22,6 +22,8 @@ pub struct Observer {
     template: String,
     max_tokens: usize,
     tokenizer: Tokenizer,
+    /// Of the tokenizer, such as `<image>`: only the template may hold them.
+    special: Vec<String>,
 }
 
 /// Why the network's inputs could not be made.
@@ -41,6 +43,12 @@ pub enum ObserveError {
     /// The tokenizer knows none of the prompt's words.
     #[error("the instruction {0:?} gives no tokens; the bundle's tokenizer does not know its words")]
     NoTokens(String),
+    /// The published policies were trained on one line, and read no further.
+    #[error("the instruction has {0} lines; say it in one")]
+    Lines(usize),
+    /// A token that has a meaning of its own, such as `<image>`, would make another prompt of the sentence.
+    #[error("the instruction holds {0:?}, which the bundle's tokenizer reads as a sign of its own; leave it out")]
+    Special(String),
     /// A prompt longer than the network was made for.
     #[error(
         "the instruction gives {found} tokens with its prompt, and this bundle takes at most {most}; say it shorter"
@@ -64,7 +72,10 @@ impl Observer {
         // The manifest alone says how long a prompt may be, whatever the tokenizer's file was saved with.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(ObserveError::Tokenizer)?;
+        let added = tokenizer.get_added_tokens_decoder().into_values();
+        let special = added.filter(|token| token.special).map(|token| token.content);
         Ok(Self {
+            special: special.collect(),
             cameras: bundle.manifest.cameras.iter().map(Pixels::new).collect(),
             template: text.template.clone(),
             max_tokens: text.max_tokens,
@@ -75,9 +86,16 @@ impl Observer {
     /// The token ids of a sentence: at least one, at most the manifest's `max_tokens`. Half a sentence is another one.
     ///
     /// # Errors
-    /// `Encode`, `NoTokens` or `TooLong`.
+    /// `Lines`, `Special`, `Encode`, `NoTokens` or `TooLong`.
     pub fn ids(&self, instruction: &str) -> Result<Vec<i64>, ObserveError> {
-        let prompt = self.template.replace("{instruction}", instruction.trim());
+        let sentence = instruction.trim();
+        if sentence.lines().count() > 1 {
+            return Err(ObserveError::Lines(sentence.lines().count()));
+        }
+        if let Some(token) = self.special.iter().find(|token| sentence.contains(token.as_str())) {
+            return Err(ObserveError::Special(token.clone()));
+        }
+        let prompt = self.template.replace("{instruction}", sentence);
         let encoding = self
             .tokenizer
             .encode(prompt, false)
@@ -110,5 +128,19 @@ impl Observer {
     /// The tensors of one set of frames, in the manifest's order of cameras: each `[1, 3, S, S]`, normalised.
     pub fn images<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) -> Vec<Array4<f32>> {
         self.cameras.iter().zip(frames).map(|(camera, frame)| camera.tensor(frame)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_of_two_lines_or_with_a_sign_of_the_tokenizers_own_is_refused() {
+        let observer = Observer::new(&Bundle::open("models/toy").unwrap()).unwrap();
+        assert_eq!(observer.ids(" open the drawer\n").unwrap(), observer.ids("open the drawer").unwrap());
+        let refusal = |sentence| observer.ids(sentence).unwrap_err().to_string();
+        assert_eq!(refusal("open the drawer\nand close it"), "the instruction has 2 lines; say it in one");
+        assert!(refusal("open <image> the drawer").contains("holds \"<image>\""));
     }
 }
