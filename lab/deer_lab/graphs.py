@@ -1,9 +1,9 @@
 """The policy's modules as a bundle's graphs: an eye a camera, stages with a media input a camera, a head in two.
 
-    image ─▶ vision_ROLE ─▶ media_ROLE
-    ids ─▶ embed ─▶ hidden ─▶ stage_00 ─▶ hidden, feature (2, W): probe, exit 0 ─▶ stage_01 ─▶ hidden, feature (1, W) …
-    h ─▶ head_state ─▶ gates          once a step: what is the same at every exit
-    feature, gates, c ─▶ head         arm and gripper of every row, the state after the last row
+image ─▶ vision_ROLE ─▶ media_ROLE
+ids ─▶ embed ─▶ hidden ─▶ stage_00 ─▶ hidden, feature (2, W): probe, exit 0 ─▶ stage_01 ─▶ hidden, feature (1, W) …
+h ─▶ head_state ─▶ gates          once a step: what is the same at every exit
+feature, gates, c ─▶ head         arm and gripper of every row, the state after the last row
 """
 
 from __future__ import annotations

@@ -21,8 +21,10 @@ Plan = Callable[[State], Goal]
 HALF_SIZES = {"red_block": (0.028, 0.02), "blue_block": (0.02, 0.02), "pink_block": (0.04, 0.02)}  # [m]
 HALF_HEIGHT = 0.02
 TABLE_HEIGHT, DRAWER_FLOOR, SHELF_Y = 0.44, 0.3425, 0.092  # [m]
-BAYS = ((0.07, 0.0, 0.13), (-0.24, -0.31, -0.17))  # [m], x of places on the shelf
-TILT = -0.6  # [rad] of the hand before the cabinet, whose front leans back
+ROOM = 0.09  # [m] between the middles of two blocks
+BAYS = ((0.07, 0.0, 0.11), (-0.24, -0.31, -0.17))  # [m], x of places on the shelf
+TILT = -0.6  # [rad] of the hand before the cabinet, whose front leans back, and beyond FAR_X
+FAR_X = 0.31  # [m]
 BUTTON = np.array([-0.12, -0.12, 0.487])  # its top, up
 PANEL = np.array([0.0, 0.5, 0.866])  # up the cabinet's front
 OPEN_ABOVE = 0.075  # [m] between the fingers
@@ -69,6 +71,11 @@ def gripped(state: State, name: str) -> bool:
     return ROBOT in block.touching and bool(close) and 0.025 < state.opening < OPEN_ABOVE
 
 
+def pitch_at(position: np.ndarray) -> float:
+    """How the hand is held over the table [rad]: tilted where it could not reach otherwise."""
+    return TILT if position[0] > FAR_X else 0.0
+
+
 def yaw_of(state: State, name: str) -> float:
     """A block's heading [rad] in the plane."""
     x, y, z, w = state.blocks[name].quaternion
@@ -81,7 +88,7 @@ def yaw_of(state: State, name: str) -> float:
 def grasp(state: State, name: str, middle: float = HOME_YAW) -> Goal:
     """Opens, goes in around the block across its short side, closes."""
     spot, surface = np.array(state.blocks[name].position), surface_of(state, name)
-    pitch = TILT if surface == "slider" else 0.0
+    pitch = TILT if surface == "slider" else pitch_at(spot)
     turn = math.pi / 2 if name == "blue_block" else math.pi  # a cube has two short sides
     closing = state.opening < OPEN_ABOVE
     yaw = middle + math.remainder(yaw_of(state, name) - middle, turn)
@@ -135,8 +142,10 @@ def push(name: str, along: np.ndarray) -> Plan:
         behind, aside = -float(offset @ along), float(offset @ across)
         if 0 < behind < extent + 0.07 and abs(aside) < 0.018 and abs(offset[2]) < 0.02:
             ahead = np.array(state.tcp_position) + 0.1 * along - aside * across
-            return Goal(np.array([*ahead[:2], centre[2]]), CLOSED, straight=True, speed=PUSH_SPEED)
-        return Goal(centre - (extent + 0.035) * along, CLOSED)
+            pitch = state.tcp_euler[1]
+            return Goal(np.array([*ahead[:2], centre[2]]), CLOSED, pitch=pitch, straight=True, speed=PUSH_SPEED)
+        spot = centre - (extent + 0.035) * along
+        return Goal(spot, CLOSED, pitch=pitch_at(spot))
 
     return plan
 
@@ -155,14 +164,16 @@ def place(state: State, target: np.ndarray, pitch: float = 0.0, yaw: float = HOM
     spot = target + (tcp - block.position) + (0, 0, HALF_HEIGHT + 0.004)
     rests = any(touched != ROBOT for touched in block.touching)
     settled = near(state, spot, 0.015, 0.01) or (rests and np.linalg.norm((block.position - target)[:2]) < 0.03)
-    return Goal(spot, OPEN if settled else CLOSED, yaw, pitch, straight=bool(settled))
+    if settled:  # and out, for fingers that press upon something do not open
+        return Goal(tcp + (0, -0.01 if pitch else 0, 0.02), OPEN, yaw, pitch, straight=True)
+    return Goal(spot, CLOSED, yaw, pitch)
 
 
 def freest(state: State, surface: str, choices: tuple[float, ...]) -> float:
-    """Of some x [m] on a surface the one farthest from the blocks that lie there."""
+    """The first of some x [m] on a surface that has room, or the one farthest from the blocks that lie there."""
     there = [name for name in BLOCKS if surface_of(state, name) == surface and not gripped(state, name)]
     taken = [state.blocks[name].position[0] for name in there]
-    return max(choices, key=lambda x: min([abs(x - other) for other in taken], default=0.0))
+    return max(choices, key=lambda x: min([ROOM, *(abs(x - other) for other in taken)]))
 
 
 def place_in_drawer(state: State) -> Goal:

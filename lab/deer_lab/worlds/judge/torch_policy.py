@@ -59,6 +59,7 @@ class OnnxNetwork:
 
     def __init__(self, bundle: Path, config: PolicyConfig) -> None:
         self.config = config
+
         def graph(name: str) -> OnnxPart:
             return OnnxPart(bundle / f"{same_graph(config, name)}.onnx")
 

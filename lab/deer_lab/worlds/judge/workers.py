@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -57,7 +58,11 @@ def run_jobs(
 
 
 def follow_the_parent() -> None:
-    """Ctrl-C is the parent's to answer; where it dies without a word, so does its worker."""
+    """Ctrl-C is the parent's to answer; where it dies without a word, so does its worker.
+
+    What a simulator prints is no result, so it goes to stderr.
+    """
+    os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
 
