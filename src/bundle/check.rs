@@ -139,8 +139,9 @@ fn embodiment(manifest: &Manifest) -> Checked {
         if !(dimension.scale.is_finite() && dimension.scale > 0.0) {
             return Err(refuse(format!("embodiment.arm[{i}].scale"), dimension.scale, "a positive number"));
         }
-        if dimension.frame != "base" {
-            return Err(refuse(format!("embodiment.arm[{i}].frame"), format!("{:?}", dimension.frame), "\"base\""));
+        if dimension.frame.is_empty() || dimension.frame != arm[0].frame {
+            let expected = format!("a frame, the same for every axis: {:?} as arm[0]'s", arm[0].frame);
+            return Err(refuse(format!("embodiment.arm[{i}].frame"), format!("{:?}", dimension.frame), expected));
         }
     }
     let (found, wanted): (Vec<&str>, Vec<&str>) =

@@ -7,7 +7,7 @@ use crate::motion::{Limit, Limits};
 /// How the arm is driven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TwistConfig {
-    /// `header.frame_id` of the twists.
+    /// `header.frame_id` of the twists; empty until [`Config::on`](super::Config::on) takes the bundle's.
     pub frame_id: String,
     /// One command an action, unlimited, for a world that waits for it; else many a second, within limits, for an arm.
     pub lock_step: bool,
@@ -24,7 +24,8 @@ pub struct TwistConfig {
 pub struct GripperConfig {
     /// What it listens to.
     pub interface: GripperInterface,
-    /// Position of an open gripper, metres or radians as its controller takes them.
+    /// Position of an open gripper, metres or radians as its controller takes them. The same as `closed` until
+    /// [`Config::on`](super::Config::on) takes the bundle's.
     pub open: f64,
     /// Position of a closed one.
     pub closed: f64,
@@ -60,9 +61,6 @@ pub struct ServoConfig {
 
 impl RawTwist {
     pub(super) fn check(&self) -> Result<TwistConfig, ConfigError> {
-        if self.frame_id.is_empty() {
-            return refuse("twist.frame_id", "", "a frame that the arm's controller knows");
-        }
         let lock_step = match self.mode.as_str() {
             "stream" => false,
             "lock_step" => true,
@@ -122,9 +120,6 @@ impl RawGripper {
         };
         let open = number("gripper.open", self.open, -10.0, 10.0)?;
         let closed = number("gripper.closed", self.closed, -10.0, 10.0)?;
-        if open == closed {
-            return refuse("gripper.closed", closed, "another position than gripper.open");
-        }
         let hysteresis = number("gripper.hysteresis", self.hysteresis, 0.0, 0.49)?;
         let dwell_secs = number("gripper.dwell", self.dwell, 0.0, 10.0)?;
         let max_effort = number("gripper.max_effort", self.max_effort, 0.0, 1000.0)?;

@@ -9,7 +9,7 @@ mod raw;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Embodiment};
 use crate::engine::ort::{Options, Provider};
 use crate::network::Metric;
 use crate::network::Settings;
@@ -252,6 +252,18 @@ impl RawGate {
 }
 
 impl Config {
+    /// For the bundle's robot: the frame of the twists and the gripper's positions, where the user leaves them to it.
+    #[must_use]
+    pub fn on(mut self, robot: &Embodiment) -> Self {
+        if self.twist.frame_id.is_empty() {
+            self.twist.frame_id = robot.arm.first().map_or_else(String::new, |axis| axis.frame.clone());
+        }
+        if self.gripper.open == self.gripper.closed {
+            (self.gripper.open, self.gripper.closed) = (robot.gripper.open, robot.gripper.closed);
+        }
+        self
+    }
+
     /// Limits on the pictures of cameras that serve a policy of `control_hz` steps a second.
     pub fn guard(&self, control_hz: f64) -> Guard {
         let Pictures { max_age_secs, max_skew_secs, max_silence_secs, .. } = self.guard;
@@ -347,6 +359,23 @@ mod tests {
     }
 
     #[test]
+    fn frame_and_gripper_are_the_bundles_unless_they_are_given() {
+        let robot: Embodiment = serde_json::from_value(serde_json::json!({
+            "control_hz": 10, "cameras": [],
+            "arm": [{"name": "x", "unit": "m", "scale": 0.05, "frame": "tool_base"}],
+            "gripper": {"name": "jaw", "unit": "rad", "open": 0.0, "closed": 0.8, "open_above": 0.5}
+        }))
+        .unwrap();
+        let config = raw().check().unwrap().on(&robot);
+        let Config { twist, gripper, .. } = config;
+        assert_eq!((twist.frame_id.as_str(), gripper.open, gripper.closed), ("tool_base", 0.0, 0.8));
+        let mut given = raw();
+        (given.twist.frame_id, given.gripper.open) = ("link0".into(), 0.04);
+        let Config { twist, gripper, .. } = given.check().unwrap().on(&robot);
+        assert_eq!((twist.frame_id.as_str(), gripper.open, gripper.closed), ("link0", 0.04, 0.0));
+    }
+
+    #[test]
     fn simulated_time_alone_takes_no_limit_away() {
         let rules = |raw: RawConfig| raw.check().unwrap().rules(30.0, true);
         let simulated = rules(raw());
@@ -371,7 +400,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
-        let cases: [Case; 18] = [
+        let cases: [Case; 16] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),
@@ -380,12 +409,10 @@ mod tests {
             (|r| r.images.qos = "best".into(), "images.qos", "sensor_data"),
             (|r| r.max_silence = 0.01, "max_silence", "from 0.02"),
             (|r| r.images.frozen = -1, "images.frozen", "0 (not looked at)"),
-            (|r| r.twist.frame_id.clear(), "twist.frame_id", "a frame"),
             (|r| r.twist.mode = "auto".into(), "twist.mode", "lock_step"),
             (|r| r.twist.jerk = 0.0, "twist.jerk", "from 0.1"),
             (|r| r.gripper.dwell = -1.0, "gripper.dwell", "from 0"),
             (|r| r.gripper.joints.clear(), "gripper.joints", "at least one"),
-            (|r| r.gripper.closed = r.gripper.open, "gripper.closed", "another position"),
             (|r| r.servo.node = "servo_node".into(), "servo.node", "its full name"),
             (|r| r.gate.metric = "l2".into(), "gate.metric", "rms"),
             (|r| r.gate.thresholds = vec![0.1, f64::NAN], "gate.thresholds", "finite"),

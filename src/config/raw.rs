@@ -56,7 +56,7 @@ raw_groups! {
     }
     /// `twist.*`
     RawTwist {
-        frame_id: String = "base".into(),
+        frame_id: String = String::new(),
         mode: String = "stream".into(),
         rate: f64 = 100.0,
         zeros: i64 = 5,
@@ -73,7 +73,7 @@ raw_groups! {
     RawGripper {
         interface: String = "joint_trajectory".into(),
         joints: Vec<String> = vec!["finger_joint1".into(), "finger_joint2".into()],
-        open: f64 = 0.04,
+        open: f64 = 0.0,
         closed: f64 = 0.0,
         hysteresis: f64 = 0.1,
         dwell: f64 = 0.3,

@@ -57,6 +57,7 @@ pub(super) fn found(raw: RawConfig) -> RawConfig {
 
 pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config) -> Result<Node> {
     let bundle = Arc::new(Bundle::open(&config.bundle).context("the bundle is refused")?);
+    let config = &config.clone().on(&bundle.manifest.embodiment);
     let simulated = match node.get_parameter::<Option<bool>>("use_sim_time") {
         Ok(simulated) => simulated.unwrap_or(false),
         Err(error) => bail!("use_sim_time: {error}"),

@@ -91,7 +91,7 @@ impl Replay {
         raw.twist.mode = if self.live { "stream" } else { "lock_step" }.into();
         let (bundle, _) = open(&raw)?;
         self.otherwise.ask(&mut raw, &bundle.manifest)?;
-        let config = raw.check()?;
+        let config = raw.check()?.on(&bundle.manifest.embodiment);
         let source = self.source.source()?;
         let bag = Bag::open(&self.bag)?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();

@@ -85,5 +85,6 @@ pub(crate) fn raw(bundle: &Path, engine: &EngineArgs, gate: Option<&GateArgs>) -
 pub(crate) fn open(raw: &RawConfig) -> anyhow::Result<(Bundle, Config)> {
     let config = raw.check()?;
     let bundle = Bundle::open(&config.bundle)?;
+    let config = config.on(&bundle.manifest.embodiment);
     Ok((bundle, config))
 }
