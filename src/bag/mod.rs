@@ -44,6 +44,9 @@ use storage::Storage;
 
 use crate::units::Stamp;
 
+/// Where a node of the usual name tells its decisions.
+pub const DECISIONS: &str = "/deer_vla/decision";
+
 /// A recording: one or several files.
 #[derive(Debug)]
 pub struct Bag {
@@ -227,6 +230,16 @@ impl Bag {
     /// What is in it, by name.
     pub fn topics(&self) -> &BTreeMap<String, Topic> {
         &self.topics
+    }
+
+    /// Where a node's decisions are: `/deer_vla/decision`, or the first topic of that kind of a node with another name. The
+    /// usual name where there is none.
+    pub fn decisions(&self) -> &str {
+        let theirs = |(name, topic): &(&String, &Topic)| {
+            name.ends_with("/decision") && topic.message_type == DiagnosticStatus::TYPE
+        };
+        let usual = self.topics.get_key_value(DECISIONS);
+        usual.or_else(|| self.topics.iter().find(theirs)).map_or(DECISIONS, |(name, _)| name)
     }
 
     /// One topic.

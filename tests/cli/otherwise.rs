@@ -1,5 +1,7 @@
 //! What a replay would have spent and done otherwise.
 
+use deer_vla::bag::DiagnosticStatus;
+
 use super::*;
 
 /// The rollout and the folder of its replay at full depth.
@@ -55,6 +57,22 @@ fn a_replay_that_changes_nothing_differs_in_nothing() {
     ]);
     assert_says(&table, &["40 sets of pictures", "another exit in 0 of 40", "no decision differs"]);
     assert_eq!(row(&table, "language model, GMAC a step")[0], row(&table, "language model, GMAC a step")[1]);
+}
+
+#[test]
+fn decisions_of_a_node_in_a_namespace_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bag, full) = full_depth(&folder);
+    let (left, out) = (folder.path().join("left"), folder.path().join("out"));
+    let mut writer = BagWriter::create(&left).unwrap();
+    for message in Bag::open(full.join("commands")).unwrap().messages(&["/deer_vla/decision"]) {
+        let Stored { log_time, data, .. } = message.unwrap();
+        let status: DiagnosticStatus = cdr::deserialize(&data).unwrap();
+        writer.write("/left/deer_vla/decision", log_time, &status).unwrap();
+    }
+    writer.finish().unwrap();
+    let table = done(&["replay", TOY, text(&bag), "--against", text(&left), "--out", text(&out)]);
+    assert_says(&table, &["40 sets of pictures that both decided on"]);
 }
 
 #[test]

@@ -87,6 +87,7 @@ impl Verb {
     fn end_on_interrupt(&self) {
         let left = match self {
             Self::Bench(_) | Self::Check(_) | Self::Doctor(_) | Self::Solve(_) => "nothing was written",
+            Self::Frames(_) => "there is no frames.json; the same command makes all anew",
             #[cfg(feature = "tune")]
             Self::Tune(_) => "the same command goes on from the last finished evaluation",
             #[cfg(feature = "report")]

@@ -35,7 +35,7 @@ use crate::source::{SourceArgs, resolved};
 use compare::Comparison;
 use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
-use otherwise::{DECISIONS, OtherwiseArgs};
+use otherwise::OtherwiseArgs;
 use robot::session;
 use told::Told;
 
@@ -139,7 +139,7 @@ impl Replay {
         before: Option<Before>,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
-        let decisions = Recorded::all(bag, DECISIONS)?;
+        let decisions = Recorded::all(bag, bag.decisions())?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
         let armed = decisions.first().is_none_or(Recorded::armed);
         let total = inputs.total;

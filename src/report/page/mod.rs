@@ -10,14 +10,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ReportError;
-use crate::bag::{Bag, BagError};
+use crate::bag::{Bag, BagError, DECISIONS};
 use crate::bundle::Manifest;
 use decided::decided;
 use film::Film;
 
 pub use film::Thinned;
 
-const DECISIONS: &str = "/deer_vla/decision";
 const PAGE: &str = include_str!("page.html");
 /// Where the run's data go.
 const DATA: &str = "/*DATA*/";
@@ -62,11 +61,10 @@ pub fn write(run: &Run<'_>, path: &Path) -> Result<(usize, usize), ReportError> 
 /// All decisions in their order, and the cameras' roles in the order in which they are told.
 fn decisions(bags: &[Bag]) -> Result<(Vec<Value>, Vec<String>), ReportError> {
     let (mut all, mut roles): (Vec<Value>, Vec<String>) = (Vec::new(), Vec::new());
-    for message in bags.iter().flat_map(|bag| bag.messages(&[DECISIONS])) {
+    for message in bags.iter().flat_map(|bag| bag.messages(&[bag.decisions()])) {
         let message = message?;
-        let status = cdr::deserialize(&message.data).map_err(|e| {
-            ReportError::Run(format!("a message on {DECISIONS} does not decode as DiagnosticStatus: {e}"))
-        })?;
+        let status = cdr::deserialize(&message.data)
+            .map_err(|e| ReportError::Run(format!("a decision does not decode as DiagnosticStatus: {e}")))?;
         let (value, cameras) = decided(&status);
         roles = if roles.is_empty() { cameras } else { roles };
         all.push(value);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use deer_vla::bag::Bag;
+use deer_vla::bag::{Bag, DECISIONS};
 use deer_vla::bundle::Manifest;
 use deer_vla::config::RawConfig;
 
@@ -12,9 +12,6 @@ use super::live::Recorded;
 use super::plan::Plan;
 use super::told::Told;
 use crate::cost::parse_secs;
-
-/// The node's decisions in a recording.
-pub(super) const DECISIONS: &str = "/deer_vla/decision";
 
 #[derive(Args)]
 pub(super) struct OtherwiseArgs {
@@ -46,7 +43,7 @@ impl OtherwiseArgs {
     /// When the bag that was named holds none, or one cannot be read.
     pub(super) fn before(&self, path: &Path, bag: &Bag, roles: &[String]) -> anyhow::Result<Option<super::Before>> {
         let told = |bag: &Bag| -> anyhow::Result<Vec<Told>> {
-            let recorded = Recorded::all(bag, DECISIONS)?;
+            let recorded = Recorded::all(bag, bag.decisions())?;
             Ok(recorded.iter().map(|decision| Told::recorded(decision, roles)).collect())
         };
         let Some(against) = &self.against else {
