@@ -74,7 +74,8 @@ def run_frames(bag: Path, words: list[str], out: Path) -> None:
     command = [program, "frames", bag, *words, "--out", out]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
-        raise DataError(f"{bag}: {' '.join(done.stderr.split()).removeprefix('deer_vla: ')}")
+        said = done.stderr.split("deer_vla: ")[-1]  # notes and guesses go before
+        raise DataError(f"{bag}: {' '.join(said.split())}")
 
 
 def tell(bag: Path, found: dict) -> None:
