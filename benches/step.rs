@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use deer_vla::bundle::Bundle;
 use deer_vla::engine::ort::{Options, OrtEngine};
 use deer_vla::network::Metric;
-use deer_vla::network::{Policy, Settings};
+use deer_vla::network::{PlanLimits, Policy, Settings};
 use deer_vla::observe::Observer;
 use deer_vla::thresholds::Thresholds;
 
@@ -23,7 +23,8 @@ fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
     for (name, thresholds) in [("full_depth", Thresholds::deepest(exits)), ("first_exit", early)] {
         let engine = OrtEngine::load(&bundle, exits - 1, &Options::default()).expect("ONNX Runtime");
-        let settings = Settings { thresholds, metric: Metric::Rms, cap: exits - 1, deadline: None };
+        let settings =
+            Settings { thresholds, metric: Metric::Rms, cap: exits - 1, deadline: None, plan: PlanLimits::default() };
         let mut policy = Policy::new(engine, &bundle.manifest, settings);
         policy.start_epoch(&ids).expect("the prompt");
         group.bench_function(name, |bencher| {

@@ -11,7 +11,7 @@ use deer_vla::config::RawConfig;
 use deer_vla::engine::ort::{Options, OrtEngine};
 use deer_vla::engine::{Engine, LstmState};
 use deer_vla::frame::Frame;
-use deer_vla::network::{Metric, Policy, Settings};
+use deer_vla::network::{Metric, PlanLimits, Policy, Settings};
 use deer_vla::observe::Observer;
 use deer_vla::thresholds::Thresholds;
 use deer_vla::units::Stamp;
@@ -314,7 +314,13 @@ fn a_bundle_of_schema_1_acts_as_it_always_did() {
     let bundle = Bundle::open(&folder).unwrap();
     let rollout: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("rollout.json")).unwrap()).unwrap();
-    let settings = Settings { thresholds: Thresholds::deepest(2), metric: Metric::Rms, cap: 1, deadline: None };
+    let settings = Settings {
+        thresholds: Thresholds::deepest(2),
+        metric: Metric::Rms,
+        cap: 1,
+        deadline: None,
+        plan: PlanLimits::default(),
+    };
     let mut policy = Policy::new(engine(&bundle, 1), &bundle.manifest, settings);
     let ids: Vec<i64> = serde_json::from_value(rollout["ids"].clone()).unwrap();
     policy.start_epoch(&ids).unwrap();

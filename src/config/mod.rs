@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use crate::bundle::{Bundle, Embodiment};
 use crate::engine::ort::{Options, Provider};
-use crate::network::Metric;
-use crate::network::Settings;
+use crate::network::{Metric, PlanLimits, Settings};
 use crate::safety::Guard;
 use crate::session::Rules;
 use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
 
 pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
-pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawServo, RawTwist};
+pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawPlan, RawServo, RawTwist};
 
 /// A configuration that holds together.
 #[derive(Debug, Clone)]
@@ -47,6 +46,8 @@ pub struct Config {
     pub servo: ServoConfig,
     /// When a step is deep enough.
     pub gate: Gate,
+    /// When a camera may be kept and a step skipped.
+    pub plan: PlanLimits,
     /// What it may cost.
     pub budget: Budget,
     /// Trim the thresholds so that the measured average stays at the budget.
@@ -170,6 +171,7 @@ impl RawConfig {
             estop_heartbeat_secs: limit("estop.heartbeat", self.estop.heartbeat, 60.0)?,
             servo: self.servo.check()?,
             gate: self.gate.check()?,
+            plan: self.plan.check()?,
             hold_average: self.budget.hold,
             budget: Budget {
                 average_gmac: limit("budget.average", self.budget.average, 1e9)?,
@@ -248,6 +250,23 @@ impl RawGate {
         let thresholds = Some(self.thresholds.clone()).filter(|limits| !limits.is_empty());
         let deadline = limit("gate.deadline", self.deadline, 60.0)?.map(Duration::from_secs_f64);
         Ok(Gate { metric, thresholds, deadline })
+    }
+}
+
+impl RawPlan {
+    fn check(&self) -> Result<PlanLimits, ConfigError> {
+        let steps = |parameter, value: i64| match u32::try_from(value) {
+            Ok(steps) if steps <= 100 => Ok(steps),
+            _ => refuse(parameter, value, "0 to 100"),
+        };
+        Ok(PlanLimits {
+            keep_change: number("plan.keep_change", self.keep_change, 0.0, 1.0)? as f32,
+            skip_delta: number("plan.skip_delta", self.skip_delta, 0.0, 1.0)? as f32,
+            skip_change: number("plan.skip_change", self.skip_change, 0.0, 1.0)? as f32,
+            max_age: steps("plan.max_age", self.max_age)?,
+            max_skips: steps("plan.max_skips", self.max_skips)?,
+            first_steps: steps("plan.first_steps", self.first_steps)?,
+        })
     }
 }
 
@@ -330,7 +349,7 @@ impl Config {
             return refuse("gate.metric", asked.as_str(), &expected);
         }
         let metric = self.gate.metric.or(metric).unwrap_or_default();
-        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline })
+        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline, plan: self.plan })
     }
 }
 
@@ -400,7 +419,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
-        let cases: [Case; 16] = [
+        let cases: [Case; 18] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),
@@ -416,6 +435,8 @@ mod tests {
             (|r| r.servo.node = "servo_node".into(), "servo.node", "its full name"),
             (|r| r.gate.metric = "l2".into(), "gate.metric", "rms"),
             (|r| r.gate.thresholds = vec![0.1, f64::NAN], "gate.thresholds", "finite"),
+            (|r| r.plan.keep_change = 2.0, "plan.keep_change", "from 0"),
+            (|r| r.plan.max_age = -1, "plan.max_age", "0 to 100"),
             (|r| r.budget.peak = f64::INFINITY, "budget.peak", "from 0"),
         ];
         for (spoil, parameter, expected) in cases {

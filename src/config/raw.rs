@@ -26,6 +26,7 @@ pub struct RawConfig {
     pub estop: RawEstop,
     pub servo: RawServo,
     pub gate: RawGate,
+    pub plan: RawPlan,
     pub budget: RawBudget,
 }
 
@@ -85,6 +86,15 @@ raw_groups! {
     RawServo { handshake: bool = false, node: String = "/servo_node".into() }
     /// `gate.*`
     RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
+    /// `plan.*`
+    RawPlan {
+        keep_change: f64 = 0.0,
+        skip_delta: f64 = 0.0,
+        skip_change: f64 = 0.1,
+        max_age: i64 = 4,
+        max_skips: i64 = 3,
+        first_steps: i64 = 4,
+    }
     /// `budget.*`
     RawBudget { average: f64 = 0.0, hold: bool = false, peak: f64 = 0.0, memory: f64 = 0.0 }
 }
@@ -111,6 +121,7 @@ impl Default for RawConfig {
             estop: RawEstop::default(),
             servo: RawServo::default(),
             gate: RawGate::default(),
+            plan: RawPlan::default(),
             budget: RawBudget::default(),
         }
     }

@@ -36,13 +36,20 @@ pub struct Gripper {
     wish: Option<Grip>,
     /// The last command and when it was given, on the machine's clock.
     told: Option<(Grip, Duration)>,
+    /// How far the network's last probability was from the threshold, towards the wish.
+    margin: f64,
+    /// Decisions since the last command.
+    since: u32,
 }
+
+/// So many decisions after a command the fingers are where they were sent.
+const REST: u32 = 4;
 
 impl Gripper {
     /// Opens above `open_above + hysteresis`, closes below `open_above - hysteresis`, stays as it is between. A command
     /// stands for at least `dwell_secs`: fingers that are told to turn back on their way grasp nothing.
     pub fn new(open_above: f64, hysteresis: f64, dwell_secs: f64) -> Self {
-        Self { open_above, hysteresis, dwell_secs, wish: None, told: None }
+        Self { open_above, hysteresis, dwell_secs, wish: None, told: None, margin: 0.0, since: 0 }
     }
 
     /// Forgets wish and command, so that the next wish is told whatever it is.
@@ -56,6 +63,15 @@ impl Gripper {
         if self.wish.is_none() || margin.abs() > self.hysteresis {
             self.wish = Some(if margin > 0.0 { Grip::Open } else { Grip::Closed });
         }
+        self.margin = if self.wish == Some(Grip::Open) { margin } else { -margin };
+        self.since = self.since.saturating_add(1);
+    }
+
+    /// Whether it is neither about to change nor has just changed: told what is wished, some decisions ago, by a network
+    /// that does not waver.
+    pub fn rests(&self) -> bool {
+        let told = self.told.map(|(told, _)| told);
+        told.is_some() && told == self.wish && self.since >= REST && self.margin > self.hysteresis
     }
 
     /// What the gripper should be told now, if that is something new.
@@ -67,7 +83,7 @@ impl Gripper {
 
     /// The gripper was told.
     pub fn told(&mut self, grip: Grip, machine: Duration) {
-        self.told = Some((grip, machine));
+        (self.told, self.since) = (Some((grip, machine)), 0);
     }
 }
 
@@ -101,6 +117,19 @@ mod tests {
         assert_eq!(next(&mut gripper, 0.9, 1.0), Some(Open));
         assert_eq!(next(&mut gripper, 0.1, 1.2), None, "it has just been opened");
         assert_eq!(next(&mut gripper, 0.45, 1.4), Some(Closed), "wavering takes no wish back");
+    }
+
+    #[test]
+    fn the_gripper_rests_some_decisions_after_a_command_and_until_the_network_wavers() {
+        let mut gripper = Gripper::new(0.5, 0.1, 0.0);
+        let mut rests = |probability: f32| {
+            next(&mut gripper, probability, 1.0);
+            gripper.rests()
+        };
+        assert_eq!([0.9; 6].map(&mut rests), [false, false, false, false, true, true]);
+        assert!(!rests(0.55), "it wavers");
+        assert!(rests(0.9));
+        assert_eq!([0.1, 0.1].map(&mut rests), [false, false], "it closes");
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub enum Reason {
     Cap,
     /// The next stage would have ended after the deadline.
     Anytime,
+    /// The network was not asked: the last action goes on.
+    Skipped,
 }
 
 impl Reason {
@@ -101,6 +103,7 @@ impl Reason {
             Self::Agreed => "agreed",
             Self::Cap => "cap",
             Self::Anytime => "anytime",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -1,17 +1,24 @@
-//! One control step of the network: pictures → stages in turn → the first exit that agrees with the one before → one
-//! action.
+//! One control step of the network: a plan of what to look at → pictures → stages in turn → the first exit that agrees
+//! with the one before → one action.
 
+mod costs;
 mod gate;
+mod glance;
 mod observed;
+mod plan;
 mod policy;
+mod step;
 
 use std::time::Duration;
 
 use crate::frame::Frame;
 
 pub use gate::{Candidate, Metric, Reason, rms};
+pub use glance::Glance;
 pub use observed::Observed;
-pub use policy::{Policy, Settings, Step, Timing};
+pub use plan::{Plan, PlanLimits, PlannedCamera, Situation};
+pub use policy::{Policy, Settings};
+pub use step::{Step, Timing};
 
 /// What the session asks of a network. A watch tells the time since any moment; whoever calls started it.
 ///
@@ -26,11 +33,16 @@ pub trait Network {
     /// Clears the recurrent state.
     fn reset(&mut self);
 
-    /// One step on one picture a camera, in the manifest's order.
+    /// One step on one picture a camera, in the manifest's order, as far as the situation asks for it.
     ///
     /// # Errors
     /// When the network cannot be run, or gives no action; the recurrent state is then as it was before.
-    fn step(&mut self, frames: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String>;
+    fn step(
+        &mut self,
+        frames: &[&Frame],
+        situation: &Situation,
+        watch: &mut dyn FnMut() -> Duration,
+    ) -> Result<Step, String>;
 
     /// Runs everything down to the cap on these pictures, or on made-up ones where one is missing, and forgets what
     /// comes out: no step costs more than this. Before the first sentence, with the longest prompt.

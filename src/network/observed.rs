@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Network, Policy, Settings, Step};
+use super::{Network, Policy, Settings, Situation, Step};
 use crate::engine::Engine;
 use crate::frame::Frame;
 use crate::observe::Observer;
@@ -26,9 +26,9 @@ impl<E: Engine> Observed<E> {
         &self.policy
     }
 
-    /// Brings one picture a camera to where the network reads it.
-    fn draw(&mut self, frames: &[&Frame]) {
-        for (camera, frame) in frames.iter().enumerate() {
+    /// Brings the pictures of the cameras that are looked at to where the network reads them.
+    fn draw(&mut self, frames: &[&Frame], looks: impl Fn(usize) -> bool) {
+        for (camera, frame) in frames.iter().enumerate().filter(|(camera, _)| looks(*camera)) {
             self.policy.draw(camera, &mut |image| self.observer.draw(camera, frame, image));
         }
     }
@@ -52,9 +52,15 @@ impl<E: Engine> Network for Observed<E> {
         self.policy.reset();
     }
 
-    fn step(&mut self, frames: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
-        self.draw(frames);
-        self.policy.step(watch).map_err(|e| e.to_string())
+    fn step(
+        &mut self,
+        frames: &[&Frame],
+        situation: &Situation,
+        watch: &mut dyn FnMut() -> Duration,
+    ) -> Result<Step, String> {
+        let plan = self.policy.plan(frames, situation);
+        self.draw(frames, |camera| plan.looks(camera));
+        self.policy.follow(plan, watch).map_err(|e| e.to_string())
     }
 
     fn rehearse(&mut self, frames: &[&Frame]) -> Result<(), String> {
@@ -63,7 +69,7 @@ impl<E: Engine> Network for Observed<E> {
         }
         // Where a picture is missing, those of before will do, or none.
         if frames.len() == self.observer.cameras() {
-            self.draw(frames);
+            self.draw(frames, |_| true);
         }
         self.policy.rehearse().map_err(|e| e.to_string())
     }

@@ -5,11 +5,14 @@
 use std::time::Duration;
 
 use ndarray::{Array1, ArrayViewMut4};
-use serde::Serialize;
 
+use super::costs::Costs;
 use super::gate::{Candidate, Metric, Reason};
+use super::plan::{Plan, PlanLimits, Planner, Situation};
+use super::step::{Lap, Step, Timing};
 use crate::bundle::Manifest;
 use crate::engine::{Action, Engine, EngineError, LstmState};
+use crate::frame::Frame;
 use crate::thresholds::Thresholds;
 
 /// Runs the network as deep as the moment needs and carries the head's state over time.
@@ -18,9 +21,12 @@ pub struct Policy<E> {
     cameras: usize,
     exits: Vec<usize>,
     settings: Settings,
+    planner: Planner,
     /// Since the state was cleared.
     steps: u64,
-    costs: Vec<Option<Duration>>,
+    /// That was taken last.
+    exit: usize,
+    costs: Costs,
 }
 
 /// What a user may change while the policy runs.
@@ -34,50 +40,9 @@ pub struct Settings {
     pub cap: usize,
     /// A step should end this long after it began: the newest finished exit is taken when the next would be late.
     pub deadline: Option<Duration>,
+    /// When a camera may be kept and a step skipped.
+    pub plan: PlanLimits,
 }
-
-/// What one control step came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// The exit that was taken.
-    pub exit: usize,
-    /// The layer that it stands at.
-    pub layer: usize,
-    /// Why it was taken.
-    pub reason: Reason,
-    /// The delta at each exit that was visited.
-    pub deltas: Vec<f32>,
-    /// The limit at each of them.
-    pub thresholds: Vec<f32>,
-    /// Six arm outputs, -1..1.
-    pub arm: [f32; 6],
-    /// Probability that the gripper is open.
-    pub gripper: f32,
-    /// Where the time went.
-    pub timing: Timing,
-}
-
-/// Milliseconds by part.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Timing {
-    /// Encoders and resampler.
-    pub vision_ms: f64,
-    /// Each stage that ran.
-    pub stage_ms: Vec<f64>,
-    /// All head calls together.
-    pub head_ms: f64,
-}
-
-impl Timing {
-    /// All parts together.
-    pub fn total_ms(&self) -> f64 {
-        self.vision_ms + self.stage_ms.iter().sum::<f64>() + self.head_ms
-    }
-}
-
-/// What is left of a cost after every step that it cut short: half after 34 steps, so that a moment of load is over in
-/// seconds and a network that stays slow is tried too deep once in seconds.
-const DOUBT: f64 = 0.98;
 
 /// An arm output beyond -1..1 is cut; one beyond this is a network gone mad.
 const MOST: f32 = 10.0;
@@ -85,8 +50,9 @@ const MOST: f32 = 10.0;
 impl<E: Engine> Policy<E> {
     /// A policy at the start of an epoch that has no instruction yet.
     pub fn new(engine: E, manifest: &Manifest, settings: Settings) -> Self {
-        let (cameras, costs) = (manifest.cameras.len(), vec![None; manifest.exits.len()]);
-        Self { engine, cameras, exits: manifest.exits.clone(), settings, steps: 0, costs }
+        let (cameras, exits) = (manifest.cameras.len(), manifest.exits.clone());
+        let planner = Planner::new(cameras, manifest.sees_jointly());
+        Self { engine, cameras, costs: Costs::new(exits.len()), exits, settings, planner, steps: 0, exit: 0 }
     }
 
     /// Starts an epoch: embeds its prompt and clears the head's state.
@@ -101,6 +67,7 @@ impl<E: Engine> Policy<E> {
     /// Clears the head's state.
     pub fn reset(&mut self) {
         self.engine.reset();
+        self.planner.clear();
         self.steps = 0;
     }
 
@@ -153,6 +120,7 @@ impl<E: Engine> Policy<E> {
     /// # Errors
     /// When the network cannot be run.
     pub fn rehearse(&mut self) -> Result<(), EngineError> {
+        self.planner.forget();
         (0..self.cameras).try_for_each(|camera| self.engine.look(camera))?;
         self.engine.recall()?;
         for k in 0..=self.settings.cap {
@@ -162,49 +130,77 @@ impl<E: Engine> Policy<E> {
         Ok(())
     }
 
-    /// One control step on the pictures that were drawn. `elapsed` is the time since it began.
+    /// What a step on these pictures should do, in this situation.
+    pub fn plan(&self, frames: &[&Frame], situation: &Situation) -> Plan {
+        self.planner.plan(&self.settings.plan, frames, situation)
+    }
+
+    /// One control step that looks at every picture that was drawn. `elapsed` is the time since it began.
     ///
     /// # Errors
     /// [`EngineError`]; the head's state is then as it was before.
     pub fn step(&mut self, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
+        self.follow(Plan::look(self.cameras), elapsed)
+    }
+
+    /// One control step as planned, on the pictures that were drawn of the cameras that it looks at.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the head's state is then as it was before, and every camera is looked at anew.
+    pub fn follow(&mut self, plan: Plan, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
+        let step = match self.planner.last().filter(|_| plan.skip) {
+            Some(action) => Ok(self.skipped(plan, action)),
+            None => self.run(plan, elapsed).inspect_err(|_| self.planner.forget()),
+        }?;
+        self.planner.done(&step.plan, Action { arm: step.arm, gripper: step.gripper });
+        self.steps += 1;
+        self.exit = step.exit;
+        Ok(step)
+    }
+
+    /// The last action once more; the head remembers nothing of it.
+    fn skipped(&self, plan: Plan, action: Action) -> Step {
+        let (exit, layer) = (self.exit, self.exits[self.exit]);
+        let Action { arm, gripper } = action;
+        let (deltas, thresholds, timing) = Default::default();
+        Step { exit, layer, reason: Reason::Skipped, deltas, thresholds, arm, gripper, plan, timing }
+    }
+
+    fn run(&mut self, plan: Plan, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
         let mut timing = Timing::default();
         let mut lap = Lap::start(elapsed);
-        (0..self.cameras).try_for_each(|camera| self.engine.look(camera))?;
+        (0..self.cameras).filter(|&camera| plan.looks(camera)).try_for_each(|camera| self.engine.look(camera))?;
         timing.vision_ms = lap.next_ms();
         self.engine.recall()?;
         timing.head_ms = lap.next_ms();
         let mut deltas = Vec::with_capacity(self.exits.len());
         let mut before = None;
-        let mut exit = 0;
-        loop {
+        for exit in 0..self.exits.len() {
             self.engine.stage(exit)?;
             let stage_ms = lap.next_ms();
             timing.stage_ms.push(stage_ms);
             let seen = self.seen()?;
             let head_ms = lap.next_ms();
             timing.head_ms += head_ms;
-            self.learn_cost(exit, Duration::from_secs_f64((stage_ms + head_ms) * 1e-3));
+            self.costs.learn(exit, stage_ms + head_ms);
 
-            let Some((here, reference)) = neighbours(&seen, before.as_ref()) else {
-                return Err(EngineError::Order(format!("exit {exit} gave no action")));
-            };
+            let Some((here, reference)) = neighbours(&seen, before.as_ref()) else { break };
             let delta = self.settings.metric.delta(here.candidate(), reference.candidate(), self.steps);
             deltas.push(delta);
             let Action { arm, gripper } = here.action;
             check(exit, delta, &here.action)?;
             if let Some(reason) = self.verdict(exit, delta, lap.now) {
                 if reason == Reason::Anytime {
-                    self.doubt_cost(exit + 1);
+                    self.costs.doubt(exit + 1);
                 }
                 self.engine.commit();
-                self.steps += 1;
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
-                let layer = self.exits[exit];
-                return Ok(Step { exit, layer, reason, deltas, thresholds: limits.collect(), arm, gripper, timing });
+                let (layer, thresholds) = (self.exits[exit], limits.collect());
+                return Ok(Step { exit, layer, reason, deltas, thresholds, arm, gripper, plan, timing });
             }
             before = seen.into_iter().next_back();
-            exit += 1;
         }
+        Err(EngineError::Order("no exit gave an action that ends the step".into()))
     }
 
     /// What the stage that ran last offers for comparison: the probe before the exit itself, after stage 0.
@@ -225,22 +221,8 @@ impl<E: Engine> Policy<E> {
         if delta <= thresholds.limit(exit, *cap) {
             return Some(Reason::Agreed);
         }
-        let next = self.costs[exit + 1].unwrap_or_default();
+        let next = self.costs.of(exit + 1);
         deadline.is_some_and(|deadline| elapsed + next > deadline).then_some(Reason::Anytime)
-    }
-
-    /// A cost that rises at once and falls slowly: a deadline is missed by the slow runs, not by the mean.
-    fn learn_cost(&mut self, exit: usize, measured: Duration) {
-        let cost = &mut self.costs[exit];
-        *cost = Some(cost.map_or(measured, |old| measured.max(old.mul_f64(0.9) + measured.mul_f64(0.1))));
-    }
-
-    /// A cost that is too high to be tried is never measured again, and what made it high may be over: it is believed
-    /// a little less with every step that it cuts short.
-    fn doubt_cost(&mut self, exit: usize) {
-        if let Some(cost) = &mut self.costs[exit] {
-            *cost = cost.mul_f64(DOUBT);
-        }
     }
 }
 
@@ -273,24 +255,6 @@ fn check(exit: usize, delta: f32, action: &Action) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Laps of the caller's watch.
-struct Lap<'a> {
-    elapsed: &'a mut dyn FnMut() -> Duration,
-    now: Duration,
-}
-
-impl<'a> Lap<'a> {
-    fn start(elapsed: &'a mut dyn FnMut() -> Duration) -> Self {
-        let now = elapsed();
-        Self { elapsed, now }
-    }
-
-    fn next_ms(&mut self) -> f64 {
-        let before = std::mem::replace(&mut self.now, (self.elapsed)());
-        self.now.saturating_sub(before).as_secs_f64() * 1e3
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,13 +263,13 @@ mod tests {
 
     fn settings(limits: &[f64], cap: usize) -> Settings {
         let thresholds = Thresholds::new(limits, limits.len() + 1).unwrap();
-        Settings { thresholds, metric: Metric::Rms, cap, deadline: None }
+        Settings { thresholds, metric: Metric::Rms, cap, deadline: None, plan: PlanLimits::default() }
     }
 
     fn policy(levels: &[f32], settings: Settings) -> Policy<Scripted> {
         let exits: Vec<usize> = (0..levels.len() - 1).map(|k| 2 * k + 1).collect();
-        let costs = vec![None; exits.len()];
-        Policy { engine: Scripted::level(levels), cameras: 2, exits, settings, steps: 0, costs }
+        let (costs, planner) = (Costs::new(exits.len()), Planner::new(2, false));
+        Policy { engine: Scripted::level(levels), cameras: 2, exits, settings, planner, steps: 0, exit: 0, costs }
     }
 
     fn step(policy: &mut Policy<Scripted>) -> Result<Step, EngineError> {

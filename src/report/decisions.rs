@@ -28,12 +28,14 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Step {
     exit: usize,
+    #[serde(default)]
+    reason: String,
 }
 
 impl Decision {
-    /// The exit that was taken; `None` on hold.
+    /// The exit that was taken; `None` on hold and where the step was skipped.
     pub fn exit(&self) -> Option<usize> {
-        self.decision.as_ref().map(|step| step.exit)
+        self.decision.as_ref().filter(|step| step.reason != "skipped").map(|step| step.exit)
     }
 }
 

@@ -13,6 +13,9 @@ pub struct Summary {
     manifest: Manifest,
     verdicts: BTreeMap<&'static str, u64>,
     exits: Vec<u64>,
+    skipped: u64,
+    /// How often each camera was looked at.
+    looks: Vec<u64>,
     step_ms: Vec<f64>,
 }
 
@@ -20,14 +23,22 @@ impl Summary {
     /// Of a run of the bundle with this manifest.
     pub fn new(manifest: &Manifest) -> Self {
         let exits = vec![0; manifest.exits.len()];
-        Self { manifest: manifest.clone(), verdicts: BTreeMap::new(), exits, step_ms: Vec::new() }
+        let looks = vec![0; manifest.cameras.len()];
+        let (verdicts, step_ms) = (BTreeMap::new(), Vec::new());
+        Self { manifest: manifest.clone(), verdicts, exits, skipped: 0, looks, step_ms }
     }
 
     /// Counts one answer.
     pub fn add(&mut self, answer: &Answer) {
         *self.verdicts.entry(answer.verdict.as_str()).or_default() += 1;
         if let Some(step) = &answer.decision {
-            self.exits[step.exit] += 1;
+            match step.ran_to() {
+                Some(exit) => self.exits[exit] += 1,
+                None => self.skipped += 1,
+            }
+            for (camera, looks) in self.looks.iter_mut().enumerate() {
+                *looks += u64::from(step.plan.looks(camera));
+            }
             self.step_ms.push(answer.total_ms);
         }
     }
@@ -37,17 +48,22 @@ impl Summary {
         self.verdicts.values().sum()
     }
 
-    /// Steps of the network so far: answers that are no holds.
+    /// Steps so far, skipped ones included: answers that are no holds.
     pub fn steps(&self) -> u64 {
-        self.exits.iter().sum()
+        self.exits.iter().sum::<u64>() + self.skipped
     }
 
     /// Mean multiply-accumulates a step: the language model's (stages and head), and the whole model's, vision included.
     pub fn mean_macs(&self) -> Option<(f64, f64)> {
         let total: f64 =
             self.exits.iter().enumerate().map(|(exit, &n)| n as f64 * self.manifest.macs_to(exit) as f64).sum();
-        let llm = total / self.steps() as f64;
-        (self.steps() > 0).then_some((llm, llm + self.manifest.parts.vision_macs() as f64))
+        let looked: f64 = if self.manifest.sees_jointly() {
+            self.looks.first().map_or(0.0, |&n| n as f64) * self.manifest.parts.vision_macs() as f64
+        } else {
+            self.looks.iter().zip(&self.manifest.parts.vision).map(|(&n, part)| n as f64 * part.macs as f64).sum()
+        };
+        let steps = self.steps() as f64;
+        (self.steps() > 0).then_some((total / steps, (total + looked) / steps))
     }
 }
 
@@ -62,6 +78,16 @@ impl fmt::Display for Summary {
             let bar = format!(" {}", "#".repeat((share * 40.0).round() as usize));
             let layer = self.manifest.exits[exit];
             writeln!(f, "exit {exit} (layer {layer:>2}) {taken:>7} {:>5.1} %{}", share * 100.0, bar.trim_end())?;
+        }
+        if self.skipped > 0 {
+            let share = 100.0 * self.skipped as f64 / steps as f64;
+            writeln!(f, "skipped          {:>7} {share:>5.1} %", self.skipped)?;
+        }
+        if self.looks.iter().any(|&looks| looks < steps) {
+            let cameras = self.manifest.cameras.iter().zip(&self.looks);
+            let share = |looks: u64| 100.0 * looks as f64 / steps as f64;
+            let looks: Vec<_> = cameras.map(|(c, &looks)| format!("{} {:.1} %", c.role, share(looks))).collect();
+            writeln!(f, "looked at        {}", looks.join(", "))?;
         }
         let deepest = self.manifest.macs_to(self.exits.len() - 1) as f64;
         let vision = self.manifest.parts.vision_macs() as f64;

@@ -88,7 +88,9 @@ impl Health {
         match &answer.decision {
             Some(step) => {
                 self.steps += 1;
-                self.exits[step.exit] += 1;
+                if let Some(exit) = step.ran_to() {
+                    self.exits[exit] += 1;
+                }
                 self.step_ms.push(answer.total_ms);
                 self.overhead_ms.extend(answer.overhead_ms);
             }

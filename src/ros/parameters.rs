@@ -16,7 +16,7 @@ use crate::bundle::Bundle;
 use crate::config::{Config, RawConfig};
 
 /// Parameters, and whole groups of them, that may change while the node runs.
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 10] = [
     "max_frame_age",
     "max_frame_skew",
     "max_silence",
@@ -25,6 +25,7 @@ const LIVE: [&str; 9] = [
     "images.min_contrast",
     "images.frozen",
     "gate.",
+    "plan.",
     "budget.",
 ];
 /// Loading stages for a raised cap may take this long.

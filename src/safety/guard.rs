@@ -54,7 +54,7 @@ impl Guard {
     }
 
     /// Whether a picture is old, or of a time that has not come.
-    pub(super) fn age(&self, now: Stamp, role: &str, stamp: Stamp) -> Option<Hold> {
+    pub(crate) fn age(&self, now: Stamp, role: &str, stamp: Stamp) -> Option<Hold> {
         let limit = self.max_frame_age_secs;
         let age_secs = now.secs_since(stamp);
         if age_secs > limit {

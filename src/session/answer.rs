@@ -105,6 +105,27 @@ impl Answer {
             put("thresholds", list(&step.thresholds));
             put("arm", list(step.arm));
             put("gripper", step.gripper.to_string());
+            let plan = &step.plan;
+            let camera = |looks: bool| if looks { "look" } else { "keep" };
+            let cameras = plan.cameras.iter().map(|planned| camera(planned.look));
+            put("plan", if plan.skip { "skip".to_owned() } else { list(cameras) });
+            for ((role, _), planned) in self.frames.iter().zip(&plan.cameras) {
+                put(&format!("seen_{role}"), planned.seen.to_string());
+                put(&format!("age_{role}"), planned.age.to_string());
+                if let Some(change) = planned.change {
+                    put(&format!("change_{role}"), change.to_string());
+                }
+            }
+            put("skips", plan.skips.to_string());
+            if let Some(delta) = plan.delta {
+                put("action_delta", delta.to_string());
+            }
+            if let Some(because) = plan.because {
+                put("plan_because", because.to_owned());
+            }
+            put("keep_change", plan.limits.keep_change.to_string());
+            put("skip_delta", plan.limits.skip_delta.to_string());
+            put("skip_change", plan.limits.skip_change.to_string());
             put("vision_ms", format!("{:.3}", step.timing.vision_ms));
             put("stage_ms", list(step.timing.stage_ms.iter().map(|ms| format!("{ms:.3}"))));
             put("head_ms", format!("{:.3}", step.timing.head_ms));

@@ -1,6 +1,7 @@
 //! An answer as numbers, by quantity: for programs that plot.
 
 use super::Answer;
+use crate::network::Step;
 use crate::safety::Verdict;
 
 /// Numbers of one quantity: what they are of, which names the unit where there is one, and each by its name.
@@ -19,7 +20,10 @@ impl Answer {
         ];
         if let Some(step) = &self.decision {
             let by_exit = |values: &[f32]| numbered("exit", values.iter().map(|&value| f64::from(value)));
-            groups.push(("exit", named([("taken", step.exit as f64), ("layer", step.layer as f64)])));
+            if let Some(exit) = step.ran_to() {
+                groups.push(("exit", named([("taken", exit as f64), ("layer", step.layer as f64)])));
+            }
+            groups.push(("plan", plan(step, &self.frames)));
             groups.push(("delta", by_exit(&step.deltas)));
             groups.push(("threshold", by_exit(&step.thresholds)));
         }
@@ -69,6 +73,13 @@ impl Answer {
         let open = self.decision.as_ref().map_or(f64::NAN, |step| f64::from(step.gripper));
         named([("speed_m_s", speed), ("turn_rad_s", turn), ("gripper_open", open)])
     }
+}
+
+/// Whether the step was skipped, and how old, in periods, the pictures are that it acts on.
+fn plan<T>(step: &Step, frames: &[(String, T)]) -> Vec<(String, f64)> {
+    let ages = frames.iter().zip(&step.plan.cameras);
+    let ages = ages.map(|((role, _), camera)| (format!("age_{role}"), f64::from(camera.age)));
+    ages.chain(named([("skipped", f64::from(u8::from(step.plan.skip)))])).collect()
 }
 
 fn named<const N: usize>(numbers: [(&str, f64); N]) -> Vec<(String, f64)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Answer, Effect, Identity, Level, Move, Session};
 use crate::bundle::Embodiment;
 use crate::motion::{self, Gripper, Limits, Twist};
-use crate::network::{Network, Settings, Step};
+use crate::network::{Network, Settings, Situation, Step};
 use crate::safety::{Hold, Verdict};
 use crate::units::{Moment, Stamp};
 
@@ -32,6 +32,8 @@ pub(super) struct Record {
     stood: bool,
     dropped: [f64; 2],
     refused: Option<String>,
+    /// The halts before the last action, if it was ordered and nothing has held the arm since.
+    carried: Option<u64>,
 }
 
 /// A step that waits for the network.
@@ -42,6 +44,7 @@ pub(super) struct Pending {
     /// When its last picture came, and until when its action may begin.
     received: Option<Duration>,
     until: Option<Duration>,
+    situation: Situation,
     outcome: Option<Result<Step, String>>,
     took: Duration,
 }
@@ -57,10 +60,12 @@ impl Record {
             stood: false,
             dropped: [0.0; 2],
             refused: None,
+            carried: None,
         }
     }
 
     pub(super) fn commanded(&mut self, refused: Option<String>, dropped: [f64; 2]) {
+        self.carried = self.carried.filter(|_| refused.is_none());
         self.dropped = [self.dropped[0] + dropped[0], self.dropped[1] + dropped[1]];
         self.refused = refused.or(self.refused.take());
     }
@@ -77,7 +82,7 @@ impl<N: Network> Session<N> {
         let Some(pending) = &mut self.pending else { return };
         let began = watch();
         let mut elapsed = || watch().saturating_sub(began);
-        pending.outcome = Some(self.network.step(&self.cameras.frames(), &mut elapsed));
+        pending.outcome = Some(self.network.step(&self.cameras.frames(), &pending.situation, &mut elapsed));
         pending.took = elapsed();
     }
 
@@ -95,7 +100,10 @@ impl<N: Network> Session<N> {
                 self.safety.arming.fault(reason.clone());
                 self.give_up(Hold::new(Verdict::HoldFault, reason), pending.took, now)
             }
-            Some(Ok(_)) if (self.epoch.number, self.armed()) != pending.asked => self.begin(now),
+            Some(Ok(_)) if (self.epoch.number, self.armed()) != pending.asked => {
+                self.record.carried = None;
+                self.begin(now)
+            }
             Some(Ok(step)) => self.act(step, &pending, now),
         }
     }
@@ -117,6 +125,7 @@ impl<N: Network> Session<N> {
         let patience = Duration::from_secs_f64(self.patience_secs());
         self.pending = Some(Pending {
             began: now,
+            situation: self.situation(now),
             // What a step does by itself, as to arm when it is the first that may, belongs to its answer.
             asked: (self.epoch.number, self.armed()),
             received,
@@ -125,6 +134,24 @@ impl<N: Network> Session<N> {
             took: Duration::ZERO,
         });
         Vec::new()
+    }
+
+    /// What the network's plan for a step depends on beside the pictures.
+    fn situation(&self, now: Moment) -> Situation {
+        let age_secs = self.safety.rules.guard.max_frame_age_secs;
+        Situation {
+            period_secs: self.period_secs(),
+            oldest: Stamp(now.robot.0 - Stamp::from_secs(age_secs).0),
+            steady: self.record.carried == Some(now.halts),
+            gripper_rests: self.motion.gripper.rests(),
+        }
+    }
+
+    /// What is wrong with the pictures that a step was really made from: a kept one is as old as it is.
+    fn stale(&self, step: &Step, began: Moment) -> Option<Hold> {
+        let stamps = self.cameras.stamps();
+        let seen = stamps.iter().zip(&step.plan.cameras).filter(|(_, camera)| !camera.look);
+        seen.filter_map(|((role, _), camera)| self.safety.rules.guard.age(began.robot, role, camera.seen)).next()
     }
 
     /// The network's opinion as an answer, unless it comes too late.
@@ -136,7 +163,8 @@ impl<N: Network> Session<N> {
         // A halt that nobody gives a reason for is the watchdog's, because the next pictures were overdue.
         let overdue = late || now.halts > pending.began.halts;
         let found = self.safety.found.take();
-        if let Some(hold) = found.or_else(|| self.halts_of_others(now)).or_else(|| overdue.then(spent)) {
+        let found = found.or_else(|| self.halts_of_others(now)).or_else(|| self.stale(&step, pending.began));
+        if let Some(hold) = found.or_else(|| overdue.then(spent)) {
             return self.give_up(hold, pending.took, now);
         }
         let (twist, clips, cut) = self.motion.twist(&step);
@@ -155,6 +183,7 @@ impl<N: Network> Session<N> {
         };
         let order =
             Move { stamp: answer.stamp, twist, grip: answer.grip, halts: pending.began.halts, until: pending.until };
+        self.record.carried = Some(pending.began.halts);
         let mut effects = vec![Effect::Move(order)];
         effects.extend(self.published(answer, now));
         effects
@@ -168,6 +197,7 @@ impl<N: Network> Session<N> {
 
     /// What an answer without motion means to the arm, and that it is said.
     pub(super) fn answered<R>(&mut self, answer: Answer, now: Moment) -> Vec<Effect<R>> {
+        self.record.carried = None;
         // Once it stands, a disarmed arm may be someone else's to move.
         let stands = std::mem::replace(&mut self.record.stood, answer.verdict == Verdict::HoldDisarmed);
         let stands = stands && self.record.stood;
@@ -190,7 +220,7 @@ impl<N: Network> Session<N> {
         let answer = Answer { dropped: std::mem::take(dropped), refused: refused.take(), ..answer };
         self.record.stood &= answer.verdict == Verdict::HoldDisarmed;
         (self.record.last, self.record.said) = (Some(answer.clone()), now.machine);
-        let exit = answer.decision.as_ref().map(|step| step.exit);
+        let exit = answer.decision.as_ref().and_then(Step::ran_to);
         let mut effects = vec![Effect::Publish(Box::new(answer))];
         effects.extend(exit.and_then(|exit| self.hold_average(exit)));
         effects

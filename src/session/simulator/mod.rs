@@ -31,6 +31,9 @@ pub enum Invariant {
     /// Only whole, fresh, visible pictures of one size in the order of their stamps are acted on, none from before the
     /// clock was set.
     FitPictures,
+    /// No kept picture is older than its bound, none was unfit, and nothing is spared after a hold, in an epoch's first
+    /// steps, or too often; the action that goes on is the last one.
+    OldPictures,
     /// No order is carried out that was made before the last halt.
     NoOrderAcrossAHalt,
     /// No motion begins later than the next pictures are due.

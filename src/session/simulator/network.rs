@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut4};
 use super::draw::Draw;
 use crate::engine::{Action, Engine, EngineError, LstmState};
 use crate::frame::Frame;
-use crate::network::{Network, Policy, Settings, Step};
+use crate::network::{Network, Policy, Settings, Situation, Step};
 
 /// What is wrong with the network, and what its work has cost.
 #[derive(Debug, Default)]
@@ -139,8 +139,14 @@ impl Network for Blind {
         self.0.reset();
     }
 
-    fn step(&mut self, _: &[&Frame], watch: &mut dyn FnMut() -> Duration) -> Result<Step, String> {
-        self.0.step(watch).map_err(|e| e.to_string())
+    fn step(
+        &mut self,
+        frames: &[&Frame],
+        situation: &Situation,
+        watch: &mut dyn FnMut() -> Duration,
+    ) -> Result<Step, String> {
+        let plan = self.0.plan(frames, situation);
+        self.0.follow(plan, watch).map_err(|e| e.to_string())
     }
 
     fn rehearse(&mut self, _: &[&Frame]) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::draw::Draw;
+use crate::network::PlanLimits;
 
 /// The network's exits.
 pub(super) const EXITS: usize = 3;
@@ -47,6 +48,8 @@ pub struct Robot {
     pub servo: bool,
     /// How late threads are at most, now and then.
     pub late: Duration,
+    /// When cameras are kept and steps skipped.
+    pub plan: PlanLimits,
 }
 
 /// A camera of a schedule.
@@ -202,8 +205,21 @@ impl Robot {
             stage: draw.of(5).ms(0.2, 80.0 / control_hz),
             autostart: draw.of(6).one_in(3),
             servo: draw.of(7).one_in(4),
+            plan: if draw.of(20).one_in(2) { plan(draw.of(21)) } else { PlanLimits::default() },
             late: if draw.of(8).one_in(4) { draw.of(9).ms(1.0, 15.0) } else { Duration::from_millis(1) },
         }
+    }
+}
+
+/// The pictures' one changing patch changes by 0.0003 from one to the next; actions are far apart.
+fn plan(draw: Draw) -> PlanLimits {
+    PlanLimits {
+        keep_change: draw.of(1).pick(&[0.0, 0.0005, 0.001, 1.0]),
+        skip_delta: draw.of(2).pick(&[0.0, 0.5, 1.0]),
+        skip_change: draw.of(3).pick(&[0.001, 1.0]),
+        max_age: draw.of(4).below(9) as u32,
+        max_skips: draw.of(5).below(4) as u32,
+        first_steps: draw.of(6).below(4) as u32,
     }
 }
 

@@ -56,6 +56,7 @@ impl<'a> World<'a> {
             metric: Metric::Rms,
             cap: exits - 1,
             deadline: robot.deadline,
+            plan: robot.plan,
         };
         let draw = Draw::new(schedule.seed).of(5);
         let policy = Policy::new(Scripted::new(load.clone(), draw, robot.stage), &bundle.manifest, settings.clone());

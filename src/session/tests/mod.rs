@@ -1,11 +1,12 @@
 mod metrics;
+mod plan;
 mod robot;
 
 use super::*;
 use crate::engine::{LstmState, Scripted};
 use crate::frame::Frame;
 use crate::motion::{Grip, Limit, Twist};
-use crate::network::{Metric, Observed, Policy};
+use crate::network::{Metric, Observed, PlanLimits, Policy};
 use crate::observe::Observer;
 use crate::safety::{Halt, Report as Servo, State, Verdict};
 use crate::thresholds::Thresholds;

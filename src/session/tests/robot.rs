@@ -14,7 +14,13 @@ impl Robot {
     pub(super) fn new(levels: &[f32], armed: bool, limits: Option<Limits>) -> Self {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
         let exits = bundle.manifest.exits.len();
-        let settings = Settings { thresholds: Thresholds::deepest(exits), metric: Metric::Rms, cap: 0, deadline: None };
+        let settings = Settings {
+            thresholds: Thresholds::deepest(exits),
+            metric: Metric::Rms,
+            cap: 0,
+            deadline: None,
+            plan: PlanLimits::default(),
+        };
         let policy = Policy::new(Scripted::level(levels), &bundle.manifest, settings);
         let guard = Guard { frozen: Some(2), ..Guard::default() };
         let rules = Rules { guard, limits, hysteresis: 0.1, dwell_secs: 0.0, simulated: false };

@@ -9,7 +9,7 @@ use deer_vla::engine::ort::{Options, OrtEngine, Provider, Whole};
 use deer_vla::engine::{Engine, EngineError};
 use deer_vla::frame::Frame;
 use deer_vla::network::Metric;
-use deer_vla::network::{Policy, Settings};
+use deer_vla::network::{PlanLimits, Policy, Settings};
 use deer_vla::observe::Observer;
 use deer_vla::report::Quantiles;
 use deer_vla::thresholds::Thresholds;
@@ -191,7 +191,13 @@ fn device_mb(options: &Options) -> Option<f64> {
 
 /// Every step ends at exit `cap` and no earlier.
 fn settings(manifest: &Manifest, cap: usize) -> Settings {
-    Settings { thresholds: Thresholds::deepest(manifest.exits.len()), metric: Metric::Rms, cap, deadline: None }
+    Settings {
+        thresholds: Thresholds::deepest(manifest.exits.len()),
+        metric: Metric::Rms,
+        cap,
+        deadline: None,
+        plan: PlanLimits::default(),
+    }
 }
 
 /// Milliseconds of every round.

@@ -1,6 +1,7 @@
 //! What must hold whatever happens, judged from outside: by what was sent, and by what the world knows.
 
 mod motion;
+mod plan;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::schedule::{EXITS, Fault, Incident, Schedule, TICK, What};
 use super::time::Time;
 use super::{Broken, Invariant};
 use crate::motion::{Grip, Twist};
+use crate::network::PlanLimits;
 use crate::safety::Verdict;
 use crate::session::run::{Caller, Run, Seen};
 use crate::session::{Answer, Order};
@@ -54,6 +56,9 @@ pub(super) struct Judge {
     thinking: Duration,
     /// The epoch and the pictures that were acted on last.
     acted: Option<(u64, Stamps)>,
+    /// Of the last answer, if it acted: the epoch, its arm outputs and how many steps had been skipped.
+    planned: Option<(u64, [f32; 6], u32)>,
+    plan: PlanLimits,
     /// The newest picture of each camera that was acted on since the clock was set last.
     newest: [Option<Stamp>; 2],
     halted: Duration,
@@ -110,6 +115,8 @@ impl Judge {
             answers: VecDeque::new(),
             thinking: Duration::ZERO,
             acted: None,
+            planned: None,
+            plan: robot.plan,
             newest: [None; 2],
             halted: Duration::ZERO,
             begun: None,
@@ -242,6 +249,7 @@ impl Judge {
         if answer.epoch != self.epoch {
             (self.epoch, self.sizes) = (answer.epoch, [None; 2]);
         }
+        self.planned(at, answer)?;
         if answer.verdict != Verdict::Act {
             return Ok(());
         }

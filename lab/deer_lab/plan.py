@@ -1,0 +1,139 @@
+"""What a step need not do: the twin of src/network/plan.rs and glance.rs, for networks in process.
+
+Before a step, each camera is looked at or kept (its last media serve once more), and the whole step may be skipped (the
+last action goes on). tests/contracts/plan.json holds both sides to the same decisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SIDE, PATCH = 64, 8  # samples across and down, and how many of them make a patch's side
+
+
+def glance(picture: np.ndarray) -> np.ndarray:
+    """RGB bytes (height, width, 3) -> 64 x 64 of its pixels, evenly spread."""
+    rows, columns = ((2 * np.arange(SIDE) + 1) * side // (2 * SIDE) for side in picture.shape[:2])
+    return picture[rows[:, None], columns]
+
+
+def change(now: np.ndarray, before: np.ndarray) -> float:
+    """How much the patch that changed most did: the mean absolute difference of its bytes, 0 to 1."""
+    difference = np.abs(now.astype(np.int64) - before)
+    patches = difference.reshape(SIDE // PATCH, PATCH, SIDE // PATCH, PATCH * 3)
+    return float(patches.sum(axis=(1, 3)).max() / (255 * 3 * PATCH * PATCH))
+
+
+def rms(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(a - b))))
+
+
+@dataclass(frozen=True)
+class PlanLimits:
+    """As the parameters plan.*: 0 in keep_change or skip_delta is never."""
+
+    keep_change: float = 0.0
+    skip_delta: float = 0.0
+    skip_change: float = 0.1
+    max_age: int = 4  # control periods
+    max_skips: int = 3
+    first_steps: int = 4
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Beside the pictures: the control period [s], the oldest picture that may be acted on [ns], whether the last
+    action was carried out and nothing has held the arm since, and whether the gripper rests."""
+
+    period_secs: float
+    oldest: int
+    steady: bool = True
+    gripper_rests: bool = True
+
+
+@dataclass(frozen=True)
+class PlannedCamera:
+    """`seen` is when the picture was taken whose media are acted on [ns], `age` how old that is in periods."""
+
+    look: bool
+    seen: int
+    age: int
+    change: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    skip: bool
+    skips: int
+    cameras: tuple[PlannedCamera, ...]
+    delta: float | None
+    because: str | None
+    glances: tuple[tuple[np.ndarray, tuple[int, int]], ...] = field(default=(), repr=False, compare=False)
+
+
+Picture = tuple[int, np.ndarray]  # when it was taken [ns], and RGB bytes (height, width, 3)
+
+
+class Planner:
+    def __init__(self, cameras: int, limits: PlanLimits) -> None:
+        self.limits, self._cameras = limits, cameras
+        self.clear()
+
+    def clear(self) -> None:
+        """An epoch begins."""
+        self._encoded: list[tuple[np.ndarray, tuple[int, int], int] | None] = [None] * self._cameras
+        self._actions: list[np.ndarray] = []
+        self._steps = self._skips = 0
+
+    def plan(self, pictures: list[Picture], situation: Situation) -> Plan:
+        limits, because = self.limits, self._forbids(situation)
+        if limits.keep_change <= 0 and limits.skip_delta <= 0:
+            return Plan(False, 0, tuple(PlannedCamera(True, stamp, 0, None) for stamp, _ in pictures), None, None)
+        delta = rms(*self._actions) if len(self._actions) == 2 else None
+        glances = [(glance(picture), picture.shape[:2]) for _, picture in pictures]
+        changes, ages = [], []
+        for (stamp, _), (now, size), encoded in zip(pictures, glances, self._encoded, strict=True):
+            known = encoded and (change(now, encoded[0]) if encoded[1] == size else 1.0)
+            usable = encoded is not None and situation.oldest <= encoded[2] <= stamp
+            changes.append(known)
+            ages.append(round((stamp - encoded[2]) * 1e-9 / situation.period_secs) if usable else None)
+        young = [age is not None and age <= limits.max_age for age in ages]
+        skip = (
+            because is None
+            and limits.skip_delta > 0
+            and self._skips < limits.max_skips
+            and delta is not None
+            and delta <= limits.skip_delta
+            and all(fresh and known <= limits.skip_change for fresh, known in zip(young, changes))
+        )
+        cameras = []
+        for (stamp, _), encoded, known, age, fresh in zip(pictures, self._encoded, changes, ages, young):
+            keep = because is None and limits.keep_change > 0 and fresh and known <= limits.keep_change
+            look = not (skip or keep)
+            cameras.append(PlannedCamera(look, stamp if look else encoded[2], 0 if look else age, known))
+        return Plan(skip, self._skips + 1 if skip else 0, tuple(cameras), delta, because, tuple(glances))
+
+    def done(self, plan: Plan, arm: np.ndarray) -> None:
+        """The plan was carried out, with these six arm outputs."""
+        self._steps += 1
+        self._skips = plan.skips
+        if plan.skip:
+            return
+        for index, (camera, (now, size)) in enumerate(zip(plan.cameras, plan.glances)):
+            if camera.look:
+                self._encoded[index] = (now, size, camera.seen)
+        self._actions = [*self._actions, np.asarray(arm)][-2:]
+
+    def _forbids(self, situation: Situation) -> str | None:
+        if self._steps < self.limits.first_steps:
+            return "first steps"
+        if not situation.steady:
+            return "after a hold"
+        if not situation.gripper_rests:
+            return "gripper"
+        if len(self._actions) < 2:
+            return "turned"
+        before, last = self._actions
+        return "turned" if any(before[part] @ last[part] < 0 for part in (slice(3), slice(3, 6))) else None
