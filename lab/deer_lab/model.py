@@ -451,6 +451,14 @@ class Policy(nn.Module):
     def part(self, name: str) -> nn.Module:
         return self.stages[int(name.removeprefix("stage_"))] if name.startswith("stage_") else getattr(self, name)
 
+    def see(self, camera: int, image: Tensor) -> Tensor:
+        """One camera's picture (B, 3, S, S) -> its media (B, m, D)."""
+        return self.vision.eye(camera)(image)
+
+    def joined(self, media: list[Tensor]) -> Tensor:
+        """The media of all cameras as the stages take them: (B, M, D)."""
+        return torch.cat(media, dim=1)
+
     def initial_state(self) -> tuple[Tensor, Tensor]:
         """The cleared LSTM state, 2 x (L, 1, H)."""
         shape = (self.config.head.layers, 1, self.config.head.width)

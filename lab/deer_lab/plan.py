@@ -6,6 +6,7 @@ last action goes on). tests/contracts/plan.json holds both sides to the same dec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,19 @@ class PlanLimits:
     max_age: int = 4  # control periods
     max_skips: int = 3
     first_steps: int = 4
+
+    @classmethod
+    def of(cls, assignments: Iterable[str]) -> PlanLimits:
+        """From the node's parameters, each as plan.NAME:=VALUE. Raises ValueError."""
+        given = {}
+        for assignment in assignments:
+            name, _, value = assignment.partition(":=")
+            kind = cls.__annotations__.get(name.removeprefix("plan."))
+            if not name.startswith("plan.") or kind is None:
+                known = ", ".join(f"plan.{name}" for name in cls.__annotations__)
+                raise ValueError(f"{assignment}: a run in process knows {known}")
+            given[name.removeprefix("plan.")] = {"float": float, "int": int}[kind](value)
+        return cls(**given)
 
 
 @dataclass(frozen=True)

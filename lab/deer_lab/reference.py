@@ -58,10 +58,23 @@ class GatedPolicy:
         """A new instruction: the state is cleared."""
         self.prompt = self.policy.embed(ids)
         self.h, self.c = self.policy.initial_state()
+        self.media: list[Tensor | None] = [None] * len(self.policy.config.cameras)
 
     @torch.no_grad()
+    def look(self, camera: int, image: Tensor) -> None:
+        """One camera's picture (1, 3, S, S); every step sees it until the camera's next."""
+        self.media[camera] = self.policy.see(camera, image)
+
     def step(self, *images: Tensor) -> Step:
-        hidden, media = self.prompt, self.policy.vision(*images)
+        """On a picture of every camera."""
+        for camera, image in enumerate(images):
+            self.look(camera, image)
+        return self.decide()
+
+    @torch.no_grad()
+    def decide(self) -> Step:
+        """On what was looked at last."""
+        hidden, media = self.prompt, self.policy.joined(self.media)
         before, deltas = None, []
         for stage, threshold in zip(self.policy.stages, self.thresholds):
             hidden, feature, *probe = stage(hidden, media)

@@ -103,6 +103,12 @@ def test_a_change_in_a_corner_is_not_averaged_away():
     assert np.abs(after.astype(int) - before).mean() / 255 < 0.02
 
 
+def test_a_plan_is_given_as_the_nodes_parameters_are():
+    assert PlanLimits.of(["plan.keep_change:=0.05", "plan.max_age:=2"]) == PlanLimits(keep_change=0.05, max_age=2)
+    with pytest.raises(ValueError, match=r"knows plan\.keep_change"):
+        PlanLimits.of(["gate.deadline:=1"])
+
+
 if __name__ == "__main__":
     made = scenes()
     for scene in made:

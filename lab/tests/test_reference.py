@@ -113,3 +113,13 @@ def test_the_middle_is_cut_out_and_half_a_pixel_goes_to_the_even_side(width, lef
     picture[:, :, 0] = np.arange(width)
     columns = preprocess(picture, camera)[0, 0, 0] * 255
     assert columns.round().int().tolist() == list(range(left, left + 64))
+
+
+def test_a_camera_that_is_not_looked_at_keeps_its_media(policy):
+    static, gripper = (torch.randn(1, 3, camera.size, camera.size) for camera in policy.config.cameras)
+    one, other = GatedPolicy(policy, [-1.0] * 5), GatedPolicy(policy, [-1.0] * 5)
+    for gated in (one, other):
+        gated.begin(torch.tensor([[1, 2, 3]]))
+        gated.step(static, gripper)
+    one.look(1, 2 * gripper)
+    assert torch.equal(one.decide().arm, other.step(static, 2 * gripper).arm)

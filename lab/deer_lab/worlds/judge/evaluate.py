@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from deer_lab.plan import PlanLimits
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.film import Film
 from deer_lab.worlds.judge import protocol
@@ -86,7 +87,7 @@ class Judged:
     """What is judged, and where: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
 
     `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
-    goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE.
+    goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE; of a run those of its plan.
     """
 
     policy: str | None = None
@@ -116,7 +117,7 @@ def own_policy(judged: Judged) -> Policy:
     if judged.run is not None:
         from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the others need no PyTorch
 
-        return TorchPolicy.from_run(judged.run, judged.thresholds)
+        return TorchPolicy.from_run(judged.run, judged.thresholds, PlanLimits.of(judged.assignments))
     from deer_lab.worlds.judge.node_policy import NodePolicy  # only here: the others need no ROS
 
     policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric, judged.assignments)
@@ -347,7 +348,12 @@ def main() -> int:
     if args.bundle and not (args.bundle / "manifest.json").is_file():
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
     if args.parameter and not args.bundle:
-        parser.error("--parameter is the node's, which only a --bundle has")
+        if not args.run:
+            parser.error("--parameter is the node's, which only a --bundle has, or of a --run's plan")
+        try:
+            PlanLimits.of(args.parameter)
+        except ValueError as error:
+            parser.error(f"--parameter {error}")
     node = args.node or find_node()
     if args.bundle and not node:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")

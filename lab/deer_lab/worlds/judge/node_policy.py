@@ -151,7 +151,9 @@ class NodePolicy:
         velocity = velocity_of(self._twists[stamp])
         self._twists.clear()
         llm_ms = sum(map(float, decision["stage_ms"].split())) + float(decision["head_ms"])
-        self.taken.append(Taken(int(decision["exit"]), llm_ms, float(decision["total_ms"])))
+        plan = decision.get("plan", "").split()
+        looked = tuple(camera == "look" for camera in plan)
+        self.taken.append(Taken(int(decision["exit"]), llm_ms, float(decision["total_ms"]), looked, plan == ["skip"]))
         return action_from_twist(velocity, self._open, world.control_hz)
 
     def _ask(self, stamp: int, pictures: dict[str, np.ndarray]) -> dict[str, str]:

@@ -12,11 +12,16 @@ from deer_lab.worlds.world import World
 
 @dataclass(frozen=True)
 class Taken:
-    """One step of a network with exits: the exit taken, milliseconds of the language model and of the whole step."""
+    """One step of a network with exits: the exit taken, milliseconds of the language model and of the whole step.
+
+    `looked`: at which cameras, all where it is empty; `skipped`: the network was not asked, the last action went on.
+    """
 
     exit: int
     llm_ms: float
     total_ms: float
+    looked: tuple[bool, ...] = ()
+    skipped: bool = False
 
 
 class Policy(Protocol):

@@ -20,12 +20,15 @@ from deer_lab.config import PolicyConfig
 from deer_lab.graphs import same_graph
 from deer_lab.manifest import About
 from deer_lab.model import Policy
+from deer_lab.plan import Picture, PlanLimits, Planner, Situation
 from deer_lab.reference import GatedPolicy, preprocess, prompt_ids
 from deer_lab.worlds.action import CLOSED, OPEN
 from deer_lab.worlds.judge.policies import Taken
 from deer_lab.worlds.world import World
 
 GRIPPER_HYSTERESIS = 0.1  # the node's default: config/policy.yaml
+GRIPPER_REST = 4  # decisions after a command before the gripper rests, as src/motion/gripper.rs
+MAX_AGE_PERIODS = 6  # the node's default for max_frame_age
 
 
 class OnnxPart:
@@ -67,8 +70,11 @@ class OnnxNetwork:
         self.embed, self._head_state, self._head = graph("embed"), graph("head_state"), graph("head")
         self.stages = [OnnxStage(graph(f"stage_{k:02}")) for k in range(len(config.decoder.exits))]
 
-    def vision(self, *images: Tensor) -> list[Tensor]:
-        return [eye(image) for eye, image in zip(self._eyes, images, strict=True)]
+    def see(self, camera: int, image: Tensor) -> Tensor:
+        return self._eyes[camera](image)
+
+    def joined(self, media: list[Tensor]) -> list[Tensor]:
+        return media
 
     def head(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
         return self._head(feature, self._head_state(h), c)
@@ -83,18 +89,27 @@ class TorchPolicy:
     """A network stopped at the first exit that agrees with the one before it."""
 
     def __init__(
-        self, policy: Policy | OnnxNetwork, thresholds: list[float], tokenizer: Path, open_above: float = 0.5
+        self,
+        policy: Policy | OnnxNetwork,
+        thresholds: list[float],
+        tokenizer: Path,
+        open_above: float = 0.5,
+        limits: PlanLimits | None = None,
     ) -> None:
-        """`thresholds`: one an exit but the last; `tokenizer`: the bundle's tokenizer.json."""
+        """`thresholds`: one an exit but the last; `tokenizer`: the bundle's tokenizer.json; `limits`: what is spared,
+        nothing without them."""
         self._gated = GatedPolicy(policy, thresholds)
         self._cameras, self._max_tokens = policy.config.cameras, policy.config.max_tokens
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._open_above = open_above
+        self._planner = Planner(len(self._cameras), limits or PlanLimits())
         self.taken: list[Taken] = []
         self.exits = len(policy.stages)
 
     @classmethod
-    def from_run(cls, run: Path, thresholds: Sequence[float] | None = None) -> TorchPolicy:
+    def from_run(
+        cls, run: Path, thresholds: Sequence[float] | None = None, limits: PlanLimits | None = None
+    ) -> TorchPolicy:
         """The policy of a training run's folder, as its bundle in RUN/bundle where that was made of it since.
 
         Without `thresholds`, one an exit but the last, at full depth.
@@ -104,7 +119,8 @@ class TorchPolicy:
         made = run / "bundle" / "manifest.json"
         if made.is_file() and made.stat().st_mtime >= (run / "policy.safetensors").stat().st_mtime:
             policy = OnnxNetwork(run / "bundle", policy.config)
-        return cls(policy, list(thresholds or [-1.0] * (len(policy.stages) - 1)), run / "tokenizer.json")
+        given = list(thresholds or [-1.0] * (len(policy.stages) - 1))
+        return cls(policy, given, run / "tokenizer.json", limits=limits)
 
     def stop_at(self, exit_number: int) -> None:
         """Every step ends at this exit from now on."""
@@ -112,18 +128,39 @@ class TorchPolicy:
 
     def begin(self, task: str, instruction: str, seed: list[int]) -> None:
         """See tabletop.policies.Policy.begin."""
-        self.taken, self._gripper = [], None
+        self.taken, self._gripper, self._now, self._since, self._margin = [], None, 0, 0, 0.0
+        self._planner.clear()
         self._gated.begin(prompt_ids(self._tokenizer, About.template, instruction, self._max_tokens))
 
     def act(self, world: World) -> np.ndarray:
         """See tabletop.policies.Policy.act."""
         began = time.perf_counter()
         pictures = world.pictures()
-        with torch.no_grad():
-            step = self._gated.step(*(preprocess(pictures[camera.role], camera) for camera in self._cameras))
-        margin = float(step.gripper) - self._open_above
-        if self._gripper is None or abs(margin) > GRIPPER_HYSTERESIS:
-            self._gripper = OPEN if margin > 0 else CLOSED
+        plan = self._planner.plan(*self._seen(world, pictures))
+        if not plan.skip:
+            for index, (camera, planned) in enumerate(zip(self._cameras, plan.cameras)):
+                if planned.look:
+                    self._gated.look(index, preprocess(pictures[camera.role], camera))
+            self._step = self._gated.decide()
+        arm = self._step.arm.numpy().ravel().astype(float)
+        self._planner.done(plan, arm)
+        self._grip(float(self._step.gripper))
         milliseconds = (time.perf_counter() - began) * 1e3
-        self.taken.append(Taken(step.exit, milliseconds, milliseconds))
-        return np.r_[step.arm.numpy().ravel().astype(float), self._gripper]
+        looked = tuple(camera.look for camera in plan.cameras)
+        self.taken.append(Taken(self._step.exit, milliseconds, milliseconds, looked, plan.skip))
+        return np.r_[arm, self._gripper]
+
+    def _seen(self, world: World, pictures: dict[str, np.ndarray]) -> tuple[list[Picture], Situation]:
+        """The pictures, timed one period after the last; in a world that waits nothing holds the arm."""
+        self._now += round(1e9 / world.control_hz)
+        rests = self._since >= GRIPPER_REST and self._margin > GRIPPER_HYSTERESIS
+        oldest = self._now - round(MAX_AGE_PERIODS * 1e9 / world.control_hz)
+        situation = Situation(1 / world.control_hz, oldest, gripper_rests=rests)
+        return [(self._now, pictures[camera.role]) for camera in self._cameras], situation
+
+    def _grip(self, probability: float) -> None:
+        margin, before = probability - self._open_above, self._gripper
+        if before is None or abs(margin) > GRIPPER_HYSTERESIS:
+            self._gripper = OPEN if margin > 0 else CLOSED
+        self._margin = margin if self._gripper == OPEN else -margin
+        self._since = 0 if self._gripper != before else self._since + 1
