@@ -52,7 +52,8 @@ def cases():
     yuv = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)
     yuv[..., 0] = np.rint(yuv[..., 0] * (219 / 255) + 16)  # video's range
     yuv[..., 1:] = np.rint((yuv[..., 1:].astype(float) - 128) * (224 / 255) + 128)
-    for encoding, first, code in [("yuv422", "u", "UYVY"), ("uyvy", "u", "UYVY"), ("yuyv", "y", "YUY2"), ("yuv422_yuy2", "y", "YUY2")]:
+    packings = [("yuv422", "u", "UYVY"), ("uyvy", "u", "UYVY"), ("yuyv", "y", "YUY2"), ("yuv422_yuy2", "y", "YUY2")]
+    for encoding, first, code in packings:
         rows = packed(yuv, first)
         yield encoding, rows, False, cv2.cvtColor(rows.reshape(HEIGHT, WIDTH, 2), getattr(cv2, f"COLOR_YUV2RGB_{code}"))
     for encoding, order in [("nv12", (1, 2)), ("nv21", (2, 1))]:
