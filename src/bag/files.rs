@@ -70,21 +70,21 @@ impl Files {
 pub fn find(places: &[PathBuf]) -> Result<Vec<PathBuf>, BagError> {
     let mut found: Vec<PathBuf> = Vec::new();
     for place in places {
-        let before = found.len();
-        walk(place, &mut found)?;
-        if found.len() == before {
+        let mut here = Vec::new();
+        walk(place, &mut here)?;
+        if here.is_empty() {
             let (found, path) = ("no recording, and holds none".to_owned(), place.clone());
             return Err(BagError::NotABag { found, path });
         }
+        here.retain(|recording| !found.contains(recording));
+        found.extend(here);
     }
     Ok(found)
 }
 
 fn walk(place: &Path, found: &mut Vec<PathBuf>) -> Result<(), BagError> {
     if place.is_file() || place.join("metadata.yaml").is_file() || !there(place)?.is_empty() {
-        if !found.iter().any(|known| known == place) {
-            found.push(place.to_path_buf());
-        }
+        found.push(place.to_path_buf());
         return Ok(());
     }
     let hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));

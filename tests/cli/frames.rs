@@ -112,7 +112,7 @@ fn a_source_file_says_what_cannot_be_guessed() {
     .unwrap();
     let (out, frames, _) = framed(&folder, "out", &path, &["--source", text(&source)]);
     let steps = frames["steps"].as_array().unwrap();
-    assert_eq!((steps.len(), &steps[0]["gripper"], &frames["rate_hz"]), (6, &0.1.into(), &10.0.into()));
+    assert_eq!((steps.len(), &steps[0]["gripper"], &frames["rate_hz"]), (7, &0.1.into(), &10.0.into()));
     let (plain, _, _) = framed(
         &folder,
         "plain",

@@ -155,7 +155,8 @@ fn a_replay_that_cannot_start_says_why_and_writes_nothing() {
     let wrong = refusal(1, FOREIGN, &["--topic", "static=/joint_states"]);
     assert_says(&wrong, &["/joint_states carries sensor_msgs/msg/JointState", "expected sensor_msgs/msg/Image"]);
     assert_says(&refusal(1, FOREIGN, &["--topic", "wrist=/x"]), &["wrist", "static, gripper, instruction"]);
-    assert_says(&refusal(1, FOREIGN, &["--topic", "static=/gripper/image"]), &["/gripper/image", "two inputs"]);
+    let twice = ["--static", "/gripper/image", "--gripper", "/gripper/image"];
+    assert_says(&refusal(1, FOREIGN, &twice), &["/gripper/image", "two inputs"]);
     assert_says(&refusal(2, FOREIGN, &["--topic", "static"]), &["INPUT=TOPIC"]);
     assert_says(&refusal(2, FOREIGN, &["--metric", "l2"]), &["rms", "cosine"]);
     assert_says(&refusal(1, FOREIGN, &["--max-frame-age", "-1"]), &["max_frame_age is -1", "from 0.02"]);

@@ -95,7 +95,7 @@ fn a_calibration_needs_recordings_with_instructions_of_a_windows_length() {
     fs::remove_file(folder.path().join("never.unfinished.jsonl")).unwrap();
     let nothing = folder.path().join("nothing");
     fs::create_dir(&nothing).unwrap();
-    assert_says(&calibrate(&nothing, &[]), &["nothing is no recording and holds none", "metadata.yaml"]);
+    assert_says(&calibrate(&nothing, &[]), &["no recording, and holds none", "nothing"]);
     assert_says(&calibrate(&folder.path().join("nowhere"), &[]), &["nowhere cannot be read"]);
     assert!(!out.exists());
     refused(2, &["calibrate", TOY]);

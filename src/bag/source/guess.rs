@@ -64,9 +64,12 @@ pub(super) fn cameras(topics: &Topics, roles: &[&str], named: &[Option<&str>]) -
             free.retain(|name| Some(*name) != *slot);
         }
     }
-    // What is left over goes together, where it is one of each.
+    // What is left over goes together, where it is one of each and its name speaks for no other role.
+    let speaks = |role: &str, name: &str| words(role).iter().any(|word| name.to_lowercase().contains(word));
     let mut open: Vec<_> = found.iter_mut().filter(|slot| slot.is_none()).collect();
-    if let ([slot], [name]) = (open.as_mut_slice(), free.as_slice()) {
+    if let ([slot], [name]) = (open.as_mut_slice(), free.as_slice())
+        && !roles.iter().any(|role| speaks(role, name))
+    {
         **slot = Some(name);
     }
     found.into_iter().map(|name| name.map(str::to_owned)).collect()

@@ -78,6 +78,10 @@ fn a_camera_that_was_named_is_left_alone() {
     let there = topics(&[("/a", IMAGE), ("/gripper/image", IMAGE)]);
     let found = guess::cameras(&there, &["static", "gripper"], &[Some("/gripper/image"), None]);
     assert_eq!(found, [Some("/gripper/image".into()), Some("/a".into())]);
+    // The static camera's is no choice for the gripper, only because it is left over.
+    let there = topics(&[("/static/image", IMAGE), ("/gripper/image", IMAGE)]);
+    let found = guess::cameras(&there, &["static", "gripper"], &[Some("/gripper/image"), None]);
+    assert_eq!(found, [Some("/gripper/image".into()), None]);
 }
 
 #[test]

@@ -59,6 +59,8 @@ impl SqliteFile {
 fn connect(path: &Path) -> rusqlite::Result<(Connection, Option<String>)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let ask = |connection: Connection| {
+        // Else a file that is shorter than it says is refused whole.
+        connection.execute_batch("PRAGMA writable_schema = ON")?;
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0)).map(|_| connection)
     };
     if let Ok(connection) = Connection::open_with_flags(path, flags).and_then(ask) {
