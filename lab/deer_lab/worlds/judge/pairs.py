@@ -1,0 +1,96 @@
+"""Evaluations on the same chains, side by side: what each gains or loses against the first.
+
+    python -m deer_lab.worlds.judge.pairs out/full_depth out/gate out/plan --bundle models/tabletop
+
+What counts is the work a task takes: tasks done in a row, control periods and multiply-accumulates of the whole model
+per task done. Intervals are 95 %, bootstrapped over the chains as pairs, so that a hard chain is hard for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deer_lab.worlds.judge.compute import Compute
+from deer_lab.worlds.judge.policies import Taken
+
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Judged:
+    """By chain [N]: tasks done, control periods, giga multiply-accumulates and milliseconds of the whole model."""
+
+    name: str
+    done: np.ndarray
+    steps: np.ndarray
+    gmac: np.ndarray
+    ms: np.ndarray
+
+
+def read(folder: Path, compute: Compute) -> tuple[list[int], Judged]:
+    """The chains' numbers, and what came of each. Raises FileNotFoundError, KeyError."""
+    chains = json.loads((folder / "results.json").read_text())["chains"]
+    steps = [[Taken(**t) for outcome in chain["outcomes"] for t in outcome["taken"]] for chain in chains]
+    columns = (
+        [chain["succeeded"] for chain in chains],
+        [sum(outcome["steps"] for outcome in chain["outcomes"]) for chain in chains],
+        [1e-9 * sum(compute.macs(step)[1] for step in taken) for taken in steps],
+        [sum(step.total_ms for step in taken) for taken in steps],
+    )
+    return [chain["chain"] for chain in chains], Judged(folder.name, *(np.array(c, dtype=float) for c in columns))
+
+
+def compare(first: Judged, other: Judged) -> dict[str, tuple[float, float, float]]:
+    """Other against first: value and 95 % interval of the difference in tasks done a chain, and of the ratios of
+    control periods, multiply-accumulates and milliseconds per task done."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(first.done), size=(DRAWS, len(first.done)))
+    rows = np.vstack((np.arange(len(first.done)), draws))  # the chains themselves, then what could have been drawn
+
+    def per_task(judged: Judged, what: str) -> np.ndarray:
+        return getattr(judged, what)[rows].sum(1) / np.maximum(judged.done[rows].sum(1), 1)
+
+    found = {"length": (other.done - first.done)[rows].mean(1)}
+    for what in ("steps", "gmac", "ms"):
+        found[what] = per_task(other, what) / per_task(first, what)
+    return {what: (values[0], *np.percentile(values[1:], (2.5, 97.5))) for what, values in found.items()}
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 the evaluations are not of the same chains, 2 wrong arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="folder of an evaluation: what the others are compared with")
+    parser.add_argument("others", type=Path, nargs="*")
+    parser.add_argument("--bundle", type=Path, required=True, help="says what a step costs")
+    args = parser.parse_args()
+    compute = Compute(args.bundle)
+    try:
+        chains, judged = zip(*(read(folder, compute) for folder in (args.first, *args.others)))
+    except (FileNotFoundError, KeyError) as error:
+        print(f"pairs: {error}: give folders that `evaluate` has finished", file=sys.stderr)
+        return 2
+    if any(numbers != chains[0] for numbers in chains):
+        print("pairs: the evaluations are not of the same chains", file=sys.stderr)
+        return 1
+    first = judged[0]
+    print(f"{len(chains[0])} chains; ratios and differences against {first.name}\n")
+    print("| plan | tasks in a row | difference | periods a task | ratio | GMAC a task | ratio | ms a task | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for one in judged:
+        against = compare(first, one)
+        cells = [one.name, f"{one.done.mean():.2f}", "{:+.2f} [{:+.2f}, {:+.2f}]".format(*against["length"])]
+        for what, form in (("steps", ".1f"), ("gmac", ".3f"), ("ms", ".0f")):
+            value = getattr(one, what).sum() / max(one.done.sum(), 1)
+            cells += [f"{value:{form}}", "{:.2f} [{:.2f}, {:.2f}]".format(*against[what])]
+        print("| " + " | ".join(cells) + " |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Evaluations side by side: what a step costs under a plan, and what one plan gains against another."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deer_lab.worlds.judge.compute import Compute
+from deer_lab.worlds.judge.pairs import Judged, compare, main
+from deer_lab.worlds.judge.policies import Taken
+
+PARTS = {
+    "stages": [{"macs": 100}, {"macs": 100}],
+    "head": {"macs": 2},
+    "head_state": {"macs": 1},
+    "vision": [{"macs": 1000}, {"macs": 500}],
+}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"parts": PARTS}))
+    return tmp_path
+
+
+def test_a_skipped_step_costs_nothing_and_a_kept_camera_no_encoder(bundle):
+    compute = Compute(bundle)
+    steps = [Taken(0, 1, 1), Taken(1, 1, 1, looked=(False, True)), Taken(1, 1, 1, skipped=True)]
+    assert [compute.macs(step) for step in steps] == [(105, 1605), (207, 707), (0, 0)]
+    summary = compute.summary(steps)
+    assert summary["exits"] == [1, 1] and summary["skipped"] == 1
+    assert summary["whole_gmac"] == pytest.approx((1605 + 707) / 3e9)
+    assert summary["llm_gmac"] == pytest.approx((105 + 207) / 3e9)
+
+
+def test_a_plan_is_compared_chain_by_chain():
+    done, steps = np.array([5.0, 5, 0, 5]), np.array([100.0, 100, 360, 100])
+    first = Judged("first", done, steps, steps, steps)
+    same = compare(first, first)
+    assert same["length"] == (0, 0, 0) and same["gmac"] == (1, 1, 1)
+    half = compare(first, Judged("half", done, steps, steps / 2, steps))
+    assert half["gmac"] == pytest.approx((0.5, 0.5, 0.5))  # of pairs: no chance in it
+    worse = compare(first, Judged("worse", done - 1, steps, steps, steps))
+    assert worse["length"] == (-1, -1, -1) and worse["steps"][0] == pytest.approx(15 / 11)
+
+
+def test_evaluations_of_other_chains_are_not_compared(bundle, capsys, monkeypatch):
+    for name, numbers in (("a", [0, 1]), ("b", [1, 2])):
+        outcome = {"steps": 3, "taken": [{"exit": 0, "llm_ms": 1, "total_ms": 1}]}
+        chains = [{"chain": n, "succeeded": 1, "outcomes": [outcome]} for n in numbers]
+        (bundle / name).mkdir()
+        (bundle / name / "results.json").write_text(json.dumps({"chains": chains}))
+    a, b = str(bundle / "a"), str(bundle / "b")
+    monkeypatch.setattr("sys.argv", ["pairs", a, a, "--bundle", str(bundle)])
+    assert main() == 0 and "| a | 1.00 | +0.00 [+0.00, +0.00] | 3.0 |" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["pairs", a, b, "--bundle", str(bundle)])
+    assert main() == 1 and "same chains" in capsys.readouterr().err
