@@ -96,7 +96,7 @@ fn a_calibration_needs_recordings_with_instructions_of_a_windows_length() {
     let nothing = folder.path().join("nothing");
     fs::create_dir(&nothing).unwrap();
     assert_says(&calibrate(&nothing, &[]), &["no recording, and holds none", "nothing"]);
-    assert_says(&calibrate(&folder.path().join("nowhere"), &[]), &["nowhere cannot be read"]);
+    assert_says(&calibrate(&folder.path().join("nowhere"), &[]), &["cannot be read", "nowhere"]);
     assert!(!out.exists());
     refused(2, &["calibrate", TOY]);
     refused(2, &["calibrate", TOY, text(&bag), "--window", "2"]);
