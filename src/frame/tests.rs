@@ -208,3 +208,16 @@ fn a_covered_lens_has_no_contrast() {
     let striped = Frame { rgb: [[0; 3], [200; 3]].concat().repeat(128), ..read("mono8", &[0], 0).unwrap() };
     assert!((striped.contrast() - 100.0).abs() < 1e-9);
 }
+
+#[test]
+fn rows_that_are_given_away_are_read_as_those_that_are_lent() {
+    for (encoding, pixel, padding) in [("rgb8", &[10, 20, 30][..], 0), ("rgb8", &[10, 20, 30], 4), ("mono8", &[7], 0)] {
+        let (step, data) = message(encoding, pixel, padding);
+        let image = RawImage { stamp: STAMP, width: 16, height: 16, encoding, big_endian: false, step, data: &[] };
+        let lent = Frame::from_raw(RawImage { data: &data, ..image }).unwrap();
+        let pixels = data.as_ptr();
+        let given = Frame::from_given_raw(image, data).unwrap();
+        assert_eq!(given, lent);
+        assert_eq!(given.rgb.as_ptr() == pixels, encoding == "rgb8" && padding == 0, "{encoding}");
+    }
+}

@@ -12,6 +12,7 @@ use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use crate::config::Config;
 use crate::safety::{Hold, Report};
 use crate::session;
+use crate::units::Stamp;
 
 /// Tells whoever asked what came of it: a message, or why not.
 pub(super) type Reply = Box<dyn FnOnce(Result<String, String>) + Send>;
@@ -36,6 +37,17 @@ pub(super) enum Payload {
     Compressed(Box<CompressedImage>),
 }
 
+impl Payload {
+    /// When it was taken.
+    pub(super) fn stamp(&self) -> Stamp {
+        let stamp = match self {
+            Self::Raw(image) => &image.header.stamp,
+            Self::Compressed(image) => &image.header.stamp,
+        };
+        Stamp::new(stamp.sec, stamp.nanosec)
+    }
+}
+
 /// A camera's newest picture and when it came, on the machine's clock.
 pub(super) struct Arrival {
     pub(super) camera: usize,
@@ -52,6 +64,8 @@ pub(super) struct Inbox {
 
 struct State {
     pictures: Vec<Option<Arrival>>,
+    /// One of them has come since they were looked through.
+    news: bool,
     messages: VecDeque<Message>,
     closed: bool,
 }
@@ -59,15 +73,19 @@ struct State {
 impl Inbox {
     pub(super) fn new(cameras: usize) -> Self {
         let pictures = (0..cameras).map(|_| None).collect();
-        Self { state: Mutex::new(State { pictures, messages: VecDeque::new(), closed: false }), wake: Condvar::new() }
+        let state = State { pictures, news: false, messages: VecDeque::new(), closed: false };
+        Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
     /// Replaces the camera's picture that nobody has looked at yet.
     pub(super) fn picture(&self, camera: usize, image: Payload, received: Duration) {
-        if let Some(slot) = self.lock().pictures.get_mut(camera) {
+        let mut state = self.lock();
+        if let Some(slot) = state.pictures.get_mut(camera) {
             let messages = 1 + slot.as_ref().map_or(0, |before| before.messages);
             *slot = Some(Arrival { camera, image, received, messages });
+            state.news = true;
         }
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -84,17 +102,21 @@ impl Inbox {
 
     /// Waits until something has arrived, or `deadline`; `false` once the inbox is closed.
     pub(super) fn wait(&self, deadline: Instant) -> bool {
-        let idle = |s: &mut State| !s.closed && s.messages.is_empty() && s.pictures.iter().all(Option::is_none);
+        let idle = |s: &mut State| !s.closed && s.messages.is_empty() && !s.news;
         let timeout = deadline.saturating_duration_since(Instant::now());
         let (state, _) =
             self.wake.wait_timeout_while(self.lock(), timeout, idle).unwrap_or_else(PoisonError::into_inner);
         !state.closed
     }
 
-    /// Everything that has arrived.
-    pub(super) fn take(&self) -> (VecDeque<Message>, Vec<Arrival>) {
+    /// Everything that has arrived; but for pictures none of which is wanted by when it was taken: they are left for
+    /// newer ones to take their place, so that nobody reads them in vain.
+    pub(super) fn take(&self, wanted: impl Fn(Stamp) -> bool) -> (VecDeque<Message>, Vec<Arrival>) {
         let mut state = self.lock();
-        (std::mem::take(&mut state.messages), state.pictures.iter_mut().filter_map(Option::take).collect())
+        state.news = false;
+        let any = state.pictures.iter().flatten().any(|arrival| wanted(arrival.image.stamp()));
+        let pictures = state.pictures.iter_mut().filter_map(|slot| slot.take_if(|_| any)).collect();
+        (std::mem::take(&mut state.messages), pictures)
     }
 
     /// The messages that have arrived; the pictures are left.
@@ -123,12 +145,25 @@ mod tests {
             inbox.push(Message::Estop(width == 30, Duration::ZERO));
         }
         assert!(inbox.wait(Instant::now()));
-        let (messages, pictures) = inbox.take();
+        let (messages, pictures) = inbox.take(|_| true);
         assert_eq!((messages.len(), pictures.len()), (30, 1));
         assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
         assert!(matches!(&pictures[0].image, Payload::Raw(image) if image.width == 30));
-        let (messages, pictures) = inbox.take();
+        let (messages, pictures) = inbox.take(|_| true);
         assert!(messages.is_empty() && pictures.is_empty());
+    }
+
+    #[test]
+    fn pictures_that_nobody_wants_are_left_and_count_for_the_next() {
+        let inbox = Inbox::new(2);
+        let unwanted = |_| false;
+        (0..2).for_each(|camera| inbox.picture(camera, image(1), Duration::ZERO));
+        assert!(inbox.take(unwanted).1.is_empty());
+        let waits = Instant::now();
+        assert!(inbox.wait(waits + Duration::from_millis(1)) && waits.elapsed() >= Duration::from_millis(1));
+        inbox.picture(1, image(2), Duration::ZERO);
+        let pictures = inbox.take(|_| true).1;
+        assert_eq!(pictures.iter().map(|arrival| arrival.messages).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl<N: Network> Worker<N> {
             self.come_round();
             // Read before the inbox, so that no halt is older than what it was for.
             let halts = self.mailbox.halts();
-            let (messages, pictures) = self.inbox.take();
+            let (messages, pictures) = self.inbox.take(|stamp| self.session.wants(stamp));
             // Pictures first: whoever enables the arm after something that took long means the cameras as they are now.
             pictures.into_iter().for_each(|arrival| self.see(arrival, halts));
             messages.into_iter().for_each(|message| self.hear(message, halts));
@@ -84,7 +84,7 @@ impl<N: Network> Worker<N> {
     fn see(&mut self, arrival: Arrival, halts: u64) {
         let Arrival { camera, image, received, messages } = arrival;
         let began = Instant::now();
-        let read = read(&image);
+        let read = into_frame(image);
         let took = began.elapsed();
         match &read {
             Ok(frame) => self.health.picture(camera, frame.stamp),
@@ -161,24 +161,28 @@ impl<N: Network> Worker<N> {
     }
 }
 
+/// Reads a picture that is still wanted as it came.
 pub(super) fn read(image: &Payload) -> Result<Frame, FrameError> {
     match image {
-        Payload::Raw(image) => Frame::from_raw(raw(image)),
-        Payload::Compressed(image) => {
-            let stamp = &image.header.stamp;
-            Frame::from_compressed(Stamp::new(stamp.sec, stamp.nanosec), &image.format, &image.data)
-        }
+        Payload::Raw(raw) => Frame::from_raw(RawImage { data: &raw.data, ..fields(image.stamp(), raw) }),
+        Payload::Compressed(file) => Frame::from_compressed(image.stamp(), &file.format, &file.data),
     }
 }
 
-fn raw(image: &Image) -> RawImage<'_> {
-    RawImage {
-        stamp: Stamp::new(image.header.stamp.sec, image.header.stamp.nanosec),
-        width: image.width,
-        height: image.height,
-        encoding: &image.encoding,
-        big_endian: image.is_bigendian != 0,
-        step: image.step,
-        data: &image.data,
+/// Reads a picture, in its own memory where it is laid out as a frame is.
+fn into_frame(image: Payload) -> Result<Frame, FrameError> {
+    let stamp = image.stamp();
+    match image {
+        Payload::Raw(mut raw) => {
+            let data = std::mem::take(&mut raw.data);
+            Frame::from_given_raw(fields(stamp, &raw), data)
+        }
+        Payload::Compressed(_) => read(&image),
     }
+}
+
+/// All but the rows.
+fn fields(stamp: Stamp, image: &Image) -> RawImage<'_> {
+    let Image { width, height, step, ref encoding, is_bigendian, .. } = *image;
+    RawImage { stamp, width, height, encoding, big_endian: is_bigendian != 0, step, data: &[] }
 }

@@ -79,6 +79,11 @@ impl Cameras {
         fresh && self.pairing.due(stamps, now)
     }
 
+    /// Whether a picture taken then may be used by the next step.
+    pub(super) fn wants(&self, stamp: Stamp) -> bool {
+        self.pairing.wants(stamp)
+    }
+
     /// A step begins on what is there.
     pub(super) fn begin_step(&mut self) {
         self.pairing.begin_step(self.newest());

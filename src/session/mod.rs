@@ -8,7 +8,8 @@
 //! Whoever runs a session does this, again and again:
 //!
 //! 1. wait until something has arrived or [`Session::wake`];
-//! 2. read how often the arm was halted, then take what has arrived, and hand it to [`Session::on`];
+//! 2. read how often the arm was halted, then take what has arrived, and hand it to [`Session::on`]; pictures, where it
+//!    [wants](Session::wants) one of them;
 //! 3. [`Session::look`]: it may want the network's opinion;
 //! 4. while it [is thinking](Session::thinking): let it [`Session::think`], which takes its time, then once more read
 //!    the halts, take and hand over what has arrived, and [`Session::finish`].
@@ -140,6 +141,12 @@ impl<N: Network> Session<N> {
             record: Record::new(identity),
             pending: None,
         }
+    }
+
+    /// Whether a picture taken then is worth reading: one that comes too soon after the last step's will be followed by
+    /// another before a step is due. In lock-step every picture is waited for.
+    pub fn wants(&self, stamp: Stamp) -> bool {
+        self.safety.rules.lock_step() || self.cameras.wants(stamp)
     }
 
     /// Takes what has arrived. `watch` tells the machine's time, for what takes its time.

@@ -42,6 +42,12 @@ impl Pairing {
         together || !(0.0..self.period_secs).contains(&now.secs_since(complete))
     }
 
+    /// Whether a picture taken at `stamp` may be one of the next set. A fast camera's next one will be.
+    pub fn wants(&self, stamp: Stamp) -> bool {
+        let soon = |last: Stamp| stamp > last && stamp.secs_since(last) < SOONEST_PERIODS * self.period_secs;
+        !self.last.is_some_and(soon)
+    }
+
     /// A step begins on the set whose newest picture was taken at `newest`.
     pub fn begin_step(&mut self, newest: Option<Stamp>) {
         (self.last, self.complete) = (newest, None);
@@ -68,6 +74,19 @@ mod tests {
         pairing.begin_step(Some(Stamp::from_secs(1.05)));
         assert!(!due(&mut pairing, [1.1, 1.1], 1.1), "half a period after the last step");
         assert!(due(&mut pairing, [1.14, 1.13], 1.14));
+    }
+
+    #[test]
+    fn a_picture_that_comes_too_soon_for_the_next_set_is_not_wanted() {
+        let mut pairing = Pairing::new(0.1);
+        let wants = |pairing: &Pairing, secs| pairing.wants(Stamp::from_secs(secs));
+        assert!(wants(&pairing, 1.0));
+        pairing.begin_step(Some(Stamp::from_secs(1.0)));
+        assert!(!wants(&pairing, 1.05) && wants(&pairing, 1.08));
+        assert!(wants(&pairing, 1.0), "the same once more is for others to judge");
+        assert!(wants(&pairing, 0.5), "so is a clock that was set back");
+        pairing.forget_step();
+        assert!(wants(&pairing, 1.05));
     }
 
     #[test]

@@ -113,7 +113,30 @@ impl Frame {
     /// # Errors
     /// Every variant of [`FrameError`] but those of compressed pictures.
     pub fn from_raw(image: RawImage<'_>) -> Result<Self, FrameError> {
-        let RawImage { stamp, width, height, encoding, step, data, .. } = image;
+        let (layout, encoding) = image.check()?;
+        let RawImage { stamp, width, height, .. } = image;
+        Ok(Self { stamp, width, height, rgb: image.rgb(layout), encoding })
+    }
+
+    /// Reads an uncompressed image whose rows, `data`, are given away: packed `rgb8` is taken without a copy. The rows of
+    /// `image` itself are not looked at.
+    ///
+    /// # Errors
+    /// As [`Frame::from_raw`].
+    pub fn from_given_raw(image: RawImage<'_>, data: Vec<u8>) -> Result<Self, FrameError> {
+        let image = RawImage { data: &data, ..image };
+        let (layout, encoding) = image.check()?;
+        let RawImage { stamp, width, height, step, .. } = image;
+        let packed = encoding == "rgb8" && u64::from(step) == layout.row_bytes(width);
+        let rgb = if packed { data } else { image.rgb(layout) };
+        Ok(Self { stamp, width, height, rgb, encoding })
+    }
+}
+
+impl RawImage<'_> {
+    /// How the rows are laid out and the encoding's name, where all fits together.
+    fn check(&self) -> Result<(Layout, &'static str), FrameError> {
+        let RawImage { stamp, width, height, encoding, step, data, .. } = *self;
         check_stamp(stamp)?;
         check_size(width, height)?;
         if let Some(holds) = file(data) {
@@ -134,8 +157,12 @@ impl Frame {
         if data.len() as u64 != expected {
             return Err(FrameError::Length { found: data.len(), expected, rows, step });
         }
-        let rows = data.chunks_exact(step as usize).map(|row| &row[..row_bytes as usize]);
-        Ok(Self { stamp, width, height, rgb: rgb(layout, rows, &image), encoding: known })
+        Ok((layout, known))
+    }
+
+    fn rgb(&self, layout: Layout) -> Vec<u8> {
+        let row_bytes = layout.row_bytes(self.width) as usize;
+        rgb(layout, self.data.chunks_exact(self.step as usize).map(|row| &row[..row_bytes]), self)
     }
 }
 

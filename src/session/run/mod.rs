@@ -51,6 +51,8 @@ pub struct Run<N, P> {
 #[derive(Default)]
 struct Inbox {
     pictures: Vec<Option<Picture>>,
+    /// One of them has come since they were looked through.
+    news: bool,
     events: VecDeque<Event<Caller>>,
 }
 
@@ -69,7 +71,8 @@ enum Control {
 impl<N: Network, P: Pace<N>> Run<N, P> {
     /// Starts at 0 on the machine's clock; the network is rehearsed first.
     pub fn new(session: Session<N>, commander: Commander, watchdog: Watchdog, cameras: usize, pace: P) -> Self {
-        let inbox = Inbox { pictures: (0..cameras).map(|_| None).collect(), events: VecDeque::new() };
+        let pictures = (0..cameras).map(|_| None).collect();
+        let inbox = Inbox { pictures, news: false, events: VecDeque::new() };
         let mut run = Self {
             session,
             pace,
@@ -110,6 +113,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
             if let Some(slot) = self.inbox.pictures.get_mut(picture.camera) {
                 let messages = picture.messages + slot.as_ref().map_or(0, |before| before.messages);
                 *slot = Some(Picture { messages, ..picture });
+                self.inbox.news = true;
             }
         } else {
             self.inbox.events.push_back(event);
@@ -271,7 +275,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     /// The session's thread goes on.
     fn go_on(&mut self) {
         match std::mem::replace(&mut self.control, Control::Waits) {
-            Control::Works(_) if self.inbox.events.is_empty() && self.inbox.pictures.iter().all(Option::is_none) => (),
+            Control::Works(_) if self.inbox.events.is_empty() && !self.inbox.news => (),
             Control::Thinks(_) => {
                 let (at, halts) = self.hear(false);
                 let effects = self.session.finish(self.moment(at, halts));
@@ -295,7 +299,9 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     fn hear(&mut self, pictures: bool) -> (Duration, u64) {
         let (mut at, halts) = (self.now, self.halts);
         let mut events = VecDeque::new();
-        if pictures {
+        let wants = |picture: &Picture| picture.frame.as_ref().map_or(true, |frame| self.session.wants(frame.stamp));
+        let news = pictures && std::mem::take(&mut self.inbox.news);
+        if news && self.inbox.pictures.iter().flatten().any(wants) {
             events.extend(self.inbox.pictures.iter_mut().filter_map(Option::take).map(Event::Picture));
         }
         events.append(&mut self.inbox.events);
