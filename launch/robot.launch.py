@@ -6,8 +6,9 @@ It starts as a dry run: decisions are published, commands are not. What an argum
 `params_file` says; everything that is no matter of the deployment stands in that file alone.
 """
 
-from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -16,6 +17,7 @@ from launch import LaunchDescription
 
 SHARE = FindPackageShare("deer_vla")
 TRUTH = ["true", "false"]
+PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]  # until Jazzy; from Kilted on
 LOG_LEVELS = ["debug", "info", "warn", "error"]
 
 
@@ -78,6 +80,12 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "log_level", default_value="info", choices=LOG_LEVELS, description="how much is said"
             ),
+            DeclareLaunchArgument(
+                "shared_memory",
+                default_value="default",
+                choices=["default", "large"],
+                description="of Fast DDS, for what is started after this file: large for drivers of large pictures",
+            ),
             Node(
                 package="deer_vla",
                 executable="deer_vla_node",
@@ -106,6 +114,17 @@ def generate_launch_description():
                     ("~/gripper", LaunchConfiguration("gripper")),
                 ],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            ),
+            # After the policy, which publishes nothing large: its own segment would only take 64 MB.
+            *(
+                SetEnvironmentVariable(
+                    name,
+                    PathJoinSubstitution([SHARE, "config", "fastdds.xml"]),
+                    condition=IfCondition(
+                        PythonExpression(["'", LaunchConfiguration("shared_memory"), "' == 'large'"])
+                    ),
+                )
+                for name in PROFILES
             ),
         ]
     )

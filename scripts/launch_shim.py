@@ -86,9 +86,19 @@ def include(path, *, launch_arguments):
     visit(text(path))
 
 
+def set_environment(name, value, *, condition):
+    if condition():
+        os.environ[name] = text(value)
+
+
 MODULES = {
     "launch": {"LaunchDescription": list},
-    "launch.actions": {"DeclareLaunchArgument": later(declare), "IncludeLaunchDescription": later(include)},
+    "launch.actions": {
+        "DeclareLaunchArgument": later(declare),
+        "IncludeLaunchDescription": later(include),
+        "SetEnvironmentVariable": later(set_environment),
+    },
+    "launch.conditions": {"IfCondition": later(lambda expression: text(expression) == "True")},
     "launch.substitutions": {
         "LaunchConfiguration": later(lambda name: values[name]),
         "PathJoinSubstitution": later(lambda parts: os.path.join(*map(text, parts))),

@@ -32,12 +32,13 @@ named_only calvin_env '*.py' lab/deer_lab/worlds/calvin/simulator.py
 named_only pybullet '*.py' lab/deer_lab/worlds/calvin/simulator.py
 named_only ray '*.py' lab/deer_lab/worlds/judge/cluster.py lab/tests/test_judge_cluster.py
 named_only rclpy '*.py' lab/deer_lab/worlds/ros_node.py lab/deer_lab/worlds/judge/node_policy.py scripts/demo.py \
-    scripts/underlay.py tests/ros/peer.py lab/tests/test_tabletop_node.py
+    scripts/underlay.py tests/ros/peer.py lab/tests/test_tabletop_node.py \
+    benches/peers/node.py benches/peers/drive.py
 
 step "Scripts and Python style"
 shellcheck -x scripts/*.sh lab/*.sh .ci/run
 ruff check lab
-ruff check --config lab/pyproject.toml launch scripts tests
+ruff check --config lab/pyproject.toml launch scripts tests benches
 
 # With everything, as tests and programs are; the node alone, as the demo builds it; and with nothing. So every line is seen
 # by the linter, whatever feature it is for.

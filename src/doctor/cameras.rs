@@ -12,6 +12,8 @@ pub struct Seen {
     pub received: Stamp,
     /// Width and height in pixels, or why it cannot be read.
     pub picture: Result<(u32, u32), String>,
+    /// How large the message is.
+    pub bytes: usize,
 }
 
 /// What the node expects of a camera.
@@ -32,6 +34,11 @@ const SLOW: f64 = 0.9;
 /// Clocks this far apart are not late but different: one is simulated, or was never set. Seconds.
 const OTHER_CLOCK_SECS: f64 = 3600.0;
 
+/// What Fast DDS keeps in shared memory of all that a program publishes, where nobody asked for more. Bytes.
+const SHARED_MEMORY: usize = 512 << 10;
+/// A larger share of large pictures that do not come is no chance.
+const LOST: f64 = 0.02;
+
 /// What `window_secs` of listening to a camera's topic showed.
 pub fn pictures(name: &str, seen: &[Seen], limits: CameraLimits, window_secs: f64) -> Vec<Finding> {
     let read: Vec<_> = seen.iter().filter(|seen| seen.picture.is_ok()).collect();
@@ -46,10 +53,13 @@ pub fn pictures(name: &str, seen: &[Seen], limits: CameraLimits, window_secs: f6
             ),
         }];
     }
-    let mut findings: Vec<_> = [rate(name, &read, limits), age(name, &read, limits), size(name, &read, limits)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let lost = lost(name, &read);
+    let mut rate = rate(name, &read, limits);
+    if let (Some(rate), Some(lost)) = (&mut rate, &lost) {
+        rate.mend.clone_from(&lost.mend);
+    }
+    let mut findings: Vec<_> =
+        [lost, rate, age(name, &read, limits), size(name, &read, limits)].into_iter().flatten().collect();
     if let Some(reason) = refusal {
         let refused = seen.len() - read.len();
         let message = format!("{refused} of {} pictures cannot be read: {reason}", seen.len());
@@ -120,6 +130,24 @@ fn age(name: &str, read: &[&Seen], limits: CameraLimits) -> Option<Finding> {
     })
 }
 
+/// Pictures that were taken and did not come, as the stamps of those around them tell, where they are so large that
+/// shared memory may be why.
+fn lost(name: &str, read: &[&Seen]) -> Option<Finding> {
+    let bytes = read.iter().map(|seen| seen.bytes).max().filter(|bytes| *bytes > SHARED_MEMORY)?;
+    let mut gaps: Vec<_> = read.windows(2).map(|pair| pair[1].stamp.secs_since(pair[0].stamp)).collect();
+    gaps.sort_by(f64::total_cmp);
+    let period_secs = gaps.get(gaps.len() / 10).copied().filter(|secs| *secs > 0.0)?;
+    let missing: f64 = gaps.iter().map(|gap| (gap / period_secs).round() - 1.0).sum();
+    let taken = missing + read.len() as f64;
+    (missing > LOST * taken).then(|| {
+        let message = format!("{missing} of {taken} pictures of {:.1} MB were lost on their way", bytes as f64 / 1e6);
+        let mend = "with Fast DDS give the camera's driver more shared memory: start it with \
+                    FASTRTPS_DEFAULT_PROFILES_FILE=share/deer_vla/config/fastdds.xml; or let it send smaller or \
+                    compressed pictures";
+        Finding::warning(name, message, mend)
+    })
+}
+
 fn size(name: &str, read: &[&Seen], limits: CameraLimits) -> Option<Finding> {
     let smallest = read.iter().filter_map(|seen| seen.picture.as_ref().ok()).map(|(w, h)| *w.min(h)).min()?;
     let message = || format!("pictures of {} are enlarged to {} pixels a side", pixels(read[0]), limits.size);
@@ -163,6 +191,7 @@ mod tests {
             stamp: Stamp::from_secs(taken(i)),
             received: Stamp::from_secs(taken(i) + age_secs),
             picture: picture.clone(),
+            bytes: 120_000,
         };
         (0..(3.0 * hz) as i32).map(seen).collect()
     }
@@ -211,6 +240,21 @@ mod tests {
         let mut once = camera(30.0, 0.02, Ok((200, 200)));
         once[10].received = Stamp::from_secs(200.0);
         assert_finds(&once, Level::Warning, "one picture was");
+    }
+
+    #[test]
+    fn large_pictures_that_are_lost_are_shared_memory_s_and_not_the_camera_s() {
+        let mut seen = camera(30.0, 0.02, Ok((1280, 720)));
+        seen.iter_mut().for_each(|seen| seen.bytes = 2_764_800);
+        assert_eq!(one(&seen).level, Level::Ok);
+        let mut count = 0;
+        seen.retain(|_| {
+            count += 1;
+            count % 7 < 3
+        });
+        let found = pictures("static/image", &seen, LIMITS, 3.0);
+        assert!(found[0].message.contains("51 of 90 pictures of 2.8 MB were lost"), "{found:?}");
+        assert!(found.iter().all(|finding| finding.mend.contains("fastdds.xml")), "{found:?}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ def test_colcon_installs_programs_launch_files_parameters_and_models(installed):
     for program in ("deer_vla_node", "deer_vla"):
         assert os.access(installed / "lib" / "deer_vla" / program, os.X_OK)
     share = installed / "share" / "deer_vla"
-    configs = ("policy.yaml", "sim.yaml", "foxglove.json", "plotjuggler.xml")
+    configs = ("policy.yaml", "sim.yaml", "foxglove.json", "plotjuggler.xml", "fastdds.xml")
     for path in ("launch/robot.launch.py", "launch/sim.launch.py", *(f"config/{name}" for name in configs)):
         assert (share / path).is_file(), path
     assert (share / "models" / "toy" / "manifest.json").is_file()

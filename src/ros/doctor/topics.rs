@@ -81,12 +81,16 @@ impl Topics {
     pub(super) fn take(&mut self, now: Stamp) {
         for camera in &mut self.cameras {
             while let Some(Some(picture)) = camera.pictures.next().now_or_never() {
+                let bytes = match &picture {
+                    Payload::Raw(image) => image.data.len(),
+                    Payload::Compressed(file) => file.data.len(),
+                };
                 camera.seen.push(match read(&picture) {
                     Ok(frame) => {
                         camera.sample = Some(picture);
-                        Seen { stamp: frame.stamp, received: now, picture: Ok((frame.width, frame.height)) }
+                        Seen { stamp: frame.stamp, received: now, picture: Ok((frame.width, frame.height)), bytes }
                     }
-                    Err(error) => Seen { stamp: Stamp(0), received: now, picture: Err(error.to_string()) },
+                    Err(error) => Seen { stamp: Stamp(0), received: now, picture: Err(error.to_string()), bytes },
                 });
             }
         }
