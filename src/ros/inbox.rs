@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use crate::config::Config;
+use crate::frame::{Frame, FrameError};
 use crate::safety::{Hold, Report};
-use crate::session;
+use crate::session::{self, Pairing};
 use crate::units::Stamp;
 
 /// Tells whoever asked what came of it: a message, or why not.
@@ -48,10 +49,19 @@ impl Payload {
     }
 }
 
-/// A camera's newest picture and when it came, on the machine's clock.
+/// What waits of a picture.
+pub(super) enum Content {
+    /// To be read by whoever wants it.
+    Unread(Payload),
+    /// Read by whoever received it, and how long that took.
+    Read(Result<Frame, FrameError>, Duration),
+}
+
+/// A camera's newest picture, when it was taken, and when it came, on the machine's clock.
 pub(super) struct Arrival {
     pub(super) camera: usize,
-    pub(super) image: Payload,
+    pub(super) stamp: Stamp,
+    pub(super) content: Content,
     pub(super) received: Duration,
     /// Messages since the one that was looked at last, this one included.
     pub(super) messages: u64,
@@ -66,6 +76,7 @@ struct State {
     pictures: Vec<Option<Arrival>>,
     /// One of them has come since they were looked through.
     news: bool,
+    pairing: Option<Pairing>,
     messages: VecDeque<Message>,
     closed: bool,
 }
@@ -73,16 +84,16 @@ struct State {
 impl Inbox {
     pub(super) fn new(cameras: usize) -> Self {
         let pictures = (0..cameras).map(|_| None).collect();
-        let state = State { pictures, news: false, messages: VecDeque::new(), closed: false };
+        let state = State { pictures, news: false, pairing: None, messages: VecDeque::new(), closed: false };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
     /// Replaces the camera's picture that nobody has looked at yet.
-    pub(super) fn picture(&self, camera: usize, image: Payload, received: Duration) {
+    pub(super) fn picture(&self, arrival: Arrival) {
         let mut state = self.lock();
-        if let Some(slot) = state.pictures.get_mut(camera) {
-            let messages = 1 + slot.as_ref().map_or(0, |before| before.messages);
-            *slot = Some(Arrival { camera, image, received, messages });
+        if let Some(slot) = state.pictures.get_mut(arrival.camera) {
+            let messages = arrival.messages + slot.as_ref().map_or(0, |before| before.messages);
+            *slot = Some(Arrival { messages, ..arrival });
             state.news = true;
         }
         drop(state);
@@ -114,9 +125,19 @@ impl Inbox {
     pub(super) fn take(&self, wanted: impl Fn(Stamp) -> bool) -> (VecDeque<Message>, Vec<Arrival>) {
         let mut state = self.lock();
         state.news = false;
-        let any = state.pictures.iter().flatten().any(|arrival| wanted(arrival.image.stamp()));
+        let any = state.pictures.iter().flatten().any(|arrival| wanted(arrival.stamp));
         let pictures = state.pictures.iter_mut().filter_map(|slot| slot.take_if(|_| any)).collect();
         (std::mem::take(&mut state.messages), pictures)
+    }
+
+    /// Tells whoever receives pictures what is known of the last step.
+    pub(super) fn expect(&self, pairing: &Pairing) {
+        self.lock().pairing = Some(pairing.clone());
+    }
+
+    /// Whether a picture taken then is worth reading before anybody asks for it.
+    pub(super) fn wants(&self, stamp: Stamp) -> bool {
+        self.lock().pairing.as_ref().is_none_or(|pairing| pairing.wants(stamp))
     }
 
     /// The messages that have arrived; the pictures are left.
@@ -133,22 +154,23 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn image(width: u32) -> Payload {
-        Payload::Raw(Box::new(Image { width, ..Image::default() }))
+    fn arrival(camera: usize, width: u32) -> Arrival {
+        let image = Payload::Raw(Box::new(Image { width, ..Image::default() }));
+        Arrival { camera, stamp: Stamp(1), content: Content::Unread(image), received: Duration::ZERO, messages: 1 }
     }
 
     #[test]
     fn of_pictures_only_the_newest_is_kept_of_messages_all() {
         let inbox = Inbox::new(2);
         for width in 1..=30 {
-            inbox.picture(1, image(width), Duration::ZERO);
+            inbox.picture(arrival(1, width));
             inbox.push(Message::Estop(width == 30, Duration::ZERO));
         }
         assert!(inbox.wait(Instant::now()));
         let (messages, pictures) = inbox.take(|_| true);
         assert_eq!((messages.len(), pictures.len()), (30, 1));
         assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
-        assert!(matches!(&pictures[0].image, Payload::Raw(image) if image.width == 30));
+        assert!(matches!(&pictures[0].content, Content::Unread(Payload::Raw(image)) if image.width == 30));
         let (messages, pictures) = inbox.take(|_| true);
         assert!(messages.is_empty() && pictures.is_empty());
     }
@@ -157,11 +179,11 @@ mod tests {
     fn pictures_that_nobody_wants_are_left_and_count_for_the_next() {
         let inbox = Inbox::new(2);
         let unwanted = |_| false;
-        (0..2).for_each(|camera| inbox.picture(camera, image(1), Duration::ZERO));
+        (0..2).for_each(|camera| inbox.picture(arrival(camera, 1)));
         assert!(inbox.take(unwanted).1.is_empty());
         let waits = Instant::now();
         assert!(inbox.wait(waits + Duration::from_millis(1)) && waits.elapsed() >= Duration::from_millis(1));
-        inbox.picture(1, image(2), Duration::ZERO);
+        inbox.picture(arrival(1, 2));
         let pictures = inbox.take(|_| true).1;
         assert_eq!(pictures.iter().map(|arrival| arrival.messages).collect::<Vec<_>>(), [1, 2]);
     }

@@ -3,19 +3,22 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, Stream, StreamExt};
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::{Bool, String as Text};
 use r2r::std_srvs::srv::{SetBool, Trigger};
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use super::clock::Machine;
-use super::inbox::{Inbox, Message, Payload, Reply};
+use super::inbox::{Arrival, Content, Inbox, Message, Payload, Reply};
 use super::mailbox::Mailbox;
 use super::vitals::Vitals;
+use super::worker::timed;
 use crate::config::{Images, Qos};
 
 /// Where what arrives goes.
@@ -28,10 +31,37 @@ pub(super) struct Receivers {
 }
 
 impl Receivers {
-    fn picture(&self, camera: usize, image: Payload) {
+    fn raw(&self, camera: usize, image: Image) {
+        let image = Payload::Raw(Box::new(image));
+        let (stamp, received) = (image.stamp(), self.hear(camera));
+        self.inbox.picture(Arrival { camera, stamp, content: Content::Unread(image), received, messages: 1 });
+    }
+
+    /// Decodes files as they come, beside the control thread and each camera's beside the other's: only the newest, and
+    /// none that comes too soon for the next step.
+    async fn files(self, camera: usize, mut stream: impl Stream<Item = CompressedImage> + Unpin) {
+        while let Some(mut file) = stream.next().await {
+            let mut messages = 1;
+            while let Some(Some(newer)) = stream.next().now_or_never() {
+                (file, messages) = (newer, messages + 1);
+            }
+            let received = self.hear(camera);
+            let image = Payload::Compressed(Box::new(file));
+            let stamp = image.stamp();
+            let content = if self.inbox.wants(stamp) {
+                let Ok((frame, took)) = spawn_blocking(|| timed(image)).await else { continue };
+                Content::Read(frame, took)
+            } else {
+                Content::Unread(image)
+            };
+            self.inbox.picture(Arrival { camera, stamp, content, received, messages });
+        }
+    }
+
+    fn hear(&self, camera: usize) -> Duration {
         let received = self.machine.now();
         self.vitals.hear(camera, received);
-        self.inbox.picture(camera, image, received);
+        received
     }
 
     /// What stops the arm is in the inbox before the arm is halted: whoever sees the halt also sees its reason.
@@ -53,11 +83,10 @@ pub(super) fn connect(
         let (topic, to) = (format!("{role}/image"), to.clone());
         if images.compressed {
             let stream = node.subscribe::<CompressedImage>(&topic, qos(images))?;
-            let take = move |image| to.picture(camera, Payload::Compressed(Box::new(image)));
-            tasks.spawn(drain(stream, take));
+            tasks.spawn(to.files(camera, stream));
         } else {
             let stream = node.subscribe::<Image>(&topic, qos(images))?;
-            tasks.spawn(drain(stream, move |image| to.picture(camera, Payload::Raw(Box::new(image)))));
+            tasks.spawn(drain(stream, move |image| to.raw(camera, image)));
         }
     }
     // Volatile, so that publishers of either durability match; `ros2 topic pub` is volatile.

@@ -1,13 +1,13 @@
 //! The control thread: hands what has arrived to the session, lets it think, and does what it wants done.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use r2r::sensor_msgs::msg::Image;
 
 use super::clock::{Clock, Machine};
 use super::diagnostics::Health;
-use super::inbox::{Arrival, Inbox, Message, Payload, Reply};
+use super::inbox::{Arrival, Content, Inbox, Message, Payload, Reply};
 use super::mailbox::Mailbox;
 use super::outputs::Outputs;
 use super::vitals::Vitals;
@@ -51,6 +51,9 @@ impl<N: Network> Worker<N> {
             messages.into_iter().for_each(|message| self.hear(message, halts));
             let effects = self.session.look(self.moment(halts), &mut || machine.now());
             self.perform(effects);
+            if let Some(pairing) = self.session.pairing() {
+                self.inbox.expect(pairing);
+            }
             while self.session.thinking() {
                 self.vitals.begin_step(machine.now());
                 self.session.think(&mut || machine.now());
@@ -82,10 +85,11 @@ impl<N: Network> Worker<N> {
     }
 
     fn see(&mut self, arrival: Arrival, halts: u64) {
-        let Arrival { camera, image, received, messages } = arrival;
-        let began = Instant::now();
-        let read = into_frame(image);
-        let took = began.elapsed();
+        let Arrival { camera, content, received, messages, .. } = arrival;
+        let (read, took) = match content {
+            Content::Unread(image) => timed(image),
+            Content::Read(read, took) => (read, took),
+        };
         match &read {
             Ok(frame) => self.health.picture(camera, frame.stamp),
             Err(error) => {
@@ -167,6 +171,13 @@ pub(super) fn read(image: &Payload) -> Result<Frame, FrameError> {
         Payload::Raw(raw) => Frame::from_raw(RawImage { data: &raw.data, ..fields(image.stamp(), raw) }),
         Payload::Compressed(file) => Frame::from_compressed(image.stamp(), &file.format, &file.data),
     }
+}
+
+/// Reads a picture and tells how long that took.
+pub(super) fn timed(image: Payload) -> (Result<Frame, FrameError>, Duration) {
+    let began = Instant::now();
+    let read = into_frame(image);
+    (read, began.elapsed())
 }
 
 /// Reads a picture, in its own memory where it is laid out as a frame is.

@@ -79,9 +79,9 @@ impl Cameras {
         fresh && self.pairing.due(stamps, now)
     }
 
-    /// Whether a picture taken then may be used by the next step.
-    pub(super) fn wants(&self, stamp: Stamp) -> bool {
-        self.pairing.wants(stamp)
+    /// Which pictures belong together, and when they are due.
+    pub(super) fn pairing(&self) -> &Pairing {
+        &self.pairing
     }
 
     /// A step begins on what is there.

@@ -146,7 +146,12 @@ impl<N: Network> Session<N> {
     /// Whether a picture taken then is worth reading: one that comes too soon after the last step's will be followed by
     /// another before a step is due. In lock-step every picture is waited for.
     pub fn wants(&self, stamp: Stamp) -> bool {
-        self.safety.rules.lock_step() || self.cameras.wants(stamp)
+        self.pairing().is_none_or(|pairing| pairing.wants(stamp))
+    }
+
+    /// What decides that, for whoever reads pictures while the session is busy; `None` in lock-step.
+    pub fn pairing(&self) -> Option<&Pairing> {
+        (!self.safety.rules.lock_step()).then(|| self.cameras.pairing())
     }
 
     /// Takes what has arrived. `watch` tells the machine's time, for what takes its time.
