@@ -31,15 +31,18 @@ class Contestant:
     armed: bool = False
 
 
-def contestants(node: Path, before: Path | None, weights: Path) -> list[Contestant]:
+def contestants(node: Path, before: Path | None, its_bundle: Path, weights: Path) -> list[Contestant]:
     peer = [sys.executable, HERE / "node.py"]
-    parameters = {"bundle": BUNDLE, "threads": 1, "dry_run": "false"}
-    arguments = ["--ros-args"] + [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-    nodes = {"`deer_vla_node`, before": before, "`deer_vla_node`": node}
+    arguments = ["-p", "threads:=1", "-p", "dry_run:=false"]
+    nodes = {"`deer_vla_node`, before": (before, its_bundle), "`deer_vla_node`": (node, BUNDLE)}
     return [
         Contestant("rclpy + PyTorch, eager", [*peer, "torch", BUNDLE, "--weights", weights]),
         Contestant("rclpy + ONNX Runtime, numpy", [*peer, "onnx", BUNDLE]),
-        *(Contestant(name, [path, *arguments], "deer_vla", True) for name, path in nodes.items() if path),
+        *(
+            Contestant(name, [path, "--ros-args", "-p", f"bundle:={bundle}", *arguments], "deer_vla", True)
+            for name, (path, bundle) in nodes.items()
+            if path
+        ),
     ]
 
 
@@ -86,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--node", type=Path, default=ROOT / "target" / "release" / "deer_vla_node")
     parser.add_argument("--before", type=Path, help="an older build of the node")
+    parser.add_argument("--before-bundle", type=Path, default=BUNDLE, help="the same network as that build reads it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
@@ -96,7 +100,8 @@ def main() -> None:
     os.environ[PROFILE] = str(ROOT / "config" / "fastdds.xml")
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "toy.pt")
-        all_of_them = contestants(given.node.resolve(), given.before and given.before.resolve(), weights)
+        before, its_bundle = given.before and given.before.resolve(), given.before_bundle.resolve()
+        all_of_them = contestants(given.node.resolve(), before, its_bundle, weights)
         chosen = [c for c in all_of_them if not given.only or any(word in c.name for word in given.only)]
         if any("torch" in c.command for c in chosen):
             save_weights(weights)

@@ -18,8 +18,8 @@ class Bundle:
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = json.loads((folder / "manifest.json").read_text())
-        if not isinstance(self.manifest["parts"]["vision"], dict):
-            raise SystemExit(f"{folder}: the peers run bundles with one vision.onnx (schema 1), such as models/toy")
+        if self.manifest["schema"] != 2:
+            raise SystemExit(f"{folder}: the peers run bundles of schema 2, such as models/toy")
         self.tokenizer = Tokenizer.from_file(str(folder / self.manifest["text"]["tokenizer"]))
         thresholds = json.loads((folder / "thresholds.json").read_text())["thresholds"]
         self.thresholds = [np.inf if limit is None else limit for limit in thresholds]
@@ -62,9 +62,9 @@ class Onnx:
         def session(part: dict) -> onnxruntime.InferenceSession:
             return onnxruntime.InferenceSession(str(folder / part["file"]), options, providers=["CPUExecutionProvider"])
 
-        self.vision, self.embed, self.head = (session(parts[name]) for name in ("vision", "embed", "head"))
-        self.stages = [session(part) for part in parts["stages"]]
-        self.roles = [camera["role"] for camera in self.bundle.manifest["cameras"]]
+        self.embed, self.head_state, self.head = (session(parts[name]) for name in ("embed", "head_state", "head"))
+        self.visions, self.stages = ([session(part) for part in parts[name]] for name in ("vision", "stages"))
+        self.media = [f"media_{camera['role']}" for camera in self.bundle.manifest["cameras"]]
 
     def begin(self, sentence: str) -> None:
         (self.prompt,) = self.embed.run(None, {"ids": self.bundle.ids(sentence)})
@@ -72,18 +72,18 @@ class Onnx:
         self.h = self.c = np.zeros((lstm["layers"], 1, lstm["hidden"]), np.float32)
 
     def step(self, pictures: list[np.ndarray]) -> tuple[np.ndarray, float, int]:
-        images = dict(zip(self.roles, self.bundle.images(pictures), strict=True))
-        (media,) = self.vision.run(["media"], images)
+        cameras = zip(self.media, self.visions, self.bundle.images(pictures), strict=True)
+        media = {name: vision.run(["media"], {"image": image})[0] for name, vision, image in cameras}
+        (gates,) = self.head_state.run(["gates"], {"h": self.h})
         hidden, before = self.prompt, None
-        for taken, (stage, limit) in enumerate(zip(self.stages, self.bundle.thresholds, strict=True)):
-            names = ["hidden_next", "feature"] + ["probe"] * (taken == 0)
-            hidden, *features = stage.run(names, {"hidden": hidden, "media": media})
-            feeds = {"feature": np.concatenate(features[::-1]), "h": self.h, "c": self.c}
+        for taken, (stage, limit) in enumerate(zip(self.stages, self.bundle.thresholds, strict=True)):  # noqa: B007
+            hidden, feature = stage.run(["hidden_next", "feature"], {"hidden": hidden, **media})
+            feeds = {"feature": feature, "gates": gates, "c": self.c}
             arm, gripper, h, c = self.head.run(["arm", "gripper", "h_next", "c_next"], feeds)
             if agree(arm[-1], arm[0] if before is None else before) <= limit:
                 break
             before = arm[-1]
-        self.h, self.c = h[:, -1:], c[:, -1:]
+        self.h, self.c = h, c
         return arm[-1], float(gripper[-1, 0]), taken
 
 
@@ -110,7 +110,7 @@ class Torch:
         with torch.inference_mode():
             images = [torch.from_numpy(image) for image in self.bundle.images(pictures)]
             hidden, media, before = self.prompt, self.policy.vision(*images), None
-            for taken, (stage, limit) in enumerate(zip(self.policy.stages, self.bundle.thresholds, strict=True)):  # noqa: B007 it is returned
+            for taken, (stage, limit) in enumerate(zip(self.policy.stages, self.bundle.thresholds, strict=True)):  # noqa: B007
                 hidden, feature, *probe = stage(hidden, media)
                 arm, gripper, h, c = self.policy.head(torch.cat([*probe, feature]), self.h, self.c)
                 if agree(arm[-1].numpy(), (arm[0] if before is None else before).numpy()) <= limit:

@@ -24,7 +24,7 @@ class PolicyNode(Node):
     def __init__(self, network):
         super().__init__("peer_policy")
         self.network, self.ready = network, False
-        action = network.bundle.manifest.get("action") or network.bundle.manifest["embodiment"]
+        action = network.bundle.manifest["embodiment"]
         self.scale = np.array([dimension["scale"] for dimension in action["arm"]]) * action["control_hz"]
         self.newest = [None, None]
         newest = qos_profile_sensor_data

@@ -212,7 +212,7 @@ fn a_covered_lens_has_no_contrast() {
 #[test]
 fn rows_that_are_given_away_are_read_as_those_that_are_lent() {
     for (encoding, pixel, padding) in [("rgb8", &[10, 20, 30][..], 0), ("rgb8", &[10, 20, 30], 4), ("mono8", &[7], 0)] {
-        let (step, data) = message(encoding, pixel, padding);
+        let (step, data) = message(pixel, padding);
         let image = RawImage { stamp: STAMP, width: 16, height: 16, encoding, big_endian: false, step, data: &[] };
         let lent = Frame::from_raw(RawImage { data: &data, ..image }).unwrap();
         let pixels = data.as_ptr();
