@@ -20,10 +20,11 @@ impl Glance {
     pub fn of(frame: &Frame) -> Self {
         let (width, height) = (frame.width as usize, frame.height as usize);
         let middle = |i: usize, side: usize| (2 * i + 1) * side / (2 * SIDE);
+        let columns: [usize; SIDE] = std::array::from_fn(|i| 3 * middle(i, width));
         let mut rgb = Vec::with_capacity(3 * SIDE * SIDE);
-        for y in (0..SIDE).map(|i| middle(i, height)) {
-            for x in (0..SIDE).map(|i| middle(i, width)) {
-                let at = 3 * (y * width + x);
+        for row in (0..SIDE).map(|i| 3 * width * middle(i, height)) {
+            for column in columns {
+                let at = row + column;
                 rgb.extend_from_slice(frame.rgb.get(at..at + 3).unwrap_or(&[0; 3]));
             }
         }
@@ -38,9 +39,11 @@ impl Glance {
         }
         let per_side = SIDE / PATCH;
         let mut sums = vec![0_u32; per_side * per_side];
-        for (i, (a, b)) in self.rgb.iter().zip(&before.rgb).enumerate() {
-            let (y, x) = (i / (3 * SIDE), i / 3 % SIDE);
-            sums[y / PATCH * per_side + x / PATCH] += u32::from(a.abs_diff(*b));
+        // A row of a patch at a time.
+        let (now, before) = (self.rgb.as_chunks::<{ 3 * PATCH }>().0, before.rgb.as_chunks::<{ 3 * PATCH }>().0);
+        for (i, (a, b)) in now.iter().zip(before).enumerate() {
+            let (y, x) = (i / per_side, i % per_side);
+            sums[y / PATCH * per_side + x] += a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>();
         }
         let most = sums.into_iter().max().unwrap_or_default();
         most as f32 / (255 * 3 * PATCH * PATCH) as f32
