@@ -51,7 +51,7 @@ class Operator(Node):
         super().__init__("operator")
         self.left = list(instructions)  # neither done nor given up
         self._file = (out / "decisions.jsonl").open("w")
-        self._film = Film(out / "demo.gif", manifest["action"]["control_hz"], every=2)
+        self._film = Film(out / "demo.gif", manifest["embodiment"]["control_hz"], every=2)
         self._all_exits = len(manifest["exits"])
         self._pictures: dict[str, dict[str, np.ndarray]] = {}  # of a camera, by their stamps
         self._say = self.create_publisher(String, "instruction", 1)
