@@ -115,13 +115,13 @@ def test_another_transport_and_another_encoding_are_told_apart(doctor, robot, pi
     code, found = doctor.examine(peer, cameras(peer, pictures), images__transport="compressed")
     assert code == 1 and "images.transport to raw" in found["static/image"]["mend"], found
 
-    def speak_yuv() -> None:
+    def speak_raw() -> None:
         stamp = peer.tick()
         peer.show(pictures, stamp)
-        peer.static.publish(image_message(pictures[0], stamp, encoding="yuv422"))
+        peer.static.publish(image_message(pictures[0], stamp, encoding="bayer_rggb16"))
 
-    code, found = doctor.examine(peer, speak_yuv)
-    assert found["static/image"]["level"] == "warning" and "yuv422" in found["static/image"]["message"], found
+    code, found = doctor.examine(peer, speak_raw)
+    assert found["static/image"]["level"] == "warning" and "bayer_rggb16" in found["static/image"]["message"], found
 
 
 def test_slow_old_and_skewed_pictures_would_make_the_arm_hold(doctor, robot, pictures):

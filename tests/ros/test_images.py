@@ -50,7 +50,7 @@ def one_pixel(peer: Peer) -> Image:
 
 
 def unknown_encoding(peer: Peer) -> Image:
-    return image_message(np.zeros((200, 200, 2), np.uint8), peer.tick(), "yuv422")
+    return image_message(np.zeros((200, 200, 2), np.uint8), peer.tick(), "bayer_rggb16")
 
 
 def truncated(peer: Peer) -> Image:
@@ -67,7 +67,7 @@ def hundred_megabytes(peer: Peer) -> Image:
     ("bad", "words"),
     [
         (one_pixel, ["static", "1x1"]),
-        (unknown_encoding, ["static", "yuv422"]),
+        (unknown_encoding, ["static", "bayer_rggb16"]),
         (truncated, ["static", "119999", "120000"]),
         (hundred_megabytes, ["static", "6700x5000"]),
     ],

@@ -82,9 +82,9 @@ def calibrated_toy(folder, samples=100):
         "deltas": [[1e6 + sample for sample in range(samples)] for _ in range(6)],
     }
     (bundle / "calibration.json").write_text(json.dumps(table))
-    head = parts["head"]["macs"]
-    first = parts["stages"][0]["macs"] + 2 * head
-    return bundle, 1e-9 * first, 1e-9 * (sum(stage["macs"] for stage in parts["stages"]) + 7 * head)
+    head, once = parts["head"]["macs"], parts["head_state"]["macs"]
+    first = parts["stages"][0]["macs"] + once + 2 * head
+    return bundle, 1e-9 * first, 1e-9 * (sum(stage["macs"] for stage in parts["stages"]) + once + 7 * head)
 
 
 def test_an_average_budget_is_solved_and_swapped_in_while_the_node_runs(pair, pictures, tmp_path):
