@@ -57,7 +57,9 @@ def test_a_runs_weights_become_a_bundle_that_runs_at_full_depth(finished):
 
 
 class Pictures:
-    """A world of which only pictures are asked: others at each look, the same for the same seed."""
+    """A world of which only pictures are asked, and how often: others at each look, the same for the same seed."""
+
+    control_hz = 30.0
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)

@@ -93,7 +93,8 @@ def difference(found, wanted):
 
 def vision_difference(imported, reference):
     images = imported.images(0)
-    return difference(imported.network.vision(*(image[None] for image in images))[0], reference.media(*images))
+    seen = [imported.network.see(camera, image[None])[0] for camera, image in enumerate(images)]
+    return difference(torch.cat(seen), reference.media(*images))
 
 
 def stage_differences(imported, reference):
@@ -103,7 +104,7 @@ def stage_differences(imported, reference):
     first, found = 0, []
     for number, (stage, last) in enumerate(zip(imported.network.stages, reference.exits)):
         x = hidden = 0.02 * torch.randn(9, imported.config.decoder.width, generator=random)
-        outputs = stage(hidden[None], media[None])
+        outputs = stage(hidden[None], [half[None] for half in media.chunk(2)])  # a camera each
         for index in range(first, last + 1):
             x = reference.layer(x, media, index)
             if number == 0 and index == last - 1:
@@ -124,7 +125,7 @@ def head_difference(imported, reference):
         tried = [reference.head(feature, state) for feature in features]
         found += [difference(arm[row], tried[row][0]) for row in range(2)]
         found += [difference(gripper[row], tried[row][1]) for row in range(2)]
-        h, c, state = h[:, 1:], c[:, 1:], tried[1][2]
+        state = tried[1][2]
         found += [difference(h[n, 0], state[n][0]) for n in range(4)]
         found += [difference(c[n, 0], state[n][1]) for n in range(4)]
     return max(found)
