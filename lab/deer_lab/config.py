@@ -165,7 +165,7 @@ CONFIGS = {
         share_resampler=False,
     ),
     "tabletop": tabletop(12, exit_every=2),
-    "tabletop_ahead": tabletop(12, exit_every=2, ahead=4),
+    "tabletop_ahead": tabletop(12, exit_every=2, ahead=8),
     "tabletop_static_6": tabletop(6),
     "tabletop_static_12": tabletop(12),
     "tabletop_static_24": tabletop(24),

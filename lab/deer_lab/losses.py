@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from deer_lab.config import ARM_DIMS
 from deer_lab.model import GatedCrossBlock, Policy
-from deer_lab.plans import Draws, aged, draw_plans, planned
+from deer_lab.draws import Draws, aged, draw_plans, planned
 
 
 @dataclass(frozen=True)

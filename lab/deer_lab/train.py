@@ -47,7 +47,7 @@ from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
-from deer_lab.plans import Draws
+from deer_lab.draws import Draws
 from deer_lab.runs import read_tokenizer, read_weights
 from deer_lab.tokenizer import make_tokenizer
 

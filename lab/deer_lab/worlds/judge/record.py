@@ -11,7 +11,8 @@ recording goes on where it was stopped and does not depend on the number of work
 
 With a learner, a policy that is being trained leads for the first part of each task, and the expert says at every step
 what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
-one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected.
+one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected. With --parameter it has a
+plan, so that what comes of kept cameras and skipped steps is corrected as well.
 
 To draw the pictures costs three times a control period of the world, and the next show nearly the same: with `--every`
 only one period in so many is recorded, and the same time shows so many times more scenes. Such recordings are for
@@ -28,6 +29,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from deer_lab.plan import PlanLimits
 from deer_lab.worlds.action import ROTATION_SCALE, checked
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
@@ -98,11 +100,11 @@ def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | N
 
 
 @functools.cache
-def own_learner(run: Path) -> Learner:
-    """This process's learner, from a training run's folder."""
+def own_learner(run: Path, assignments: tuple[str, ...]) -> Learner:
+    """This process's learner, from a training run's folder; `assignments`: its plan's parameters."""
     from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the expert alone needs no PyTorch
 
-    return TorchPolicy.from_run(run)
+    return TorchPolicy.from_run(run, limits=PlanLimits.of(assignments))
 
 
 def record_episode(
@@ -112,11 +114,12 @@ def record_episode(
     tasks: int,
     out: Path,
     run: Path | None = None,
+    assignments: tuple[str, ...] = (),
     every: int = 1,
     world_name: str = DEFAULT,
 ) -> dict:
     """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
-    learner = own_learner(run) if run else None
+    learner = own_learner(run, assignments) if run else None
     world = own_world(world_name)
     rng = np.random.default_rng([seed, number])
     noise = float(rng.choice(NOISE_LEVELS))
@@ -148,6 +151,7 @@ def record(
     out: Path,
     tasks: int = 5,
     run: Path | None = None,
+    assignments: tuple[str, ...] = (),
     every: int = 1,
     world_name: str = DEFAULT,
     cluster: str | None = None,
@@ -163,6 +167,7 @@ def record(
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     made_with = {"seed": seed, "tasks": tasks, "every": every}
     made_with |= {} if world_name == DEFAULT else {"world": world_name}
+    made_with |= {"parameters": list(assignments)} if assignments else {}
     if lines and lines[0] != made_with:
         raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
@@ -170,7 +175,7 @@ def record(
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name}
+    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name, "assignments": assignments}
     places = {"out": out.absolute(), "run": run and run.absolute()}  # the same for other machines
     job = functools.partial(record_episode, **how, **places)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
@@ -196,10 +201,14 @@ def main() -> int:
     )
     add_options(parser)
     parser.add_argument("--learner", type=Path, help="folder of a training run whose policy leads at first")
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME:=VALUE", help="of the learner's plan (plan.*)"
+    )
     parser.add_argument("--every", type=int, default=1, help="record one control period in so many: 1, or 3 and more")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
     args = parser.parse_args()
     try:
+        PlanLimits.of(args.parameter)
         own_world(args.world)  # what it lacks is better said once, and before anything begins
         entries = record(
             episodes=args.episodes,
@@ -209,6 +218,7 @@ def main() -> int:
             out=args.out,
             tasks=args.tasks,
             run=args.learner,
+            assignments=tuple(args.parameter),
             every=args.every,
             world_name=args.world,
         )

@@ -80,10 +80,14 @@ def ahead(values: Tensor, periods: int) -> Tensor:
 
 def planned(batch: dict[str, Tensor], plans: Plans, periods: int) -> dict[str, Tensor]:
     """A batch as the steps that run see it. `ahead` (B, T, K-1, 7) and `ahead_weight` (B, T, K-1) are added: the
-    demonstrated actions of the periods after each step, skipped or not."""
+    demonstrated actions of the periods after each step, skipped or not. A window that is taught another task than it
+    shows (`goals` known) has none: its later frames are not where that task would have led."""
     batch = dict(batch)
     if periods:
-        batch["ahead"], batch["ahead_weight"] = ahead(batch["actions"], periods), ahead(batch["weight"], periods)
+        shown = batch["weight"]
+        if "goals" in batch:
+            shown = shown * batch["goals"].isnan().any(-1)
+        batch["ahead"], batch["ahead_weight"] = ahead(batch["actions"], periods), ahead(shown, periods)
     for name in ("actions", "weight", "state", "goals", "ahead", "ahead_weight"):
         if name in batch:
             batch[name] = at(batch[name], plans.steps)

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from deer_lab.config import CONFIGS, find_config
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
-from deer_lab.plans import Draws, Plans, aged, ahead, draw_plans, planned
+from deer_lab.draws import Draws, Plans, aged, ahead, draw_plans, planned
 
 CPU = torch.device("cpu")
 
@@ -71,3 +71,13 @@ def test_a_head_that_looks_ahead_learns_what_comes_next():
     sum(trainee(batch, []).values()).backward()
     assert trainee.policy.head.foreseen.weight.grad.abs().sum() > 0
     assert CONFIGS["tabletop"].head.ahead == 1 and Policy(CONFIGS["tabletop"]).head.foreseen is None
+
+
+def test_a_window_that_is_taught_another_task_than_it_shows_has_nothing_ahead():
+    batch = {
+        "actions": torch.rand(2, 3, 7),
+        "weight": torch.ones(2, 3),
+        "goals": torch.stack((torch.full((3, 4), torch.nan), torch.zeros(3, 4))),
+    }
+    every = draw_plans(Draws(), 2, 3, 1, CPU)
+    assert planned(batch, every, 2)["ahead_weight"].sum((1, 2)).tolist() == [3, 0]
