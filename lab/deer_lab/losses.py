@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deer_lab.config import ARM_DIMS
-from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.draws import Draws, aged, draw_plans, planned
+from deer_lab.model import GatedCrossBlock, Policy
 
 
 @dataclass(frozen=True)

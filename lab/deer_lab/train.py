@@ -42,12 +42,12 @@ from deer_lab.data.batches import Prompts, StepSampler
 from deer_lab.data.demonstrations import add_demonstrations, find_embodiment, find_shards
 from deer_lab.data.segment import DataError
 from deer_lab.data.windows import Windows
+from deer_lab.draws import Draws
 from deer_lab.embodiment import CALVIN, FILE, Embodiment
 from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import GatedCrossBlock, Policy
 from deer_lab.pictures import normalised, shifted
-from deer_lab.draws import Draws
 from deer_lab.runs import read_tokenizer, read_weights
 from deer_lab.tokenizer import make_tokenizer
 

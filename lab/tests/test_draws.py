@@ -5,9 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from deer_lab.config import CONFIGS, find_config
+from deer_lab.draws import Draws, Plans, aged, ahead, draw_plans, planned
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
-from deer_lab.draws import Draws, Plans, aged, ahead, draw_plans, planned
 
 CPU = torch.device("cpu")
 
