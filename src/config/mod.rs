@@ -4,6 +4,7 @@
 //! `config/policy.yaml` documents every field with unit, range and effect.
 
 mod arm;
+mod plan;
 mod raw;
 
 use std::path::PathBuf;
@@ -14,9 +15,10 @@ use crate::engine::ort::{Options, Provider};
 use crate::network::{Metric, PlanLimits, Settings};
 use crate::safety::Guard;
 use crate::session::Rules;
-use crate::thresholds::{Budget, BudgetError, Thresholds, ThresholdsError};
+use crate::thresholds::{Budget, BudgetError, Limits, Scope, Thresholds, ThresholdsError};
 
 pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
+pub use plan::GivenPlan;
 pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawPlan, RawServo, RawTwist};
 
 /// A configuration that holds together.
@@ -46,8 +48,8 @@ pub struct Config {
     pub servo: ServoConfig,
     /// When a step is deep enough.
     pub gate: Gate,
-    /// When a camera may be kept and a step skipped.
-    pub plan: PlanLimits,
+    /// When a camera may be kept and a step skipped, where the user says.
+    pub plan: GivenPlan,
     /// What it may cost.
     pub budget: Budget,
     /// Trim the thresholds so that the measured average stays at the budget.
@@ -175,6 +177,11 @@ impl RawConfig {
             hold_average: self.budget.hold,
             budget: Budget {
                 average_gmac: limit("budget.average", self.budget.average, 1e9)?,
+                of: match self.budget.of.as_str() {
+                    "llm" => Scope::Llm,
+                    "whole" => Scope::Whole,
+                    other => return refuse("budget.of", other, "llm or whole"),
+                },
                 peak_gmac: limit("budget.peak", self.budget.peak, 1e9)?,
                 memory_gb: limit("budget.memory", self.budget.memory, 1e9)?,
             },
@@ -253,23 +260,6 @@ impl RawGate {
     }
 }
 
-impl RawPlan {
-    fn check(&self) -> Result<PlanLimits, ConfigError> {
-        let steps = |parameter, value: i64| match u32::try_from(value) {
-            Ok(steps) if steps <= 100 => Ok(steps),
-            _ => refuse(parameter, value, "0 to 100"),
-        };
-        Ok(PlanLimits {
-            keep_change: number("plan.keep_change", self.keep_change, 0.0, 1.0)? as f32,
-            skip_delta: number("plan.skip_delta", self.skip_delta, 0.0, 1.0)? as f32,
-            skip_change: number("plan.skip_change", self.skip_change, 0.0, 1.0)? as f32,
-            max_age: steps("plan.max_age", self.max_age)?,
-            max_skips: steps("plan.max_skips", self.max_skips)?,
-            first_steps: steps("plan.first_steps", self.first_steps)?,
-        })
-    }
-}
-
 impl Config {
     /// For the bundle's robot: the frame of the twists and the gripper's positions, where the user leaves them to it.
     #[must_use]
@@ -316,8 +306,9 @@ impl Config {
         self.budget.average_gmac.filter(|_| self.hold_average && self.gate.thresholds.is_none())
     }
 
-    /// What the policy is to run with: thresholds by parameter, from the average budget or from the bundle, in this
-    /// order; the cap from the other budgets.
+    /// What the policy is to run with. Thresholds by parameter, from the average budget or from the bundle, in this order,
+    /// and limits of the plan from the same place (by parameter: nothing is spared); each `plan.*` that the user set takes
+    /// the place of its one. The cap from the other budgets.
     ///
     /// A bundle without thresholds runs at full depth: the gate is a saving, not a need.
     ///
@@ -327,14 +318,12 @@ impl Config {
         let exits = bundle.manifest.exits.len();
         let cap = self.budget.cap(bundle)?;
         let file = bundle.path("thresholds.json");
-        let (thresholds, metric) = match (&self.gate.thresholds, self.budget.thresholds(bundle, cap)?) {
-            (Some(limits), _) => (Thresholds::new(limits, exits)?, None),
-            (None, Some((thresholds, metric))) => (thresholds, Some(metric)),
-            (None, None) if file.exists() => {
-                let (thresholds, metric) = Thresholds::read(&file, bundle)?;
-                (thresholds, Some(metric))
-            }
-            (None, None) => (Thresholds::deepest(exits), None),
+        let alone = |thresholds| Limits { thresholds, metric: None, plan: PlanLimits::default() };
+        let Limits { thresholds, metric, plan } = match (&self.gate.thresholds, self.budget.limits(bundle, cap)?) {
+            (Some(limits), _) => alone(Thresholds::new(limits, exits)?),
+            (None, Some(limits)) => limits,
+            (None, None) if file.exists() => Thresholds::read(&file, bundle)?,
+            (None, None) => alone(Thresholds::deepest(exits)),
         };
         // The same number means another thing in another metric.
         if let (Some(asked), Some(limited)) = (self.gate.metric, metric)
@@ -349,7 +338,7 @@ impl Config {
             return refuse("gate.metric", asked.as_str(), &expected);
         }
         let metric = self.gate.metric.or(metric).unwrap_or_default();
-        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline, plan: self.plan })
+        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline, plan: self.plan.over(plan) })
     }
 }
 
@@ -419,7 +408,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_refused_with_its_parameter_and_what_may_be() {
         type Case = (fn(&mut RawConfig), &'static str, &'static str);
-        let cases: [Case; 18] = [
+        let cases: [Case; 19] = [
             (|r| r.provider = "gpu".into(), "provider", "cpu, cuda or tensorrt"),
             (|r| r.threads = -1, "threads", "0 (one a core) to 256"),
             (|r| r.max_frame_age = f64::NAN, "max_frame_age", "from 0.02"),
@@ -436,7 +425,8 @@ mod tests {
             (|r| r.gate.metric = "l2".into(), "gate.metric", "rms"),
             (|r| r.gate.thresholds = vec![0.1, f64::NAN], "gate.thresholds", "finite"),
             (|r| r.plan.keep_change = 2.0, "plan.keep_change", "from 0"),
-            (|r| r.plan.max_age = -1, "plan.max_age", "0 to 100"),
+            (|r| r.plan.max_age = -2, "plan.max_age", "0 to 100"),
+            (|r| r.budget.of = "vision".into(), "budget.of", "llm or whole"),
             (|r| r.budget.peak = f64::INFINITY, "budget.peak", "from 0"),
         ];
         for (spoil, parameter, expected) in cases {

@@ -88,15 +88,21 @@ raw_groups! {
     RawGate { metric: String = String::new(), thresholds: Vec<f64> = Vec::new(), deadline: f64 = 0.0 }
     /// `plan.*`
     RawPlan {
-        keep_change: f64 = 0.0,
-        skip_delta: f64 = 0.0,
-        skip_change: f64 = 0.1,
-        max_age: i64 = 4,
-        max_skips: i64 = 3,
-        first_steps: i64 = 4,
+        keep_change: f64 = -1.0,
+        skip_delta: f64 = -1.0,
+        skip_change: f64 = -1.0,
+        max_age: i64 = -1,
+        max_skips: i64 = -1,
+        first_steps: i64 = -1,
     }
     /// `budget.*`
-    RawBudget { average: f64 = 0.0, hold: bool = false, peak: f64 = 0.0, memory: f64 = 0.0 }
+    RawBudget {
+        average: f64 = 0.0,
+        of: String = "llm".into(),
+        hold: bool = false,
+        peak: f64 = 0.0,
+        memory: f64 = 0.0,
+    }
 }
 
 impl Default for RawConfig {

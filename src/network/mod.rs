@@ -16,6 +16,7 @@ use crate::frame::Frame;
 pub use gate::{Candidate, Metric, Reason, rms};
 pub use glance::Glance;
 pub use observed::Observed;
+pub(crate) use plan::Planner;
 pub use plan::{Plan, PlanLimits, PlannedCamera, Situation};
 pub use policy::{Policy, Settings};
 pub use step::{Step, Timing};

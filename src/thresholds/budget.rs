@@ -1,19 +1,45 @@
 //! What a user allows a step to cost, and what follows for a bundle: the cap and, from its calibration, the thresholds.
 
-use super::{Calibration, CalibrationError, Method, Shares, SolveError, Thresholds};
-use super::{deepest, gflop, gigabytes, solve};
-use crate::bundle::Bundle;
-use crate::network::Metric;
+use serde::{Deserialize, Serialize};
 
-/// What a step may cost; `None` is no limit. 1 GFLOP stands for 1e9 multiply-accumulates of the language model.
+use super::{Calibration, CalibrationError, Limits, Method, PartCosts, Plans, PlansError, Shares, SolveError};
+use super::{deepest, gflop, gigabytes, solve, solve_whole};
+use crate::bundle::Bundle;
+use crate::network::PlanLimits;
+
+/// What a step may cost; `None` is no limit. 1 GFLOP stands for 1e9 multiply-accumulates: of the language model, and where
+/// the average is of the whole step, there of vision too.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Budget {
     /// The mean over steps, in GFLOP.
     pub average_gmac: Option<f64>,
+    /// What the average is of.
+    pub of: Scope,
     /// The deepest step, in GFLOP.
     pub peak_gmac: Option<f64>,
     /// Most bytes of weights in memory, in units of 1e9.
     pub memory_gb: Option<f64>,
+}
+
+/// What an average is of. A number keeps its meaning whatever files lie in a bundle, so this follows from nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The language model's steps, as the field counts: thresholds of the exits follow.
+    #[default]
+    Llm,
+    /// Every control step, vision included and skipped ones at nothing: limits of keep and skip follow too.
+    Whole,
+}
+
+impl Scope {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Llm => "llm",
+            Self::Whole => "whole",
+        }
+    }
 }
 
 /// Why a budget cannot be met.
@@ -35,6 +61,9 @@ pub enum BudgetError {
     /// The average needs a calibration.
     #[error("budget.average needs the bundle's calibration.json: {0}")]
     Calibration(#[from] CalibrationError),
+    /// The average of a whole step needs plans that were tried.
+    #[error("budget.of is whole: {0}")]
+    Plans(#[from] PlansError),
 }
 
 impl Budget {
@@ -52,17 +81,22 @@ impl Budget {
         Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory_gb, "GB")?))
     }
 
-    /// Thresholds whose mean cost is the average budget, by the paper's exponential shares, and the metric that they
-    /// limit; `None` without an average budget.
+    /// Limits whose mean cost is the average budget, by the paper's exponential shares; `None` without an average budget.
     ///
     /// # Errors
-    /// `Calibration` where the bundle has none of its own, `Average` where no thresholds have this mean.
-    pub fn thresholds(&self, bundle: &Bundle, cap: usize) -> Result<Option<(Thresholds, Metric)>, BudgetError> {
+    /// `Calibration` or `Plans` where the bundle has none of its own, `Average` where no limits have this mean.
+    pub fn limits(&self, bundle: &Bundle, cap: usize) -> Result<Option<Limits>, BudgetError> {
+        const EXP: Method = Method::Shares(Shares::Exp);
         let Some(average) = self.average_gmac else { return Ok(None) };
+        if self.of == Scope::Whole {
+            let (plans, _) = Plans::read(&bundle.path("plans.json"), bundle)?;
+            let best = solve_whole(&plans, &PartCosts::in_gflop(&bundle.manifest), cap, average, EXP)?.best;
+            return Ok(Some(Limits { thresholds: best.thresholds(), metric: Some(plans.metric), plan: best.plan }));
+        }
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json"))?;
         calibration.belongs_to(bundle)?;
-        let solution = solve(&calibration, &gflop(&bundle.manifest), cap, Some(average), Method::Shares(Shares::Exp))?;
-        Ok(Some((solution.thresholds(), calibration.metric)))
+        let thresholds = solve(&calibration, &gflop(&bundle.manifest), cap, Some(average), EXP)?.thresholds();
+        Ok(Some(Limits { thresholds, metric: Some(calibration.metric), plan: PlanLimits::default() }))
     }
 }
 
@@ -71,7 +105,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use serde_json::json;
+
     use super::*;
+    use crate::network::Metric;
 
     /// A copy of the toy with a calibration in which deltas grow from sample to sample.
     fn calibrated_toy(folder: &Path) -> Bundle {
@@ -95,10 +132,10 @@ mod tests {
         let bundle = calibrated_toy(folder.path());
         let full = bundle.manifest.macs_to(5) as f64 * 1e-9;
         let half = Budget { average_gmac: Some(0.5 * full), ..Budget::default() };
-        let (thresholds, metric) = half.thresholds(&bundle, 5).unwrap().unwrap();
+        let Limits { thresholds, metric, plan } = half.limits(&bundle, 5).unwrap().unwrap();
         assert!(thresholds.as_slice()[0] > 0.0);
-        assert_eq!(metric, Metric::Rms);
-        assert_eq!(Budget::default().thresholds(&bundle, 5).unwrap(), None);
+        assert_eq!((metric, plan), (Some(Metric::Rms), PlanLimits::default()));
+        assert_eq!(Budget::default().limits(&bundle, 5).unwrap(), None);
     }
 
     #[test]
@@ -106,10 +143,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bundle = calibrated_toy(folder.path());
         let tiny = Budget { average_gmac: Some(1e-9), ..Budget::default() };
-        let error = tiny.thresholds(&bundle, 5).unwrap_err().to_string();
+        let error = tiny.limits(&bundle, 5).unwrap_err().to_string();
         assert!(error.contains("budget.average") && error.contains("nearest that can is"), "{error}");
         fs::remove_file(folder.path().join("calibration.json")).unwrap();
-        let error = tiny.thresholds(&bundle, 5).unwrap_err().to_string();
+        let error = tiny.limits(&bundle, 5).unwrap_err().to_string();
         assert!(error.contains("deer_vla calibrate"), "{error}");
+    }
+    #[test]
+    fn an_average_of_the_whole_step_solves_the_bundles_plans_and_says_where_they_come_from_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = calibrated_toy(folder.path());
+        let average_gmac = Some(0.3 * PartCosts::in_gflop(&bundle.manifest).step(5, |_| true));
+        let whole = Budget { average_gmac, of: Scope::Whole, ..Budget::default() };
+        let error = whole.limits(&bundle, 5).unwrap_err().to_string();
+        assert!(error.contains("plans.json") && error.contains("calibrate --plans"), "{error}");
+        // Two of three steps are skipped, at no error.
+        let skips = PlanLimits { skip_delta: 0.1, ..PlanLimits::default() };
+        let rows = vec![vec![0.1, 0.2]; 6];
+        let cell = |limits, skipped| json!({"limits": limits, "steps": 6, "skipped": skipped, "looks": [2, 2], "deltas": rows, "errors": rows});
+        let plans = json!({"schema": 1, "manifest_sha256": bundle.hash, "metric": "rms", "seed": 0, "recordings_sha256": "",
+            "exits": bundle.manifest.exits, "cells": [cell(PlanLimits::default(), 0), cell(skips, 4)]});
+        fs::write(folder.path().join("plans.json"), plans.to_string()).unwrap();
+        assert_eq!(whole.limits(&bundle, 5).unwrap().unwrap().plan, skips);
     }
 }

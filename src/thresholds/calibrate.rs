@@ -60,14 +60,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
             self.engine.draw(camera, &mut |mut drawn| drawn.assign(image));
             self.engine.look(camera)?;
         }
-        let mut rows = Vec::with_capacity(self.exits);
-        for k in 0..self.exits {
-            self.engine.stage(k)?;
-            rows.push(self.engine.features()?);
-        }
-        let views: Vec<ArrayView2<'_, f32>> = rows.iter().map(|row| row.view()).collect();
-        let features = concatenate(Axis(0), &views).map_err(|e| EngineError::Order(format!("features: {e}")))?;
-        self.frames.push(features);
+        self.frames.push(features(self.engine, self.exits)?);
         if self.frames.len() < self.window { Ok(Vec::new()) } else { self.window() }
     }
 
@@ -87,19 +80,49 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     }
 
     fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, EngineError> {
-        let (actions, _) = self.engine.head(features.view(), state)?;
-        if let Some(row) = actions.iter().position(|action| !action.arm.iter().all(|value| value.is_finite())) {
-            // Row 0 is the probe's, which belongs to exit 0.
-            let (exit, Action { arm, gripper }) = (row.saturating_sub(1), actions[row]);
-            return Err(EngineError::NotFinite { exit, arm, gripper });
-        }
-        let arms: Vec<[f32; 6]> = actions.into_iter().map(|action| action.arm).collect();
-        let candidate = |n: usize| Candidate { arm: arms[n], feature: features.row(n) };
-        Ok(Sample {
-            deltas: (1..=self.exits).map(|n| self.metric.delta(candidate(n), candidate(n - 1), step)).collect(),
-            errors: arms[1..].iter().map(|arm| rms(arm, &arms[self.exits])).collect(),
-        })
+        let Exits { deltas, actions } = at_exits(self.engine, features, state, self.metric, step)?;
+        let deepest = actions[self.exits - 1].arm;
+        Ok(Sample { deltas, errors: actions.iter().map(|action| rms(&action.arm, &deepest)).collect() })
     }
+}
+
+/// What every exit says at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exits {
+    /// Between each exit's action and the one before.
+    pub deltas: Vec<f32>,
+    /// Each exit's action.
+    pub actions: Vec<Action>,
+}
+
+/// The probe's feature and every exit's, `[1 + exits, W]`, of what was looked at.
+pub(super) fn features<E: Engine>(engine: &mut E, exits: usize) -> Result<Array2<f32>, EngineError> {
+    let mut rows = Vec::with_capacity(exits);
+    for k in 0..exits {
+        engine.stage(k)?;
+        rows.push(engine.features()?);
+    }
+    let views: Vec<ArrayView2<'_, f32>> = rows.iter().map(|row| row.view()).collect();
+    concatenate(Axis(0), &views).map_err(|e| EngineError::Order(format!("features: {e}")))
+}
+
+/// What the exits say from these features and this state, at the epoch's step `step`.
+pub(super) fn at_exits<E: Engine>(
+    engine: &mut E,
+    features: &Array2<f32>,
+    state: &LstmState,
+    metric: Metric,
+    step: u64,
+) -> Result<Exits, EngineError> {
+    let (mut actions, _) = engine.head(features.view(), state)?;
+    if let Some(row) = actions.iter().position(|action| !action.arm.iter().all(|value| value.is_finite())) {
+        // Row 0 is the probe's, which belongs to exit 0.
+        let (exit, Action { arm, gripper }) = (row.saturating_sub(1), actions[row]);
+        return Err(EngineError::NotFinite { exit, arm, gripper });
+    }
+    let candidate = |n: usize| Candidate { arm: actions[n].arm, feature: features.row(n) };
+    let deltas = (1..actions.len()).map(|n| metric.delta(candidate(n), candidate(n - 1), step)).collect();
+    Ok(Exits { deltas, actions: actions.split_off(1) })
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ mod cost;
 mod direct;
 mod greedy;
 mod live;
+mod plans;
 mod risk;
 #[cfg(feature = "tune")]
 mod search;
 mod shares;
 mod solve;
+mod trial;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -19,15 +22,16 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
-use crate::network::Metric;
+use crate::network::{Metric, PlanLimits};
 
-pub use budget::{Budget, BudgetError};
-pub use calibrate::{Calibrator, Sample};
+pub use budget::{Budget, BudgetError, Scope};
+pub use calibrate::{Calibrator, Exits, Sample};
 pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
 pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
 pub use greedy::assign;
 pub use live::{Expected, Live, Seen};
+pub use plans::{Cell, Plans, PlansError, SCHEMA as PLANS_SCHEMA, grid};
 pub use risk::{Kept, Promise, RiskError, controlled};
 #[cfg(feature = "tune")]
 pub use search::{Search, SearchError, limits_of, stops};
@@ -35,6 +39,8 @@ pub use shares::Shares;
 #[cfg(feature = "tune")]
 use solve::capped;
 pub use solve::{Method, Solution, SolveError, solve};
+pub use trial::{Rules, Trial, Tried};
+pub use whole::{PartCosts, Planned, Whole, solve_whole};
 
 /// The newest `thresholds.json` version that is read.
 pub const SCHEMA: u32 = 1;
@@ -125,6 +131,20 @@ pub struct ThresholdsFile {
     pub calibration_sha256: Option<String>,
     /// The seed of whatever was random.
     pub seed: Option<u64>,
+    /// When a camera is kept and a step skipped, where that was solved with them; nothing is spared without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanLimits>,
+}
+
+/// What a step is decided by: limits of the exits and what they limit, and those of the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Of the exits.
+    pub thresholds: Thresholds,
+    /// What they limit; `None` where whoever gave them did not say.
+    pub metric: Option<Metric>,
+    /// When a camera is kept and a step skipped.
+    pub plan: PlanLimits,
 }
 
 impl Thresholds {
@@ -157,11 +177,11 @@ impl Thresholds {
         Self(limits)
     }
 
-    /// Reads `thresholds.json` of `bundle`, or the file at `path`; gives the metric that they limit with them.
+    /// Reads `thresholds.json` of `bundle`, or the file at `path`.
     ///
     /// # Errors
     /// [`ThresholdsError`].
-    pub fn read(path: &Path, bundle: &Bundle) -> Result<(Self, Metric), ThresholdsError> {
+    pub fn read(path: &Path, bundle: &Bundle) -> Result<Limits, ThresholdsError> {
         let bytes =
             fs::read(path).map_err(|source| ThresholdsError::Unreadable { source, path: path.to_path_buf() })?;
         let file: ThresholdsFile = serde_json::from_slice(&bytes)
@@ -175,7 +195,8 @@ impl Thresholds {
         }
         // null reads as infinite, which only the last may be.
         let limits: Vec<f64> = file.thresholds.iter().map(|limit| limit.unwrap_or(f64::INFINITY)).collect();
-        Ok((Self::new(&limits, bundle.manifest.exits.len())?, file.metric))
+        let thresholds = Self::new(&limits, bundle.manifest.exits.len())?;
+        Ok(Limits { thresholds, metric: Some(file.metric), plan: file.plan.unwrap_or_default() })
     }
 
     /// The limit at `exit`; infinite at `cap` and beyond, because the step ends there.

@@ -44,7 +44,8 @@ const PROFILE_INSTRUCTION: &str = "take the red block and lift it up";
 pub(crate) struct Profile {
     /// The language model in a step that ends at each exit: stages and head calls.
     pub(crate) llm_ms: Vec<f64>,
-    pub(crate) vision_ms: f64,
+    /// A look at each camera.
+    pub(crate) vision_ms: Vec<f64>,
 }
 
 pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Profile> {
@@ -56,7 +57,7 @@ pub(crate) fn profile(bundle: &Bundle, options: &Options) -> anyhow::Result<Prof
     };
     let llm_ms = (0..bundle.manifest.exits.len()).scan(median("head state"), to_exit).collect();
     let cameras = bundle.manifest.cameras.iter();
-    Ok(Profile { llm_ms, vision_ms: cameras.map(|camera| median(&format!("vision {}", camera.role))).sum() })
+    Ok(Profile { llm_ms, vision_ms: cameras.map(|camera| median(&format!("vision {}", camera.role))).collect() })
 }
 
 impl Bench {

@@ -4,8 +4,10 @@ use anyhow::Context;
 use clap::Args;
 use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
-use deer_vla::thresholds::{Calibration, Method, SCHEMA, Shares, Solution, SolveError, ThresholdsFile};
-use deer_vla::thresholds::{deepest, gflop, gigabytes, solve};
+use deer_vla::thresholds::{
+    Calibration, Method, PartCosts, SCHEMA, Scope, Shares, Solution, SolveError, ThresholdsFile,
+};
+use deer_vla::thresholds::{deepest, gigabytes, solve};
 use serde_json::{Value, json};
 
 use crate::bench::{Profile, profile};
@@ -17,6 +19,10 @@ pub(crate) struct BudgetArgs {
     /// Average cost of a step, such as 0.02GFLOP or 4ms
     #[arg(long, value_name = "COST")]
     pub(crate) average: Option<Cost>,
+    /// What the average is of: the language model of the steps that ask it, or the whole step, vision included and skipped
+    /// ones counted; then plan and thresholds are found together, from plans.json
+    #[arg(long, default_value = "llm", value_name = "WHAT", value_parser = scope)]
+    pub(crate) of: Scope,
     /// Most that one step may cost, such as 0.05GFLOP or 12ms
     #[arg(long, value_name = "COST")]
     peak: Option<Cost>,
@@ -35,23 +41,31 @@ fn shares(text: &str) -> Result<Shares, String> {
     Shares::ALL.into_iter().find(|family| family.as_str() == text).ok_or_else(|| "one of exp, gauss, gamma".into())
 }
 
-/// What the exits of a bundle cost in one unit.
+/// What an average is of, as it is typed.
+pub(crate) fn scope(text: &str) -> Result<Scope, String> {
+    [Scope::Llm, Scope::Whole].into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| "llm or whole".into())
+}
+
+/// What the parts of a bundle cost in one unit.
 pub(crate) struct Costs {
     pub(crate) unit: &'static str,
-    /// The language model in a step that ends at each exit.
-    pub(crate) llm: Vec<f64>,
-    pub(crate) vision: f64,
+    pub(crate) parts: PartCosts,
 }
 
 impl Costs {
     fn in_gflop(bundle: &Bundle) -> Self {
-        Self { unit: "GFLOP", llm: gflop(&bundle.manifest), vision: bundle.manifest.parts.vision_macs() as f64 / 1e9 }
+        Self { unit: "GFLOP", parts: PartCosts::in_gflop(&bundle.manifest) }
+    }
+
+    /// Of a look at every camera.
+    pub(crate) fn vision(&self) -> f64 {
+        self.parts.vision.iter().sum()
     }
 }
 
 impl From<Profile> for Costs {
     fn from(Profile { llm_ms, vision_ms }: Profile) -> Self {
-        Self { unit: "ms", llm: llm_ms, vision: vision_ms }
+        Self { unit: "ms", parts: PartCosts { llm: llm_ms, vision: vision_ms } }
     }
 }
 
@@ -67,7 +81,7 @@ impl BudgetArgs {
     /// Solves the budget on `calibration`; a budget in ms measures the bundle first.
     pub(crate) fn solve(&self, bundle: &Bundle, config: &Config, calibration: &Calibration) -> anyhow::Result<Solved> {
         let (costs, cap) = self.costs(bundle, config)?;
-        let solution = solve(calibration, &costs.llm, cap, self.average.map(Cost::number), self.method())
+        let solution = solve(calibration, &costs.parts.llm, cap, self.average.map(Cost::number), self.method())
             .with_context(|| format!("--average, in {}", costs.unit))?;
         Ok(Solved { solution, cap, costs })
     }
@@ -81,16 +95,17 @@ impl BudgetArgs {
     ) -> anyhow::Result<(Vec<Solution>, Costs, usize)> {
         const STEPS: u32 = 100;
         let (costs, cap) = self.costs(bundle, config)?;
-        let (least, most) = (costs.llm[0], costs.llm[cap]);
+        let (least, most) = (costs.parts.llm[0], costs.parts.llm[cap]);
         let average = |step: u32| most + (least - most) * f64::from(step) / f64::from(STEPS);
         // The paper's shares do not reach every average; those that they do reach are a path too.
-        let solved = (0..=STEPS).map(|step| solve(calibration, &costs.llm, cap, Some(average(step)), self.method()));
+        let solved =
+            (0..=STEPS).map(|step| solve(calibration, &costs.parts.llm, cap, Some(average(step)), self.method()));
         let path = solved.filter(|solved| !matches!(solved, Err(SolveError::Infeasible { .. })));
         Ok((path.collect::<Result<_, _>>()?, costs, cap))
     }
 
     /// In the average's unit, and the cap.
-    fn costs(&self, bundle: &Bundle, config: &Config) -> anyhow::Result<(Costs, usize)> {
+    pub(crate) fn costs(&self, bundle: &Bundle, config: &Config) -> anyhow::Result<(Costs, usize)> {
         let timed = |cost: Option<Cost>| matches!(cost, Some(Cost::Ms(_)));
         let measured = timed(self.average) || timed(self.peak);
         let ms = measured.then(|| profile(bundle, &config.engine)).transpose()?.map(Costs::from);
@@ -99,7 +114,7 @@ impl BudgetArgs {
         Ok((ms.filter(|_| timed(self.average)).unwrap_or(gflop), cap))
     }
 
-    fn method(&self) -> Method {
+    pub(crate) fn method(&self) -> Method {
         if self.method == "direct" { Method::Direct } else { Method::Shares(self.shares) }
     }
 
@@ -113,7 +128,7 @@ impl BudgetArgs {
                 )
             })
         };
-        let peak = cap("peak", &costs.llm, self.peak.map(Cost::number), costs.unit)?;
+        let peak = cap("peak", &costs.parts.llm, self.peak.map(Cost::number), costs.unit)?;
         Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory, "GB")?))
     }
 
@@ -122,6 +137,7 @@ impl BudgetArgs {
         let typed = |cost: Option<Cost>| cost.map(|cost| quantity(cost.number(), cost.unit()));
         json!({
             "average": typed(self.average),
+            "of": self.of.as_str(),
             "peak": typed(self.peak),
             "memory_gb": self.memory,
             "method": self.method().as_str(),
@@ -133,16 +149,16 @@ impl BudgetArgs {
         let mut told = self.typed();
         told["ratio"] = solution.ratio.into();
         told["cap"] = (*cap).into();
-        told["exit_costs"] = json!({"value": costs.llm, "unit": costs.unit});
+        told["exit_costs"] = json!({"value": costs.parts.llm, "unit": costs.unit});
         told["expected_average"] = quantity(solution.expected, costs.unit);
-        told["expected_whole_model"] = quantity(solution.expected + costs.vision, costs.unit);
+        told["expected_whole_model"] = quantity(solution.expected + costs.vision(), costs.unit);
         told["expected_error"] = solution.error.into();
         told["expected_shares"] = solution.shares.clone().into();
         told
     }
 }
 
-fn quantity(value: f64, unit: &str) -> Value {
+pub(crate) fn quantity(value: f64, unit: &str) -> Value {
     json!({"value": value, "unit": unit})
 }
 
@@ -161,5 +177,6 @@ pub(crate) fn file(
         budget: Some(budget),
         calibration_sha256: Some(calibration_sha256),
         seed: calibration.seed,
+        plan: None,
     }
 }

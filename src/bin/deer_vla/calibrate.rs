@@ -1,5 +1,6 @@
 //! `deer_vla calibrate`: what would every exit have done on demonstrations?
 
+mod plans;
 mod recording;
 mod unfinished;
 
@@ -24,6 +25,12 @@ use unfinished::{Done, Job, Unfinished};
 /// Every window of an instruction's frames, one after the other, is run at full depth; what the exits would have done is
 /// kept per exit and sample. Finished recordings are kept beside the output, so the same command goes on where it was
 /// stopped; the same seed and recordings give the same bytes.
+///
+/// With --plans it writes plans.json instead: every recording is run once a setting of the plan's limits, fixed and
+/// adaptive, as the node would have run it, and what was looked at, kept and skipped is kept with each exit's distance to
+/// full depth with every picture. `solve --of whole` and `budget.of: whole` need it. Take recordings of the policy itself
+/// (`deer_lab … record --learner`), and few: it takes as long as so many runs. The bundle's calibration.json comes first,
+/// since it says which exits lead from step to step.
 #[derive(Args)]
 pub(crate) struct Calibrate {
     /// The bundle's folder
@@ -40,11 +47,17 @@ pub(crate) struct Calibrate {
     /// Draws the exits that lead up to each sample
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Try plans on the recordings and write plans.json, which a budget of the whole step is solved from
+    #[arg(long, conflicts_with_all = ["window", "metric"])]
+    plans: bool,
+    /// At most so many of the recordings, evenly spread
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    recordings: Option<u64>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     engine: EngineArgs,
-    /// The file to write [default: calibration.json in the bundle]
+    /// The file to write [default: calibration.json in the bundle, with --plans plans.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -52,8 +65,18 @@ pub(crate) struct Calibrate {
 impl Calibrate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (bundle, config) = open(&raw(&self.bundle, &self.engine, None))?;
-        let recordings = deer_vla::bag::find(&self.bags)?;
+        let recordings = self.spread(deer_vla::bag::find(&self.bags)?);
         let source = self.source.source()?;
+        if self.plans {
+            let out = self.out.clone().unwrap_or_else(|| bundle.path("plans.json"));
+            return plans::calibrate(
+                &mut Runner::new(&bundle, &config, source)?,
+                &config,
+                &recordings,
+                self.seed,
+                &out,
+            );
+        }
         let out = self.out.clone().unwrap_or_else(|| bundle.path("calibration.json"));
         let job = self.job(&bundle)?;
         let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
@@ -75,7 +98,13 @@ impl Calibrate {
 
     fn job(&self, bundle: &Bundle) -> anyhow::Result<Job> {
         let metric = serde_json::from_value(self.metric.clone().into())?;
-        Ok(Job { manifest_sha256: bundle.hash.clone(), metric, window: self.window as usize, seed: self.seed })
+        let (manifest_sha256, window) = (bundle.hash.clone(), self.window as usize);
+        Ok(Job { manifest_sha256, metric, window, seed: self.seed, grid: Vec::new() })
+    }
+
+    fn spread(&self, all: Vec<PathBuf>) -> Vec<PathBuf> {
+        let most = self.recordings.map_or(all.len(), |most| all.len().min(most as usize));
+        (0..most).map(|n| all[n * all.len() / most].clone()).collect()
     }
 }
 
@@ -84,7 +113,7 @@ fn run(
     runner: &mut Runner<'_>,
     recordings: &[PathBuf],
     job: &Job,
-    unfinished: &mut Unfinished,
+    unfinished: &mut Unfinished<Done>,
 ) -> anyhow::Result<Vec<Done>> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} recordings, {eta} left, {msg} samples")?;
     let progress = ProgressBar::new(recordings.len() as u64).with_style(style);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use deer_vla::bundle::Bundle;
 use deer_vla::config::{Config, RawConfig};
+use deer_vla::thresholds::Scope;
 
+use crate::budget::scope;
 use crate::cost::{parse_gflop, parse_gigabytes};
 
 /// How the network is run.
@@ -40,6 +42,9 @@ pub(crate) struct GateArgs {
     /// Average cost of a step, such as 0.02GFLOP or 20MFLOP; needs the bundle's calibration.json
     #[arg(long, value_name = "COST", value_parser = parse_gflop)]
     average: Option<f64>,
+    /// What the average is of: the language model, or the whole step (needs the bundle's plans.json)
+    #[arg(long, default_value = "llm", value_name = "WHAT", value_parser = scope)]
+    of: Scope,
     /// Most that one step may cost, such as 0.05GFLOP or 50MFLOP
     #[arg(long, value_name = "COST", value_parser = parse_gflop)]
     peak: Option<f64>,
@@ -75,6 +80,7 @@ pub(crate) fn raw(bundle: &Path, engine: &EngineArgs, gate: Option<&GateArgs>) -
         raw.gate.thresholds = gate.thresholds.clone();
         raw.gate.metric = gate.metric.clone().unwrap_or_default();
         raw.budget.average = gate.average.unwrap_or_default();
+        raw.budget.of = gate.of.as_str().into();
         raw.budget.peak = gate.peak.unwrap_or_default();
         raw.budget.memory = gate.memory.unwrap_or_default();
     }

@@ -1,5 +1,7 @@
 //! `deer_vla solve`: a budget → thresholds.
 
+mod whole;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,10 +9,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
-use deer_vla::thresholds::{Calibration, Kept, Promise, assign, controlled};
+use deer_vla::thresholds::{Calibration, Kept, Promise, Scope, assign, controlled};
 use serde_json::json;
 
-use crate::budget::{BudgetArgs, Costs, Solved, file};
+use crate::budget::{BudgetArgs, Solved, file};
 use crate::setup::{EngineArgs, open, raw};
 use crate::write_whole;
 
@@ -19,6 +21,9 @@ use crate::write_whole;
 /// The peak and the memory decide the deepest exit allowed. The average decides the thresholds: by the paper's shares of
 /// steps per exit, or directly by the least action error. Costs are the language model's (stages and head); 1 GFLOP
 /// stands for 1e9 multiply-accumulates, ms for this machine's measured medians.
+///
+/// With --of whole the average is of the whole step: when cameras are kept and steps skipped is found with the thresholds,
+/// from plans.json, as what keeps the action closest to full depth with every picture; the best fixed plan is told beside.
 ///
 /// Without a bundle, --calibration, --shares and --ratio print the thresholds of those very shares.
 #[derive(Args)]
@@ -32,10 +37,10 @@ pub(crate) struct Solve {
     #[arg(long, requires = "calibration", allow_negative_numbers = true,
         conflicts_with_all = ["bundle", "average", "peak", "memory", "method", "held_out", "out"])]
     ratio: Option<f64>,
-    /// The calibration [default: calibration.json in the bundle]
+    /// The calibration [default: calibration.json in the bundle; with --of whole plans.json]
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Another calibration of the bundle: what would the thresholds cost there?
+    /// Another calibration of the bundle (with --of whole other plans): what would the thresholds cost there?
     #[arg(long, value_name = "FILE")]
     held_out: Option<PathBuf>,
     #[command(flatten)]
@@ -99,6 +104,9 @@ impl Solve {
 
     fn for_bundle(&self, folder: &Path) -> anyhow::Result<()> {
         let (bundle, config) = open(&raw(folder, &self.engine, None))?;
+        if self.budget.of == Scope::Whole {
+            return self.whole(&bundle, &config);
+        }
         let read = |path: &Path| -> anyhow::Result<(Calibration, String)> {
             let (calibration, hash) = Calibration::read(path)?;
             calibration.belongs_to(&bundle)?;
@@ -168,17 +176,10 @@ impl Solve {
     }
 }
 
-fn tell(bundle: &Bundle, Solved { solution, cap, costs: Costs { unit, llm, vision } }: &Solved) {
-    let full = llm[llm.len() - 1];
+fn tell(bundle: &Bundle, Solved { solution, cap, costs }: &Solved) {
+    let (unit, full, vision) = (costs.unit, costs.parts.llm[costs.parts.llm.len() - 1], costs.vision());
     eprintln!("cap: exit {cap} (layer {})", bundle.manifest.exits[*cap]);
-    for (exit, share) in solution.shares.iter().enumerate() {
-        let limit = match solution.limits[exit] {
-            _ if exit == *cap => "every delta".into(),
-            limit if limit < 0.0 => "never taken".into(),
-            limit => format!("delta ≤ {limit:.5}"),
-        };
-        eprintln!("exit {exit}: {:>5.1} % of samples, {limit}", 100.0 * share);
-    }
+    tell_exits(&solution.shares, &solution.limits);
     let percent = |part: f64, whole: f64| 100.0 * part / whole;
     let (wanted, expected) = (solution.wanted, solution.expected);
     eprintln!(
@@ -192,9 +193,22 @@ fn tell(bundle: &Bundle, Solved { solution, cap, costs: Costs { unit, llm, visio
     }
 }
 
+/// The share of samples and the limit of each exit up to the cap, which the last of the shares is.
+fn tell_exits(shares: &[f64], limits: &[f64]) {
+    for (exit, share) in shares.iter().enumerate() {
+        let limit = match limits[exit] {
+            _ if exit + 1 == shares.len() => "every delta".into(),
+            limit if limit < 0.0 => "never taken".into(),
+            limit if limit >= 1e8 => "every delta".into(),
+            limit => format!("delta ≤ {limit:.5}"),
+        };
+        eprintln!("exit {exit}: {:>5.1} % of samples, {limit}", 100.0 * share);
+    }
+}
+
 fn tell_held_out(other: &Calibration, Solved { solution, cap, costs }: &Solved) {
     let (limits, unit) = (&solution.limits[..=*cap], costs.unit);
-    let found = other.mean_cost(limits, &costs.llm[..=*cap]);
+    let found = other.mean_cost(limits, &costs.parts.llm[..=*cap]);
     let off = 100.0 * (found / solution.wanted - 1.0);
     let error = other.mean_error(limits).map_or(String::new(), |error| format!(", action error {error:.5}"));
     eprintln!("held out ({} samples): {found:.6} {unit}, {off:+.1} % off what was wanted{error}", other.samples());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::bundle::Bundle;
-use deer_vla::thresholds::{Calibration, Search, limits_of, stops};
+use deer_vla::thresholds::{Calibration, Scope, Search, limits_of, stops};
 use serde_json::json;
 
 use crate::budget::{BudgetArgs, file};
@@ -63,6 +63,9 @@ pub(crate) struct Tune {
 impl Tune {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let Some(budget) = self.budget.average else { bail!("--average is missing: what may a step cost on average?") };
+        if self.budget.of == Scope::Whole {
+            bail!("tune searches the exits' thresholds within an average of the language model; leave --of whole away");
+        }
         if !self.evaluator.contains("{thresholds}") {
             bail!("--evaluator {:?} has no {{thresholds}}: put it where the command takes the file", self.evaluator);
         }

@@ -41,6 +41,13 @@ impl Default for PlanLimits {
     }
 }
 
+impl PlanLimits {
+    /// Whether anything is ever kept or skipped.
+    pub fn spares(&self) -> bool {
+        self.keep_change > 0.0 || self.skip_delta > 0.0
+    }
+}
+
 /// What the session knows that a plan depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Situation {
@@ -102,7 +109,7 @@ impl Plan {
 
 /// What a plan is made from: the pictures that were encoded last, and the last two actions.
 #[derive(Debug, Clone)]
-pub(super) struct Planner {
+pub(crate) struct Planner {
     /// All cameras share one encoder: they are looked at together.
     jointly: bool,
     encoded: Vec<Option<(Glance, Stamp)>>,
@@ -113,12 +120,12 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    pub(super) fn new(cameras: usize, jointly: bool) -> Self {
+    pub(crate) fn new(cameras: usize, jointly: bool) -> Self {
         Self { jointly, encoded: vec![None; cameras], actions: Vec::new(), steps: 0, skips: 0 }
     }
 
     /// An epoch begins.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::new(self.encoded.len(), self.jointly);
     }
 
@@ -127,8 +134,8 @@ impl Planner {
         self.encoded.fill(None);
     }
 
-    pub(super) fn plan(&self, limits: &PlanLimits, frames: &[&Frame], situation: &Situation) -> Plan {
-        if limits.keep_change <= 0.0 && limits.skip_delta <= 0.0 {
+    pub(crate) fn plan(&self, limits: &PlanLimits, frames: &[&Frame], situation: &Situation) -> Plan {
+        if !limits.spares() {
             let mut plan = Plan::look(self.encoded.len());
             plan.cameras.iter_mut().zip(frames).for_each(|(camera, frame)| camera.seen = frame.stamp);
             return Plan { limits: *limits, ..plan };
@@ -161,7 +168,7 @@ impl Planner {
     }
 
     /// The plan was carried out, with this action.
-    pub(super) fn done(&mut self, plan: &Plan, action: Action) {
+    pub(crate) fn done(&mut self, plan: &Plan, action: Action) {
         self.steps += 1;
         self.skips = plan.skips;
         if plan.skip {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use deer_vla::bag::source::Source;
-use deer_vla::bag::{Bag, Seen, Sets, Unread};
+use deer_vla::bag::{Bag, Seen, Set, Sets, Unread};
 use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
@@ -29,12 +29,77 @@ fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Runs the network on recordings.
 pub(super) struct Runner<'a> {
-    bundle: &'a Bundle,
+    pub(super) reader: Reader<'a>,
+    pub(super) engine: OrtEngine,
+}
+
+/// Reads recordings as the robot would have seen them.
+pub(super) struct Reader<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) guard: Guard,
     source: Source,
-    guard: Guard,
-    engine: OrtEngine,
     observer: Observer,
     stop: Arc<AtomicBool>,
+}
+
+/// What meets a recording's sentences and pictures, in their order.
+pub(super) trait Meets {
+    /// An instruction begins.
+    fn sentence(&mut self, ids: &[i64]) -> anyhow::Result<()>;
+    /// Pictures to take a step on.
+    fn set(&mut self, set: &Set, observer: &mut Observer) -> anyhow::Result<()>;
+}
+
+impl Reader<'_> {
+    /// The control period in seconds.
+    pub(super) fn period_secs(&self) -> f64 {
+        1.0 / self.source.rate.unwrap_or(self.bundle.manifest.embodiment.control_hz)
+    }
+
+    /// Shows one recording to `meets`; gives what of it was left out, and what is to be known of it.
+    pub(super) fn show(&mut self, recording: &Path, meets: &mut impl Meets) -> anyhow::Result<(Unread, Vec<String>)> {
+        let cameras = &self.bundle.manifest.cameras;
+        let roles: Vec<&str> = cameras.iter().map(|camera| camera.role.as_str()).collect();
+        let bag = Bag::open(recording)?;
+        let source = resolved(&self.source, &bag, &roles)?;
+        let mut sets = Sets::new(bag.inputs(&source, &[])?, roles.len(), self.guard, self.period_secs());
+        while let Some(seen) = sets.next() {
+            match seen {
+                Seen::Sentence(text) if text.is_empty() => (),
+                Seen::Sentence(text) => match self.observer.ids(&text) {
+                    Ok(ids) => meets.sentence(&ids)?,
+                    // The robot would hold.
+                    Err(error) => sets.refuse(&error.to_string()),
+                },
+                Seen::Set(set) => meets.set(&set, &mut self.observer)?,
+                Seen::Other(_) => (),
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                bail!("interrupted; the same command goes on from the last finished recording");
+            }
+        }
+        let notes = sets.notes.iter().map(|note| format!("{}: {note}", recording.display()));
+        Ok((sets.left_out, notes.collect()))
+    }
+}
+
+/// The exits' samples, window by window.
+struct Windows<'e, F> {
+    calibrator: Calibrator<'e, OrtEngine>,
+    samples: Vec<Sample>,
+    told: F,
+}
+
+impl<F: Fn(usize)> Meets for Windows<'_, F> {
+    fn sentence(&mut self, ids: &[i64]) -> anyhow::Result<()> {
+        Ok(self.calibrator.instruction(ids)?)
+    }
+
+    fn set(&mut self, set: &Set, observer: &mut Observer) -> anyhow::Result<()> {
+        self.samples.extend(self.calibrator.frame(observer.images(&set.frames))?);
+        (self.told)(self.samples.len());
+        Ok(())
+    }
 }
 
 impl<'a> Runner<'a> {
@@ -45,7 +110,7 @@ impl<'a> Runner<'a> {
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
         let guard = config.guard(bundle.manifest.embodiment.control_hz);
-        Ok(Self { bundle, source, guard, engine, observer: Observer::new(bundle)?, stop })
+        Ok(Self { reader: Reader { bundle, guard, source, observer: Observer::new(bundle)?, stop }, engine })
     }
 
     /// SHA-256 over the recording's files in the order of their names, and over its source where one was given.
@@ -59,8 +124,8 @@ impl<'a> Runner<'a> {
         for file in files {
             io::copy(&mut File::open(&file).with_context(|| file.display().to_string())?, &mut hasher)?;
         }
-        if self.source != Source::default() {
-            hasher.update(serde_json::to_vec(&self.source)?);
+        if self.reader.source != Source::default() {
+            hasher.update(serde_json::to_vec(&self.reader.source)?);
         }
         Ok(format!("{:x}", hasher.finalize()))
     }
@@ -74,34 +139,11 @@ impl<'a> Runner<'a> {
         job: &Job,
         told: impl Fn(usize),
     ) -> anyhow::Result<(Vec<Sample>, Unread)> {
-        let manifest = &self.bundle.manifest;
-        let roles: Vec<&str> = manifest.cameras.iter().map(|camera| camera.role.as_str()).collect();
-        let bag = Bag::open(recording)?;
-        let source = resolved(&self.source, &bag, &roles)?;
-        let rate_hz = self.source.rate.unwrap_or(manifest.embodiment.control_hz);
-        let mut sets = Sets::new(bag.inputs(&source, &[])?, roles.len(), self.guard, 1.0 / rate_hz);
-        let seed = job.seed ^ u64::from_str_radix(&sha256[..16], 16)?;
-        let mut calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
-        let mut samples = Vec::new();
-        while let Some(seen) = sets.next() {
-            match seen {
-                Seen::Sentence(text) if text.is_empty() => (),
-                Seen::Sentence(text) => match self.observer.ids(&text) {
-                    Ok(ids) => calibrator.instruction(&ids)?,
-                    // The robot would hold.
-                    Err(error) => sets.refuse(&error.to_string()),
-                },
-                Seen::Set(set) => {
-                    samples.extend(calibrator.frame(self.observer.images(&set.frames))?);
-                    told(samples.len());
-                }
-                Seen::Other(_) => (),
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                bail!("interrupted; the same command goes on from the last finished recording");
-            }
-        }
-        sets.notes.iter().for_each(|note| eprintln!("{}: {note}", recording.display()));
-        Ok((samples, sets.left_out))
+        let (manifest, seed) = (&self.reader.bundle.manifest, job.seed_of(sha256)?);
+        let calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
+        let mut windows = Windows { calibrator, samples: Vec::new(), told };
+        let (unread, notes) = self.reader.show(recording, &mut windows)?;
+        notes.iter().for_each(|note| eprintln!("{note}"));
+        Ok((windows.samples, unread))
     }
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use deer_vla::bag::Unread;
-use deer_vla::network::Metric;
+use deer_vla::network::{Metric, PlanLimits};
 use deer_vla::thresholds::Sample;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::write_whole;
@@ -19,9 +20,25 @@ pub(super) struct Job {
     pub(super) metric: Metric,
     pub(super) window: usize,
     pub(super) seed: u64,
+    /// The plans that are tried, where they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) grid: Vec<PlanLimits>,
 }
 
-/// One finished recording; every further line.
+impl Job {
+    /// Of a recording with this hash: each draws for itself, whichever others there are.
+    pub(super) fn seed_of(&self, sha256: &str) -> anyhow::Result<u64> {
+        Ok(self.seed ^ u64::from_str_radix(&sha256[..16], 16)?)
+    }
+}
+
+/// A finished recording, as a further line of the file.
+pub(super) trait Finished: Serialize + DeserializeOwned {
+    /// SHA-256 of the recording.
+    fn sha256(&self) -> &str;
+}
+
+/// The samples of one finished recording.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Done {
     pub(super) sha256: String,
@@ -43,6 +60,12 @@ impl Done {
     }
 }
 
+impl Finished for Done {
+    fn sha256(&self) -> &str {
+        &self.sha256
+    }
+}
+
 /// `[exit][sample]` of what `values` gives per sample.
 fn rows(samples: &[Sample], values: impl Fn(&Sample) -> &Vec<f32>) -> Vec<Vec<f32>> {
     let exits = samples.first().map_or(0, |sample| values(sample).len());
@@ -50,13 +73,13 @@ fn rows(samples: &[Sample], values: impl Fn(&Sample) -> &Vec<f32>) -> Vec<Vec<f3
 }
 
 /// The file, and what stood in it.
-pub(super) struct Unfinished {
+pub(super) struct Unfinished<D> {
     path: PathBuf,
     log: File,
-    finished: Vec<Done>,
+    finished: Vec<D>,
 }
 
-impl Unfinished {
+impl<D: Finished> Unfinished<D> {
     /// Goes on with the file at `path`, or begins it. A last line that was cut off is dropped; another job's file is
     /// refused.
     pub(super) fn open(path: PathBuf, job: &Job) -> anyhow::Result<Self> {
@@ -84,12 +107,12 @@ impl Unfinished {
     }
 
     /// What was finished of the recording with this hash.
-    pub(super) fn take(&mut self, sha256: &str) -> Option<Done> {
-        let place = self.finished.iter().position(|done| done.sha256 == sha256)?;
+    pub(super) fn take(&mut self, sha256: &str) -> Option<D> {
+        let place = self.finished.iter().position(|done| done.sha256() == sha256)?;
         Some(self.finished.swap_remove(place))
     }
 
-    pub(super) fn push(&mut self, done: &Done) -> anyhow::Result<()> {
+    pub(super) fn push(&mut self, done: &D) -> anyhow::Result<()> {
         Ok(writeln!(self.log, "{}", serde_json::to_string(done)?)?)
     }
 

@@ -1,0 +1,262 @@
+//! A plan tried on a recording: what it would have looked at, kept and skipped, and how far from full depth with every
+//! picture its actions would have been.
+//!
+//! The arm of the recording went its own way, so this is open loop: it tells limits apart, and says too little of how
+//! errors add up on a robot.
+
+use ndarray::ArrayViewMut4;
+
+use super::Thresholds;
+use super::calibrate::{Exits, at_exits, features};
+use super::plans::Cell;
+use crate::bundle::Manifest;
+use crate::engine::{Action, Engine, EngineError, LstmState};
+use crate::frame::Frame;
+use crate::motion::Gripper;
+use crate::network::{Metric, Plan, PlanLimits, Planner, Situation, rms};
+use crate::units::Stamp;
+
+/// Runs one setting of the plan's limits through the network, step after step.
+///
+/// Any thresholds are to be solved afterwards, and what a plan skips depends on what was done before: so each step takes
+/// the exit that one of `gates`, drawn at random, would have taken. Exits drawn evenly would let two actions in a row
+/// differ by more than they do in use.
+pub struct Trial<'e, E> {
+    engine: &'e mut E,
+    rules: &'e Rules,
+    limits: PlanLimits,
+    rest: LstmState,
+    random: fastrand::Rng,
+    state: LstmState,
+    planner: Planner,
+    gripper: Gripper,
+    last: Option<(Stamp, Action)>,
+    steps: u64,
+}
+
+/// What is the same for every setting that is tried.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// What the deltas measure.
+    pub metric: Metric,
+    /// One of them, drawn at random, decides where a step stops.
+    pub gates: Vec<Thresholds>,
+    /// The control period in seconds.
+    pub period_secs: f64,
+    /// The oldest picture that may be acted on, in seconds.
+    pub max_frame_age_secs: f64,
+    /// As at an epoch's start.
+    pub gripper: Gripper,
+}
+
+/// One step of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    /// What was looked at.
+    pub plan: Plan,
+    /// What each exit said; `None` where the step was skipped.
+    pub exits: Option<Exits>,
+    /// What was carried out.
+    pub action: Action,
+}
+
+impl<'e, E: Engine> Trial<'e, E> {
+    /// The same `seed` draws the same gates.
+    pub fn new(engine: &'e mut E, manifest: &Manifest, rules: &'e Rules, limits: PlanLimits, seed: u64) -> Self {
+        let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
+        let planner = Planner::new(manifest.cameras.len(), manifest.sees_jointly());
+        let (random, gripper, state) = (fastrand::Rng::with_seed(seed), rules.gripper.clone(), rest.clone());
+        Self { engine, rules, limits, rest, random, state, planner, gripper, last: None, steps: 0 }
+    }
+
+    /// Begins an instruction.
+    ///
+    /// # Errors
+    /// When the network cannot be run.
+    pub fn instruction(&mut self, ids: &[i64]) -> Result<(), EngineError> {
+        (self.state, self.gripper) = (self.rest.clone(), self.rules.gripper.clone());
+        self.planner.clear();
+        (self.last, self.steps) = (None, 0);
+        self.engine.embed(ids)
+    }
+
+    /// A step on one picture a camera; `paint` writes those that are looked at, `[1, 3, S, S]` each.
+    ///
+    /// # Errors
+    /// When the network cannot be run, or gives an action that is not finite.
+    pub fn step(
+        &mut self,
+        frames: &[Frame],
+        paint: &mut dyn FnMut(usize, ArrayViewMut4<'_, f32>),
+    ) -> Result<Tried, EngineError> {
+        let stamp = frames.iter().map(|frame| frame.stamp).max().unwrap_or_default();
+        let plan = self.planner.plan(&self.limits, &frames.iter().collect::<Vec<_>>(), &self.situation(stamp));
+        let (exits, action) = match self.last.filter(|_| plan.skip) {
+            Some((_, action)) => (None, action),
+            None => {
+                let (exits, taken) = self.think(&plan, paint)?;
+                let action = exits.actions[taken];
+                (Some(exits), action)
+            }
+        };
+        self.planner.done(&plan, action);
+        self.grip(action.gripper, stamp);
+        (self.last, self.steps) = (Some((stamp, action)), self.steps + 1);
+        Ok(Tried { plan, exits, action })
+    }
+
+    /// Every exit from the state so far, and the one that is taken, whose state becomes the state.
+    fn think(
+        &mut self,
+        plan: &Plan,
+        paint: &mut dyn FnMut(usize, ArrayViewMut4<'_, f32>),
+    ) -> Result<(Exits, usize), EngineError> {
+        for camera in (0..plan.cameras.len()).filter(|&camera| plan.looks(camera)) {
+            self.engine.draw(camera, &mut |image| paint(camera, image));
+            self.engine.look(camera)?;
+        }
+        let gate = &self.rules.gates[self.random.usize(..self.rules.gates.len())];
+        let cap = gate.as_slice().len() - 1;
+        let features = features(self.engine, cap + 1)?;
+        let exits = at_exits(self.engine, &features, &self.state, self.rules.metric, self.steps)?;
+        let taken = (0..cap).find(|&k| exits.deltas[k] <= gate.limit(k, cap)).unwrap_or(cap);
+        let row = features.row(1 + taken).insert_axis(ndarray::Axis(0));
+        self.state = self.engine.head(row, &self.state)?.1;
+        Ok((exits, taken))
+    }
+
+    /// As the session would have known it, had nothing but a gap in the pictures held the arm.
+    fn situation(&self, stamp: Stamp) -> Situation {
+        let Rules { period_secs, max_frame_age_secs, .. } = *self.rules;
+        let gap_secs = self.last.map_or(f64::INFINITY, |(last, _)| stamp.secs_since(last));
+        Situation {
+            period_secs,
+            oldest: Stamp(stamp.0 - Stamp::from_secs(max_frame_age_secs).0),
+            steady: gap_secs <= 1.5 * period_secs,
+            gripper_rests: self.gripper.rests(),
+        }
+    }
+
+    fn grip(&mut self, probability: f32, stamp: Stamp) {
+        let now = std::time::Duration::from_nanos(stamp.0.unsigned_abs());
+        self.gripper.decide(probability);
+        if let Some(grip) = self.gripper.command(now) {
+            self.gripper.told(grip, now);
+        }
+    }
+}
+
+impl Cell {
+    /// Nothing was tried yet.
+    pub fn new(fixed: Option<String>, limits: PlanLimits, cameras: usize, exits: usize) -> Self {
+        let (looks, empty) = (vec![0; cameras], vec![Vec::new(); exits]);
+        Self { fixed, limits, steps: 0, skipped: 0, looks, deltas: empty.clone(), errors: empty }
+    }
+
+    /// Counts a step. `held`: what each exit said when the network was asked last, which this keeps; `reference`: what
+    /// full depth with every picture gave for the moment.
+    pub fn add(&mut self, tried: &Tried, held: &mut Vec<[f32; 6]>, reference: &[f32; 6]) {
+        self.steps += 1;
+        for (camera, looks) in self.looks.iter_mut().enumerate() {
+            *looks += u64::from(tried.plan.looks(camera));
+        }
+        let Some(exits) = &tried.exits else {
+            self.skipped += 1;
+            for (row, arm) in self.errors.iter_mut().zip(held) {
+                row.last_mut().into_iter().for_each(|sum| *sum += f64::from(rms(arm, reference)));
+            }
+            return;
+        };
+        *held = exits.actions.iter().map(|action| action.arm).collect();
+        for (k, arm) in held.iter().enumerate() {
+            self.deltas[k].push(exits.deltas[k].into());
+            self.errors[k].push(rms(arm, reference).into());
+        }
+    }
+
+    /// Another recording's steps of the same setting.
+    pub fn join(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.skipped += other.skipped;
+        self.looks.iter_mut().zip(other.looks).for_each(|(sum, looks)| *sum += looks);
+        for (rows, others) in [(&mut self.deltas, other.deltas), (&mut self.errors, other.errors)] {
+            rows.iter_mut().zip(others).for_each(|(row, more)| row.extend(more));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::engine::Scripted;
+
+    const PERIOD: f64 = 1.0 / 30.0;
+
+    fn frame(n: i64, shade: u8) -> Frame {
+        let rgb = vec![shade; 64 * 64 * 3];
+        Frame { stamp: Stamp::from_secs(n as f64 * PERIOD), width: 64, height: 64, rgb, encoding: "rgb8" }
+    }
+
+    /// Twenty steps of the toy's two cameras, whose shades change as told, through exits that all say the same but
+    /// the second, and against a reference that is 0.1 away from that.
+    fn cell(limits: PlanLimits, shade: impl Fn(i64) -> u8) -> (Cell, Vec<String>) {
+        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        let mut engine = Scripted::level(&[0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.5]);
+        let rules = Rules {
+            metric: Metric::Rms,
+            gates: vec![Thresholds::deepest(6)],
+            period_secs: PERIOD,
+            max_frame_age_secs: 6.0 * PERIOD,
+            gripper: Gripper::new(0.5, 0.1, 0.0),
+        };
+        let mut trial = Trial::new(&mut engine, &manifest, &rules, limits, 1);
+        let (mut cell, mut held) = (Cell::new(None, limits, 2, 6), Vec::new());
+        trial.instruction(&[1]).unwrap();
+        for n in 0..20 {
+            let tried = trial.step(&[frame(n, shade(n)), frame(n, 9)], &mut |_, _| ()).unwrap();
+            cell.add(&tried, &mut held, &[0.5; 6]);
+        }
+        (cell, engine.calls)
+    }
+
+    const KEEP: PlanLimits =
+        PlanLimits { keep_change: 0.05, skip_delta: 0.0, skip_change: 1.0, max_age: 5, max_skips: 1, first_steps: 4 };
+
+    #[test]
+    fn a_picture_that_never_changes_is_kept_and_costs_no_error() {
+        let (cell, calls) = cell(KEEP, |_| 200);
+        // Looked at in the five steps before the gripper rests, then every sixth: 10, 16.
+        assert_eq!((cell.steps, cell.skipped, cell.looks.clone()), (20, 0, vec![7, 7]));
+        assert_eq!(calls.iter().filter(|call| *call == "look 1").count(), 7);
+        assert!(cell.errors[0].iter().chain(&cell.errors[5]).all(|&error| error == 0.0));
+        assert!(cell.errors[1].iter().all(|&error| (error - 0.1).abs() < 1e-6));
+    }
+
+    #[test]
+    fn a_picture_that_changes_is_looked_at_whatever_the_other_shows() {
+        let (cell, _) = cell(KEEP, |n| (20 * (n % 10)) as u8);
+        assert_eq!(cell.looks, [20, 7]);
+    }
+
+    #[test]
+    fn a_skipped_steps_error_belongs_to_the_exit_whose_action_goes_on() {
+        let limits = PlanLimits { keep_change: 0.0, skip_delta: 0.1, max_skips: 2, ..KEEP };
+        let (cell, calls) = cell(limits, |_| 200);
+        let asked = calls.iter().filter(|call| *call == "stage 5").count();
+        // Five steps in full; then two of three are skipped.
+        assert_eq!((cell.skipped, asked), (10, 10));
+        assert_eq!(cell.looks, [10, 10]);
+        let sums: Vec<f64> = cell.errors[1].iter().map(|error| (error * 10.0).round()).collect();
+        assert_eq!(sums, [1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 1.0]);
+        assert!(cell.errors[5].iter().all(|&error| error == 0.0));
+    }
+
+    #[test]
+    fn recordings_of_a_setting_add_up() {
+        let (mut sum, _) = cell(KEEP, |_| 200);
+        let (other, _) = cell(KEEP, |_| 200);
+        sum.join(other);
+        assert_eq!((sum.steps, sum.looks.clone(), sum.deltas[3].len()), (40, vec![14, 14], 40));
+    }
+}
