@@ -110,7 +110,7 @@ def export_graph(
 
 
 def signature_of(config: PolicyConfig, graph: str) -> Signature:
-    return signature([camera.role for camera in config.cameras], config.max_tokens, graph)
+    return signature([camera.role for camera in config.cameras], config.max_tokens, graph, config.head.ahead)
 
 
 def first_inputs(config: PolicyConfig, tokens: int, rows: int) -> Sample:

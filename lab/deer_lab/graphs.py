@@ -3,7 +3,8 @@
 image ─▶ vision_ROLE ─▶ media_ROLE
 ids ─▶ embed ─▶ hidden ─▶ stage_00 ─▶ hidden, feature (2, W): probe, exit 0 ─▶ stage_01 ─▶ hidden, feature (1, W) …
 h ─▶ head_state ─▶ gates          once a step: what is the same at every exit
-feature, gates, c ─▶ head         arm and gripper of every row, the state after the last row
+feature, gates, c ─▶ head         arm and gripper of every row, the state after the last row; where it foresees, the
+                                  actions of the periods after: ahead (N, K-1, 7)
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Signature:
         return {key: outputs[name] for name, key in zip(self.outputs, self.writes or self.outputs)}
 
 
-def signature(roles: list[str], max_tokens: int, graph: str) -> Signature:
-    """Of a graph by its name, in a bundle whose cameras have these roles."""
+def signature(roles: list[str], max_tokens: int, graph: str, ahead: int = 1) -> Signature:
+    """Of a graph by its name, in a bundle whose cameras have these roles and whose head gives `ahead` actions."""
     tokens = (1, "T", max_tokens)
     if graph.startswith("vision_"):
         role = graph.removeprefix("vision_")
@@ -59,7 +60,7 @@ def signature(roles: list[str], max_tokens: int, graph: str) -> Signature:
     if graph == "head_state":
         return Signature(("h",), ("gates",))
     if graph == "head":
-        outputs = ("arm", "gripper", "h_next", "c_next")
+        outputs = ("arm", "gripper", "h_next", "c_next", *(["ahead"] if ahead > 1 else []))
         return Signature(("feature", "gates", "c"), outputs, {"feature": (0, "N", MAX_ROWS)})
     inputs = ("hidden", *(f"media_{role}" for role in roles))
     return Signature(inputs, ("hidden_next", "feature"), {"hidden": tokens}, writes=("hidden", "feature"))
@@ -126,10 +127,11 @@ class HeadAction(nn.Module):
     def __init__(self, head: Head) -> None:
         super().__init__()
         self.weights = nn.ParameterList(lstm.weight_ih_l0.detach() for lstm in head.lstms)
-        self.norms, self.arm, self.gripper = head.norms, head.arm, head.gripper
+        self.norms, self.arm, self.gripper, self.foreseen = head.norms, head.arm, head.gripper, head.foreseen
 
-    def forward(self, feature: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, W), (L, 4 H), (L, 1, H) -> arm (N, 6), gripper (N, 1), the state after the last row 2 x (L, 1, H)."""
+    def forward(self, feature: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        """(N, W), (L, 4 H), (L, 1, H) -> arm (N, 6), gripper (N, 1), the state after the last row 2 x (L, 1, H), and
+        where the head foresees ahead (N, K-1, 7)."""
         x, h_next, c_next = feature, [], []
         layers = zip(self.weights, self.norms, gates.split(1), c.flatten(1).split(1))
         for weight, norm, recurrent, before in layers:
@@ -140,4 +142,5 @@ class HeadAction(nn.Module):
             c_next.append(after)
             x = norm(h)
         last = (torch.cat(rows, dim=1)[-1:].reshape(c.shape) for rows in (h_next, c_next))
-        return self.arm(x).tanh(), self.gripper(x).sigmoid(), *last
+        ahead = (self.foreseen(x),) if self.foreseen else ()
+        return self.arm(x).tanh(), self.gripper(x).sigmoid(), *last, *ahead

@@ -177,7 +177,7 @@ class Trainee(nn.Module):
             own = action_loss(head.arm(x).tanh(), head.gripper(x), batch["actions"], batch["weight"], objective)
             if head.foreseen is None:
                 return own
-            later = action_loss(*head.foresee(x), batch["ahead"], batch["ahead_weight"], objective)
+            later = action_loss(*head.foreseen.logits(x), batch["ahead"], batch["ahead_weight"], objective)
             return own + objective.ahead_weight * later
 
         shape = (self.exits, *features.shape[1:3], features.device)

@@ -53,6 +53,7 @@ def write_manifest(config: PolicyConfig, about: About, parts: dict[str, Part], f
         "media": {"tokens": config.media_tokens // len(config.cameras), "width": config.encoder.width},
         "exits": list(config.decoder.exits),
         "lstm": {"layers": config.head.layers, "hidden": config.head.width},
+        **({"ahead": config.head.ahead} if config.head.ahead > 1 else {}),
         "embodiment": about.embodiment.with_cameras((c.role, c.size) for c in config.cameras).as_dict(),
         "parts": part_entries(config, parts),
         "macs_tokens": about.macs_tokens,

@@ -368,17 +368,19 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(head.lstm_dropout)
         self.arm = head_mlp(head, ARM_DIMS)
         self.gripper = head_mlp(head, 1)
-        self.foreseen = nn.Linear(head.width, (head.ahead - 1) * (ARM_DIMS + 1)) if head.ahead > 1 else None
+        self.foreseen = Foresight(head) if head.ahead > 1 else None
 
-    def forward(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of N candidates from one state: (N, W), 2 x (L, 1, H) -> (N, 6), (N, 1), 2 x (L, N, H)."""
+    def forward(self, feature: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+        """One step of N candidates from one state: (N, W), 2 x (L, 1, H) -> (N, 6), (N, 1), 2 x (L, N, H); where it
+        foresees, also Foresight's (N, K-1, 7)."""
         x, h_next, c_next = feature, [], []
         for lstm, norm, h_before, c_before in zip(self.lstms, self.norms, h, c):
             h_after, c_after = lstm_step(lstm, x, h_before, c_before)
             h_next.append(h_after)
             c_next.append(c_after)
             x = norm(h_after)
-        return self.arm(x).tanh(), self.gripper(x).sigmoid(), torch.stack(h_next), torch.stack(c_next)
+        ahead = (self.foreseen(x),) if self.foreseen else ()
+        return self.arm(x).tanh(), self.gripper(x).sigmoid(), torch.stack(h_next), torch.stack(c_next), *ahead
 
     def window(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """A window from a cleared state, for training: (B, T, W) -> arm (B, T, 6), gripper logits (B, T, 1)."""
@@ -392,10 +394,22 @@ class Head(nn.Module):
             x = norm(lstm(self.dropout(x) if index else x)[0])
         return x
 
-    def foresee(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The actions of the periods after the step's own: (…, H) -> arm (…, K-1, 6), gripper logits (…, K-1, 1)."""
-        arm, gripper = self.foreseen(x).unflatten(-1, (-1, ARM_DIMS + 1)).split((ARM_DIMS, 1), dim=-1)
+
+class Foresight(nn.Linear):
+    """The actions of the K-1 periods after the step's own, from what the LSTMs make of it."""
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__(config.width, (config.ahead - 1) * (ARM_DIMS + 1))
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """For training: (…, H) -> arm (…, K-1, 6), gripper logits (…, K-1, 1)."""
+        arm, gripper = super().forward(x).unflatten(-1, (-1, ARM_DIMS + 1)).split((ARM_DIMS, 1), dim=-1)
         return arm.tanh(), gripper
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, H) -> (…, K-1, 7): six arm outputs and the probability of open."""
+        arm, gripper = self.logits(x)
+        return torch.cat((arm, gripper.sigmoid()), dim=-1)
 
 
 def lstm_step(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:

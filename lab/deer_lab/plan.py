@@ -1,7 +1,8 @@
 """What a step need not do: the twin of src/network/plan.rs and glance.rs, for networks in process.
 
-Before a step, each camera is looked at or kept (its last media serve once more), and the whole step may be skipped (the
-last action goes on). tests/contracts/plan.json holds both sides to the same decisions.
+Before a step, each camera is looked at or kept (its last media serve once more), and the whole step may be skipped
+(what the last step that ran foresaw for it is carried out; where the network does not foresee, that step's own action).
+tests/contracts/plan.json holds both sides to the same decisions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SIDE, PATCH = 64, 8  # samples across and down, and how many of them make a patch's side
+NOTHING = np.empty((0, 7))  # foreseen
 
 
 def glance(picture: np.ndarray) -> np.ndarray:
@@ -59,12 +61,13 @@ class PlanLimits:
 @dataclass(frozen=True)
 class Situation:
     """Beside the pictures: the control period [s], the oldest picture that may be acted on [ns], whether the last
-    action was carried out and nothing has held the arm since, and whether the gripper rests."""
+    action was carried out and nothing has held the arm since, and from where to where the probability of open leaves
+    the gripper as it is; None unless it rests."""
 
     period_secs: float
     oldest: int
     steady: bool = True
-    gripper_rests: bool = True
+    gripper_rests: tuple[float, float] | None = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,15 @@ class PlannedCamera:
 
 @dataclass(frozen=True)
 class Plan:
+    """`delta`: how far the last action that the network gave lies from what a skip would have carried out instead;
+    `foreseen`: the actions that were given with it for the periods after."""
+
     skip: bool
     skips: int
     cameras: tuple[PlannedCamera, ...]
     delta: float | None
     because: str | None
+    foreseen: int = 0
     glances: tuple[tuple[np.ndarray, tuple[int, int]], ...] = field(default=(), repr=False, compare=False)
 
 
@@ -99,13 +106,15 @@ class Planner:
         """An epoch begins."""
         self._encoded: list[tuple[np.ndarray, tuple[int, int], int] | None] = [None] * self._cameras
         self._actions: list[np.ndarray] = []
+        self._foreseen = NOTHING
+        self._delta: float | None = None
         self._steps = self._skips = 0
 
     def plan(self, pictures: list[Picture], situation: Situation) -> Plan:
-        limits, because = self.limits, self._forbids(situation)
+        limits, because, foreseen = self.limits, self._forbids(situation), len(self._foreseen)
         if limits.keep_change <= 0 and limits.skip_delta <= 0:
-            return Plan(False, 0, tuple(PlannedCamera(True, stamp, 0, None) for stamp, _ in pictures), None, None)
-        delta = rms(*self._actions) if len(self._actions) == 2 else None
+            looks = tuple(PlannedCamera(True, stamp, 0, None) for stamp, _ in pictures)
+            return Plan(False, 0, looks, None, None, foreseen)
         glances = [(glance(picture), picture.shape[:2]) for _, picture in pictures]
         changes, ages = [], []
         for (stamp, _), (now, size), encoded in zip(pictures, glances, self._encoded, strict=True):
@@ -117,9 +126,9 @@ class Planner:
         skip = (
             because is None
             and limits.skip_delta > 0
-            and self._skips < limits.max_skips
-            and delta is not None
-            and delta <= limits.skip_delta
+            and self._skips < min(limits.max_skips, foreseen or limits.max_skips)
+            and self._delta is not None
+            and self._delta <= limits.skip_delta
             and all(fresh and known <= limits.skip_change for fresh, known in zip(young, changes))
         )
         cameras = []
@@ -127,14 +136,26 @@ class Planner:
             keep = because is None and limits.keep_change > 0 and fresh and known <= limits.keep_change
             look = not (skip or keep)
             cameras.append(PlannedCamera(look, stamp if look else encoded[2], 0 if look else age, known))
-        return Plan(skip, self._skips + 1 if skip else 0, tuple(cameras), delta, because, tuple(glances))
+        skips = self._skips + 1 if skip else 0
+        return Plan(skip, skips, tuple(cameras), self._delta, because, foreseen, tuple(glances))
 
-    def done(self, plan: Plan, arm: np.ndarray) -> None:
-        """The plan was carried out, with these six arm outputs."""
+    def instead(self) -> np.ndarray | None:
+        """The six arm outputs that go on where the step is skipped: those foreseen for it, or for as near to it as any
+        were; without any the last action's."""
+        if len(self._foreseen):
+            return self._foreseen[min(self._skips, len(self._foreseen) - 1), :6]
+        return self._actions[-1] if self._actions else None
+
+    def done(self, plan: Plan, arm: np.ndarray, foreseen: np.ndarray = NOTHING) -> None:
+        """The plan was carried out, with these six arm outputs. `foreseen` (K-1, 7), where the network ran: arm outputs
+        and the probability of open of the periods after."""
+        instead = self.instead()
         self._steps += 1
         self._skips = plan.skips
         if plan.skip:
             return
+        self._delta = None if instead is None else rms(np.asarray(arm), instead)
+        self._foreseen = np.asarray(foreseen)
         for index, (camera, (now, size)) in enumerate(zip(plan.cameras, plan.glances)):
             if camera.look:
                 self._encoded[index] = (now, size, camera.seen)
@@ -145,9 +166,17 @@ class Planner:
             return "first steps"
         if not situation.steady:
             return "after a hold"
-        if not situation.gripper_rests:
+        if situation.gripper_rests is None:
             return "gripper"
+        lowest, highest = situation.gripper_rests
+        if any(not lowest <= probability <= highest for probability in self._foreseen[self._skips :, 6]):
+            return "gripper is about to change"
+        return "turned" if self._turns() else None
+
+    def _turns(self) -> bool:
+        """Whether the last two actions point apart, or what is foreseen for the step and what goes on before it."""
         if len(self._actions) < 2:
-            return "turned"
-        before, last = self._actions
-        return "turned" if any(before[part] @ last[part] < 0 for part in (slice(3), slice(3, 6))) else None
+            return True
+        coming = [self._actions[-1], *self._foreseen[:, :6]][self._skips : self._skips + 2]
+        pairs = [self._actions, coming] if len(coming) == 2 else [self._actions]
+        return any(before[part] @ after[part] < 0 for before, after in pairs for part in (slice(3), slice(3, 6)))

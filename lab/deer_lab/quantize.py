@@ -80,7 +80,8 @@ def part_entries(manifest: dict) -> dict[str, dict]:
 
 
 def signature_in(manifest: dict, graph: str) -> Signature:
-    return signature([camera["role"] for camera in manifest["cameras"]], manifest["text"]["max_tokens"], graph)
+    roles = [camera["role"] for camera in manifest["cameras"]]
+    return signature(roles, manifest["text"]["max_tokens"], graph, manifest.get("ahead", 1))
 
 
 def first_inputs(bundle: Path, manifest: dict) -> dict[str, np.ndarray]:

@@ -9,9 +9,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from deer_lab.config import Camera
+from deer_lab.config import ARM_DIMS, Camera
 from deer_lab.data.fit import fit
 from deer_lab.model import Policy
+
+NOTHING = torch.empty(0, ARM_DIMS + 1)  # foreseen
 
 
 def preprocess(picture: np.ndarray, camera: Camera) -> Tensor:
@@ -34,12 +36,13 @@ def delta(arm: Tensor, before: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Step:
-    """`exit` was taken; `deltas` has one entry per exit visited. `arm` is (6), `gripper` (1)."""
+    """`exit` was taken; `deltas` has one entry per exit visited. `arm` is (6), `gripper` (1), `ahead` (K-1, 7)."""
 
     exit: int
     deltas: tuple[float, ...]
     arm: Tensor
     gripper: Tensor
+    ahead: Tensor = NOTHING  # of the periods after: six arm outputs and the probability of open
 
 
 class GatedPolicy:
@@ -78,10 +81,10 @@ class GatedPolicy:
         before, deltas = None, []
         for stage, threshold in zip(self.policy.stages, self.thresholds):
             hidden, feature, *probe = stage(hidden, media)
-            arm, gripper, h, c = self.policy.head(torch.cat([*probe, feature]), self.h, self.c)
+            arm, gripper, h, c, *ahead = self.policy.head(torch.cat([*probe, feature]), self.h, self.c)
             deltas.append(delta(arm[-1], arm[0] if probe else before))
             before = arm[-1]
             if deltas[-1] <= threshold:
                 break
         self.h, self.c = h[:, -1:], c[:, -1:]  # the state of the exit taken
-        return Step(len(deltas) - 1, tuple(deltas), arm[-1], gripper[-1])
+        return Step(len(deltas) - 1, tuple(deltas), arm[-1], gripper[-1], ahead[0][-1] if ahead else NOTHING)

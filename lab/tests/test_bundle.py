@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,22 +14,23 @@ from safetensors.torch import load_file, save_file
 
 from deer_lab import bundle
 from deer_lab.bundle import from_run, make_bundle
-from deer_lab.config import CONFIGS
+from deer_lab.config import CONFIGS, config_text
 from deer_lab.export import ExportError
 from deer_lab.model import Policy
+from deer_lab.plan import PlanLimits
 from deer_lab.tokenizer import make_tokenizer
 from deer_lab.worlds.judge.torch_policy import OnnxNetwork, TorchPolicy
 
 CONFIG = CONFIGS["toy"]
 
 
-def random_run(folder):
+def random_run(folder, policy=None):
     """A training run's folder."""
     torch.manual_seed(5)
     folder.mkdir()
-    save_file(
-        Policy(CONFIG).state_dict(), folder / "policy.safetensors", {"config": "toy", "stage": "head", "step": "7"}
-    )
+    policy = policy or Policy(CONFIG)
+    about = {"config": config_text(policy.config), "stage": "head", "step": "7"}
+    save_file(policy.state_dict(), folder / "policy.safetensors", about)
     make_tokenizer(CONFIG.vocabulary, ["open the drawer"]).save(str(folder / "tokenizer.json"))
     return folder
 
@@ -82,6 +84,28 @@ def test_a_run_is_judged_as_its_bundle_and_acts_as_pytorch_does(finished, run):
     assert isinstance(in_onnx._gated.policy, OnnxNetwork)
     for exit_number in (1, 5):
         np.testing.assert_allclose(acted(in_torch, exit_number), acted(in_onnx, exit_number), atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_skipped_step_carries_out_what_was_foreseen_in_torch_and_as_a_bundle(tmp_path):
+    policy = Policy(replace(CONFIG, head=replace(CONFIG.head, ahead=4)))
+    for layer, outputs in ((policy.head.arm[-1], [0.1] * 6), (policy.head.foreseen, np.repeat([0.2, 0.3, 0.4], 7))):
+        layer.weight.zero_()
+        layer.bias.copy_(torch.as_tensor(outputs))
+    run = random_run(tmp_path / "run", policy)
+    limits = PlanLimits(skip_delta=0.2, skip_change=1.0, max_age=9, max_skips=9)
+    for network in (Policy, OnnxNetwork):
+        judged = TorchPolicy.from_run(run, limits=limits)
+        assert isinstance(judged._gated.policy, network)
+        judged._open_above = 0.2  # the gripper's probability is about a half
+        judged.begin("open_drawer", "open the drawer", [0])
+        world = Pictures()
+        arms = np.arctanh([judged.act(world)[:6] for _ in range(12)])
+        skipped = [taken.skipped for taken in judged.taken]
+        first = skipped.index(True)
+        assert skipped[first : first + 4] == [True, True, True, False]
+        np.testing.assert_allclose(arms[first : first + 4, 0], [0.2, 0.3, 0.4, 0.1], atol=1e-4)
+        make_bundle(from_run(run), run / "bundle", "mine", "MIT")
 
 
 def test_a_bundle_of_earlier_weights_is_not_judged_for_the_run(run):

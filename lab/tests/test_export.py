@@ -136,6 +136,19 @@ def test_any_number_of_candidates_gives_what_pytorch_gives(bundle, policy, rows)
     assert close(outputs["h_next"], h_next[:, -1:]) and close(outputs["c_next"], c_next[:, -1:])
 
 
+def test_a_head_that_foresees_gives_the_actions_of_the_periods_after_and_the_manifest_says_how_many(tmp_path, manifest):
+    torch.manual_seed(1)
+    config = replace(CONFIG, head=replace(CONFIG.head, ahead=4))
+    policy = Policy(config).eval().requires_grad_(False)
+    export_bundle(config, policy.part, ABOUT, tmp_path, progress=quiet)
+    assert json.loads((tmp_path / "manifest.json").read_text())["ahead"] == 4 and "ahead" not in manifest
+    feature, (h, c) = torch.randn(3, 8), torch.randn(2, 2, 1, 8)
+    outputs = run(tmp_path, "head.onnx", feature=feature, gates=run(tmp_path, "head_state.onnx", h=h)["gates"], c=c)
+    assert outputs["ahead"].shape == (3, 3, 7)
+    assert close(outputs["ahead"], policy.head(feature, h, c)[4])
+    assert outputs["ahead"][..., 6].min() >= 0, "a probability"
+
+
 def test_the_whole_graph_gives_what_the_stages_give_in_turn(bundle):
     hidden, media = torch.randn(1, 7, 8), seen(torch.randn(2, 1, 3, 8))
     whole = run(bundle, "whole.onnx", hidden=hidden, **media)

@@ -114,10 +114,14 @@ fn sizes(manifest: &Manifest) -> Checked {
         ("lstm.layers", manifest.lstm.layers),
         ("lstm.hidden", manifest.lstm.hidden),
     ];
-    match sizes.iter().find(|(_, size)| !(1..=1 << 20).contains(size)) {
-        Some((field, size)) => Err(refuse(*field, size, "1 to 1048576")),
-        None => Ok(()),
+    if let Some((field, size)) = sizes.iter().find(|(_, size)| !(1..=1 << 20).contains(size)) {
+        return Err(refuse(*field, size, "1 to 1048576"));
     }
+    let most = if manifest.sees_jointly() { 1 } else { 64 };
+    if !(1..=most).contains(&manifest.ahead) {
+        return Err(refuse("ahead", manifest.ahead, "1 to 64 control periods; 1 in schema 1"));
+    }
+    Ok(())
 }
 
 /// Of control and cameras, in Hz.
@@ -205,6 +209,7 @@ mod tests {
             "cameras": [camera("static"), camera("gripper")],
             "text": {"tokenizer": "tokenizer.json", "template": "<image>{instruction}", "max_tokens": 32},
             "width": 4, "media": {"tokens": 2, "width": 4}, "exits": [1, 3], "lstm": {"layers": 1, "hidden": 4},
+            "ahead": 4,
             "embodiment": {"control_hz": 10, "arm": arm, "cameras": [source("static"), source("gripper")],
                            "gripper": {"name": "gripper", "unit": "rad", "open": 0, "closed": 0.8, "open_above": 0.5}},
             "parts": {"vision": [part("vision_static.onnx"), part("vision_gripper.onnx")], "embed": part("embed.onnx"),
@@ -262,6 +267,7 @@ mod tests {
             ("/parts/head_state", json!(null), ["missing", "a part in schema 2"]),
             ("/embodiment/gripper/open_above", json!(1.5), ["1.5", "probability"]),
             ("/width", json!(0), ["is 0", "1 to 1048576"]),
+            ("/ahead", json!(0), ["is 0", "1 to 64 control periods"]),
         ] {
             let sentence = refusal(pointer, value);
             assert!(words.iter().all(|word| sentence.contains(word)), "{pointer}: {sentence}");

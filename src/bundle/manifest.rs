@@ -38,12 +38,19 @@ pub struct Manifest {
     pub exits: Vec<usize>,
     /// The action head's recurrent state: `[layers, 1, hidden]` for each of `h` and `c`.
     pub lstm: Lstm,
+    /// `K`: control periods that one step gives actions for, its own and those that it foresees.
+    #[serde(default = "one")]
+    pub ahead: usize,
     /// The robot that it was trained for.
     pub embodiment: Embodiment,
     /// The graphs.
     pub parts: Parts,
     /// Prompt length at which the parts' multiply-accumulates were counted.
     pub macs_tokens: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// One file of the bundle.

@@ -78,6 +78,10 @@ impl<E: Engine> Engine for Faulty<E> {
         Ok(actions)
     }
 
+    fn ahead(&mut self) -> Result<Vec<Action>, EngineError> {
+        self.inner.ahead()
+    }
+
     fn features(&self) -> Result<Array2<f32>, EngineError> {
         self.inner.features()
     }

@@ -51,6 +51,16 @@ pub trait Engine {
     /// When the network cannot be run.
     fn act(&mut self) -> Result<Vec<Action>, EngineError>;
 
+    /// What the last row of the newest [`Engine::act`] or [`Engine::head`] foresees for the control periods after its own,
+    /// `K - 1` actions; none where the head does not foresee. Brought to the host, so it is asked of the exit that is taken
+    /// alone.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    fn ahead(&mut self) -> Result<Vec<Action>, EngineError> {
+        Ok(Vec::new())
+    }
+
     /// What the stage that ran last left for the head, `[N, W]`: the probe and the feature for stage 0, the feature alone
     /// for every other. Brought to the host, which a step by itself does not need.
     ///
@@ -114,6 +124,12 @@ pub struct Action {
 }
 
 impl Action {
+    /// Whether translation or rotation of the two point apart.
+    pub(crate) fn turns_to(&self, next: &Self) -> bool {
+        let along = |range: std::ops::Range<usize>| range.map(|i| self.arm[i] * next.arm[i]).sum::<f32>();
+        along(0..3) < 0.0 || along(3..6) < 0.0
+    }
+
     /// From six numbers; what is missing is not a number.
     fn new(arm: &[f32], gripper: f32) -> Self {
         Self { arm: std::array::from_fn(|i| arm.get(i).copied().unwrap_or(f32::NAN)), gripper }

@@ -12,8 +12,11 @@ use super::{Action, Engine, EngineError, LstmState};
 pub struct Scripted {
     /// Arm outputs and gripper probability: the probe's, then one an exit.
     pub rows: Vec<([f32; 6], f32)>,
-    /// What was called, in order: `embed`, `look 1`, `recall`, `stage 0`, `head 2` (with its number of rows), `load 5`.
+    /// What was called, in order: `embed`, `look 1`, `recall`, `stage 0`, `head 2` (with its number of rows),
+    /// `ahead`, `load 5`.
     pub calls: Vec<String>,
+    /// What every step foresees.
+    pub ahead: Vec<Action>,
     /// The ids of the prompt in use.
     pub ids: Vec<i64>,
     /// The state, and the one after the last action.
@@ -26,7 +29,7 @@ impl Scripted {
     /// An engine whose probe and exits give `rows`.
     pub fn new(rows: Vec<([f32; 6], f32)>) -> Self {
         let states = [LstmState::zeros(1, 1), LstmState::zeros(1, 1)];
-        Self { rows, calls: Vec::new(), ids: Vec::new(), states, left: Vec::new() }
+        Self { rows, calls: Vec::new(), ahead: Vec::new(), ids: Vec::new(), states, left: Vec::new() }
     }
 
     /// Rows whose six arm outputs are all the same number.
@@ -65,6 +68,11 @@ impl Engine for Scripted {
         let (actions, after) = self.head(features.view(), &state)?;
         self.states[1] = after;
         Ok(actions)
+    }
+
+    fn ahead(&mut self) -> Result<Vec<Action>, EngineError> {
+        self.calls.push("ahead".into());
+        Ok(self.ahead.clone())
     }
 
     fn features(&self) -> Result<Array2<f32>, EngineError> {

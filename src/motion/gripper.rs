@@ -67,11 +67,15 @@ impl Gripper {
         self.since = self.since.saturating_add(1);
     }
 
-    /// Whether it is neither about to change nor has just changed: told what is wished, some decisions ago, by a network
-    /// that does not waver.
-    pub fn rests(&self) -> bool {
-        let told = self.told.map(|(told, _)| told);
-        told.is_some() && told == self.wish && self.since >= REST && self.margin > self.hysteresis
+    /// While it is neither about to change nor has just changed (told what is wished, some decisions ago, by a network that
+    /// does not waver): the probabilities of open, from and to, that leave its wish as it is.
+    pub fn rests(&self) -> Option<[f32; 2]> {
+        let (told, _) = self.told?;
+        let rests = Some(told) == self.wish && self.since >= REST && self.margin > self.hysteresis;
+        rests.then_some(match told {
+            Grip::Open => [(self.open_above + self.hysteresis) as f32, 1.0],
+            Grip::Closed => [0.0, (self.open_above - self.hysteresis) as f32],
+        })
     }
 
     /// What the gripper should be told now, if that is something new.
@@ -124,7 +128,7 @@ mod tests {
         let mut gripper = Gripper::new(0.5, 0.1, 0.0);
         let mut rests = |probability: f32| {
             next(&mut gripper, probability, 1.0);
-            gripper.rests()
+            gripper.rests().is_some()
         };
         assert_eq!([0.9; 6].map(&mut rests), [false, false, false, false, true, true]);
         assert!(!rests(0.55), "it wavers");

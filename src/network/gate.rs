@@ -92,7 +92,7 @@ pub enum Reason {
     Cap,
     /// The next stage would have ended after the deadline.
     Anytime,
-    /// The network was not asked: the last action goes on.
+    /// The network was not asked: what it foresaw is carried out, or the last action goes on.
     Skipped,
 }
 

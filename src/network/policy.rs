@@ -148,17 +148,17 @@ impl<E: Engine> Policy<E> {
     /// # Errors
     /// [`EngineError`]; the head's state is then as it was before, and every camera is looked at anew.
     pub fn follow(&mut self, plan: Plan, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
-        let step = match self.planner.last().filter(|_| plan.skip) {
-            Some(action) => Ok(self.skipped(plan, action)),
-            None => self.run(plan, elapsed).inspect_err(|_| self.planner.forget()),
-        }?;
-        self.planner.done(&step.plan, Action { arm: step.arm, gripper: step.gripper });
+        let (step, foreseen) = match self.planner.instead().filter(|_| plan.skip) {
+            Some(action) => (self.skipped(plan, action), Vec::new()),
+            None => self.run(plan, elapsed).inspect_err(|_| self.planner.forget())?,
+        };
+        self.planner.done(&step.plan, Action { arm: step.arm, gripper: step.gripper }, foreseen);
         self.steps += 1;
         self.exit = step.exit;
         Ok(step)
     }
 
-    /// The last action once more; the head remembers nothing of it.
+    /// What goes on without the network; the head remembers nothing of it.
     fn skipped(&self, plan: Plan, action: Action) -> Step {
         let (exit, layer) = (self.exit, self.exits[self.exit]);
         let Action { arm, gripper } = action;
@@ -166,7 +166,8 @@ impl<E: Engine> Policy<E> {
         Step { exit, layer, reason: Reason::Skipped, deltas, thresholds, arm, gripper, plan, timing }
     }
 
-    fn run(&mut self, plan: Plan, elapsed: &mut dyn FnMut() -> Duration) -> Result<Step, EngineError> {
+    /// The network's step, and what it foresees.
+    fn run(&mut self, plan: Plan, elapsed: &mut dyn FnMut() -> Duration) -> Result<(Step, Vec<Action>), EngineError> {
         let mut timing = Timing::default();
         let mut lap = Lap::start(elapsed);
         (0..self.cameras).filter(|&camera| plan.looks(camera)).try_for_each(|camera| self.engine.look(camera))?;
@@ -193,10 +194,14 @@ impl<E: Engine> Policy<E> {
                 if reason == Reason::Anytime {
                     self.costs.doubt(exit + 1);
                 }
+                let foreseen = self.engine.ahead()?;
+                foreseen.iter().try_for_each(|action| check(exit, delta, action))?;
                 self.engine.commit();
+                timing.head_ms += lap.next_ms();
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
                 let (layer, thresholds) = (self.exits[exit], limits.collect());
-                return Ok(Step { exit, layer, reason, deltas, thresholds, arm, gripper, plan, timing });
+                let step = Step { exit, layer, reason, deltas, thresholds, arm, gripper, plan, timing };
+                return Ok((step, foreseen));
             }
             before = seen.into_iter().next_back();
         }
@@ -291,14 +296,15 @@ mod tests {
     fn the_first_exit_is_compared_with_the_probe_in_one_head_call() {
         let mut policy = policy(&[0.48, 0.5, 0.9], settings(&[0.05], 1));
         assert_eq!(step(&mut policy).unwrap().exit, 0);
-        assert_eq!(policy.engine.calls, ["look 0", "look 1", "recall", "stage 0", "head 2"]);
+        assert_eq!(policy.engine.calls, ["look 0", "look 1", "recall", "stage 0", "head 2", "ahead"]);
     }
 
     #[test]
     fn the_head_runs_once_an_exit_and_the_state_of_the_exit_taken_is_adopted() {
         let mut policy = policy(&[0.0, 0.5, 0.9, 0.9], settings(&[0.1, 0.1], 2));
         let taken = step(&mut policy).unwrap().exit;
-        let run = ["look 0", "look 1", "recall", "stage 0", "head 2", "stage 1", "head 1", "stage 2", "head 1"];
+        let run =
+            ["look 0", "look 1", "recall", "stage 0", "head 2", "stage 1", "head 1", "stage 2", "head 1", "ahead"];
         assert_eq!(policy.engine.calls, run);
         let state = policy.state().unwrap();
         assert_eq!(state.h[[0, 0, 0]], 1.0, "one step on from the state before, not three");

@@ -117,6 +117,7 @@ impl Answer {
                 }
             }
             put("skips", plan.skips.to_string());
+            put("foreseen", plan.foreseen.to_string());
             if let Some(delta) = plan.delta {
                 put("action_delta", delta.to_string());
             }

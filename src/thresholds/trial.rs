@@ -91,15 +91,15 @@ impl<'e, E: Engine> Trial<'e, E> {
     ) -> Result<Tried, EngineError> {
         let stamp = frames.iter().map(|frame| frame.stamp).max().unwrap_or_default();
         let plan = self.planner.plan(&self.limits, &frames.iter().collect::<Vec<_>>(), &self.situation(stamp));
-        let (exits, action) = match self.last.filter(|_| plan.skip) {
-            Some((_, action)) => (None, action),
+        let (exits, action, foreseen) = match self.planner.instead().filter(|_| plan.skip) {
+            Some(action) => (None, action, Vec::new()),
             None => {
                 let (exits, taken) = self.think(&plan, paint)?;
                 let action = exits.actions[taken];
-                (Some(exits), action)
+                (Some(exits), action, self.engine.ahead()?)
             }
         };
-        self.planner.done(&plan, action);
+        self.planner.done(&plan, action, foreseen);
         self.grip(action.gripper, stamp);
         (self.last, self.steps) = (Some((stamp, action)), self.steps + 1);
         Ok(Tried { plan, exits, action })

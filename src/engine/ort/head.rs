@@ -29,6 +29,8 @@ pub(super) struct Head {
     /// The first exit's rows: probe and feature; in schema 1 the probe alone. Then any other's.
     rows: [Tensor<f32>; 2],
     joint: bool,
+    /// What features from elsewhere foresaw, where that is newer than what any exit did.
+    elsewhere: Option<Vec<Action>>,
     /// Bytes that actions took to the host.
     pub(super) fetched: u64,
 }
@@ -42,6 +44,8 @@ struct Recall {
 struct Out {
     arm: Mirror,
     gripper: Mirror,
+    /// Where the head foresees.
+    ahead: Option<Mirror>,
 }
 
 impl Head {
@@ -59,8 +63,9 @@ impl Head {
         let first = if joint { 1 } else { 2 };
         let rows = [tensor(&[first, manifest.width])?, tensor(&[1, manifest.width])?];
         let out = |n| -> Result<Out, EngineError> {
-            let arm = Mirror::output(&part, options, &[n, 6])?;
-            Ok(Out { arm, gripper: Mirror::output(&part, options, &[n, 1])? })
+            let output = |shape: &[usize]| Mirror::output(&part, options, shape);
+            let ahead = (manifest.ahead > 1).then(|| output(&[n, manifest.ahead - 1, 7])).transpose()?;
+            Ok(Out { arm: output(&[n, 6])?, gripper: output(&[n, 1])?, ahead })
         };
         let mut outs = [out(first)?, out(1)?];
         let mut gates = tensor(&[shape[0], 4 * shape[2]])?;
@@ -71,7 +76,7 @@ impl Head {
         let recall = recall.transpose()?;
         let gates = recall.as_ref().map(|_| &gates);
         let calls = bind(&part, &mut states, &rows, gates, &mut outs)?;
-        Ok(Self { recall, states, now: REST, calls, outs, rows, joint, fetched: 0, part })
+        Ok(Self { recall, states, now: REST, calls, outs, rows, joint, elsewhere: None, fetched: 0, part })
     }
 
     /// The parts that it runs.
@@ -106,16 +111,30 @@ impl Head {
             (0, false) => &[0],
             _ => &[1],
         };
+        self.elsewhere = None;
         let mut actions = Vec::with_capacity(2);
         for &which in calls {
             self.part.run(&self.calls[self.now][which])?;
-            let Out { arm, gripper } = &mut self.outs[which];
+            let Out { arm, gripper, .. } = &mut self.outs[which];
             let fetched = arm.fetch().and_then(|arm| Ok(arm + gripper.fetch()?));
             self.fetched += fetched.map_err(|e| self.part.failed(e))?;
             let (arm, gripper) = (arm.host().extract_tensor().1, gripper.host().extract_tensor().1);
             actions.extend(arm.chunks_exact(6).zip(gripper).map(|(arm, &gripper)| Action::new(arm, gripper)));
         }
         Ok(actions)
+    }
+
+    /// What the last row of stage `k` foresees.
+    pub(super) fn ahead(&mut self, k: usize) -> Result<Vec<Action>, EngineError> {
+        if let Some(foreseen) = &self.elsewhere {
+            return Ok(foreseen.clone());
+        }
+        let which = usize::from(k > 0 || self.joint);
+        let Some(ahead) = &mut self.outs[which].ahead else { return Ok(Vec::new()) };
+        self.fetched += ahead.fetch().map_err(|e| self.part.failed(e))?;
+        let (shape, numbers) = ahead.host().extract_tensor();
+        let last = numbers.chunks_exact((shape[1] * shape[2]) as usize).last().unwrap_or_default();
+        Ok(foreseen(last.chunks_exact(7)))
     }
 
     /// The state after the last action becomes the state.
@@ -154,7 +173,7 @@ impl Head {
         features: ArrayView2<'_, f32>,
         state: &LstmState,
     ) -> Result<(Vec<Action>, LstmState), EngineError> {
-        let Self { part, recall, .. } = self;
+        let Self { part, recall, elsewhere, .. } = self;
         let view = |cube| TensorRef::<f32>::from_array_view(cube);
         let failed = |e: ort::Error| EngineError::Run { part: "head".into(), reason: e.to_string() };
         let recurrent = match recall {
@@ -176,6 +195,9 @@ impl Head {
         let (arm, gripper) = (array("arm")?, array("gripper")?);
         let rows = arm.outer_iter().zip(&gripper);
         let actions = rows.map(|(arm, &gripper)| Action { arm: std::array::from_fn(|i| arm[i]), gripper }).collect();
+        let ahead = outputs.get("ahead").map(|ahead| ahead.try_extract_array::<f32>()).transpose().map_err(failed)?;
+        let ahead = ahead.and_then(|ahead| Some(ahead.outer_iter().next_back()?.to_owned()));
+        *elsewhere = Some(ahead.map_or_else(Vec::new, |ahead| foreseen(ahead.outer_iter().map(|a| a.to_vec()))));
         // Schema 1 gives the state after every row.
         let last = |name: &str| Ok(cube(array(name)?)?.slice(s![.., -1.., ..]).to_owned());
         Ok((actions, LstmState { h: last("h_next")?, c: last("c_next")? }))
@@ -188,6 +210,12 @@ impl Head {
     fn on_host(&self, tensor: &Tensor<f32>) -> Result<Tensor<f32>, EngineError> {
         tensor.to(AllocationDevice::CPU, 0).map_err(|e| self.part.failed(e))
     }
+}
+
+/// Actions from six arm outputs and a probability of open each.
+fn foreseen<A: AsRef<[f32]>>(rows: impl Iterator<Item = A>) -> Vec<Action> {
+    let action = |row: A| Some(Action::new(row.as_ref().get(..6)?, *row.as_ref().get(6)?));
+    rows.filter_map(action).collect()
 }
 
 fn cube(array: ArrayViewD<'_, f32>) -> Result<Array3<f32>, EngineError> {
@@ -217,8 +245,9 @@ fn bind(
         let [h, c] = from;
         let recurrent = gates.map_or(("h", h), |gates| ("gates", gates));
         let mut call = |which: usize| {
-            let ([h_next, c_next], Out { arm, gripper }) = (&mut *to, &mut outs[which]);
+            let ([h_next, c_next], Out { arm, gripper, ahead }) = (&mut *to, &mut outs[which]);
             let outputs = [("arm", arm.bound()), ("gripper", gripper.bound()), ("h_next", h_next), ("c_next", c_next)];
+            let outputs = outputs.into_iter().chain(ahead.as_mut().map(|ahead| ("ahead", ahead.bound())));
             part.call(graph + which, [("feature", &rows[which]), recurrent, ("c", c)], outputs)
         };
         Ok([call(0)?, call(1)?])

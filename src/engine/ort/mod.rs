@@ -218,6 +218,10 @@ impl Engine for OrtEngine {
         self.head.act(self.ran)
     }
 
+    fn ahead(&mut self) -> Result<Vec<Action>, EngineError> {
+        self.head.ahead(self.ran)
+    }
+
     fn features(&self) -> Result<Array2<f32>, EngineError> {
         self.head.features(self.ran)
     }

@@ -82,10 +82,12 @@ impl Spec {
         let after = [layers, if joint { FREE } else { 1 }, hidden];
         let products = [layers, 4 * hidden];
         let recurrent: (&str, &[i64]) = if joint { ("h", &before) } else { ("gates", &products) };
-        Self {
-            inputs: tensors([("feature", &[FREE, manifest.width as i64]), recurrent, ("c", &before)]),
-            outputs: tensors([("arm", &[FREE, 6]), ("gripper", &[FREE, 1]), ("h_next", &after), ("c_next", &after)]),
+        let mut outputs =
+            tensors([("arm", &[FREE, 6]), ("gripper", &[FREE, 1]), ("h_next", &after), ("c_next", &after)]);
+        if manifest.ahead > 1 {
+            outputs.extend(tensors([("ahead", &[FREE, manifest.ahead as i64 - 1, 7])]));
         }
+        Self { inputs: tensors([("feature", &[FREE, manifest.width as i64]), recurrent, ("c", &before)]), outputs }
     }
 }
 

@@ -23,9 +23,18 @@ struct Planned {
     shade: usize,
     patches: [[usize; 4]; 2],
     steady: bool,
-    gripper_rests: bool,
+    gripper_rests: Option<[f32; 2]>,
     arm: [f32; 6],
+    ahead: Vec<[f32; 7]>,
     plan: serde_json::Value,
+}
+
+/// Both are none, or alike up to rounding.
+fn near(ours: Option<f64>, theirs: Option<f64>) -> bool {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() < 1e-6,
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
+    }
 }
 
 /// As the contract describes it: stripes, and a brighter patch.
@@ -56,18 +65,24 @@ fn the_contract_with_the_lab_is_kept() {
             };
             let plan = planner.plan(&scene.limits, &frames.each_ref(), &situation);
             let (found, wanted) = (serde_json::to_value(&plan).unwrap(), &step.plan);
-            for key in ["skip", "skips", "because"] {
+            for key in ["skip", "skips", "because", "foreseen"] {
                 assert_eq!(found[key], wanted[key], "{key} at step {number}");
             }
+            assert!(near(found["delta"].as_f64(), wanted["delta"].as_f64()), "delta at step {number}: {found}");
             for (ours, theirs) in plan.cameras.iter().zip(wanted["cameras"].as_array().unwrap()) {
                 let told = (ours.look, ours.seen.0, u64::from(ours.age));
                 let expected = (theirs["look"].as_bool(), theirs["seen"].as_i64(), theirs["age"].as_u64());
                 assert_eq!((Some(told.0), Some(told.1), Some(told.2)), expected, "step {number}");
-                let change = theirs["change"].as_f64();
-                assert!(ours.change.map(f64::from).zip(change).is_none_or(|(a, b)| (a - b).abs() < 1e-6));
-                assert_eq!(ours.change.is_some(), change.is_some(), "step {number}");
+                assert!(near(ours.change.map(f64::from), theirs["change"].as_f64()), "step {number}");
             }
-            planner.done(&plan, Action { arm: step.arm, gripper: 0.9 });
+            let ran = Action { arm: step.arm, gripper: 0.9 };
+            let action = planner.instead().filter(|_| plan.skip).unwrap_or(ran);
+            let carried_out = wanted["carried_out"].as_array().unwrap();
+            for (ours, theirs) in action.arm.iter().zip(carried_out) {
+                assert!(near(Some(f64::from(*ours)), theirs.as_f64()), "step {number}");
+            }
+            let ahead = step.ahead.iter().map(|[arm @ .., gripper]| Action { arm: *arm, gripper: *gripper });
+            planner.done(&plan, action, ahead.collect());
         }
     }
 }
@@ -82,9 +97,10 @@ fn still(limits: PlanLimits, steady: impl Fn(i64) -> bool, stamp: impl Fn(i64) -
     let plan = |n: i64| {
         let frame = frame(0, stamp(n), 0, [0; 4]);
         let oldest = Stamp(stamp(n) - 6 * PERIOD);
-        let situation = Situation { period_secs: PERIOD as f64 * 1e-9, oldest, steady: steady(n), gripper_rests: true };
+        let situation =
+            Situation { period_secs: PERIOD as f64 * 1e-9, oldest, steady: steady(n), gripper_rests: Some([0.6, 1.0]) };
         let plan = planner.plan(&limits, &[&frame], &situation);
-        planner.done(&plan, Action { arm: [0.1; 6], gripper: 0.9 });
+        planner.done(&plan, Action { arm: [0.1; 6], gripper: 0.9 }, Vec::new());
         plan
     };
     (0..20).map(plan).collect()
@@ -123,9 +139,10 @@ fn cameras_of_one_encoder_are_always_looked_at() {
     let limits = PlanLimits { skip_delta: 0.0, ..OFTEN };
     for n in 0..6 {
         let frames = [0, 1].map(|camera| frame(camera, n * PERIOD, 0, [0; 4]));
-        let situation = Situation { period_secs: 0.033, oldest: Stamp(0), steady: true, gripper_rests: true };
+        let situation =
+            Situation { period_secs: 0.033, oldest: Stamp(0), steady: true, gripper_rests: Some([0.6, 1.0]) };
         let plan = planner.plan(&limits, &frames.each_ref(), &situation);
         assert!(plan.cameras.iter().all(|camera| camera.look));
-        planner.done(&plan, Action { arm: [0.1; 6], gripper: 0.9 });
+        planner.done(&plan, Action { arm: [0.1; 6], gripper: 0.9 }, Vec::new());
     }
 }

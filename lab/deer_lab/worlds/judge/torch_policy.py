@@ -142,8 +142,9 @@ class TorchPolicy:
                 if planned.look:
                     self._gated.look(index, preprocess(pictures[camera.role], camera))
             self._step = self._gated.decide()
-        arm = self._step.arm.numpy().ravel().astype(float)
-        self._planner.done(plan, arm)
+        ran = self._step.arm.numpy().ravel().astype(float)
+        arm = self._planner.instead() if plan.skip else ran
+        self._planner.done(plan, arm, self._step.ahead.numpy().astype(float))
         self._grip(float(self._step.gripper))
         milliseconds = (time.perf_counter() - began) * 1e3
         looked = tuple(camera.look for camera in plan.cameras)
@@ -153,7 +154,10 @@ class TorchPolicy:
     def _seen(self, world: World, pictures: dict[str, np.ndarray]) -> tuple[list[Picture], Situation]:
         """The pictures, timed one period after the last; in a world that waits nothing holds the arm."""
         self._now += round(1e9 / world.control_hz)
-        rests = self._since >= GRIPPER_REST and self._margin > GRIPPER_HYSTERESIS
+        rests = None
+        if self._since >= GRIPPER_REST and self._margin > GRIPPER_HYSTERESIS:
+            low, high = self._open_above - GRIPPER_HYSTERESIS, self._open_above + GRIPPER_HYSTERESIS
+            rests = (high, 1.0) if self._gripper == OPEN else (0.0, low)
         oldest = self._now - round(MAX_AGE_PERIODS * 1e9 / world.control_hz)
         situation = Situation(1 / world.control_hz, oldest, gripper_rests=rests)
         return [(self._now, pictures[camera.role]) for camera in self._cameras], situation
