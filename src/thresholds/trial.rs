@@ -30,7 +30,7 @@ pub struct Trial<'e, E> {
     state: LstmState,
     planner: Planner,
     gripper: Gripper,
-    last: Option<(Stamp, Action)>,
+    last: Option<Stamp>,
     steps: u64,
 }
 
@@ -101,7 +101,7 @@ impl<'e, E: Engine> Trial<'e, E> {
         };
         self.planner.done(&plan, action, foreseen);
         self.grip(action.gripper, stamp);
-        (self.last, self.steps) = (Some((stamp, action)), self.steps + 1);
+        (self.last, self.steps) = (Some(stamp), self.steps + 1);
         Ok(Tried { plan, exits, action })
     }
 
@@ -128,7 +128,7 @@ impl<'e, E: Engine> Trial<'e, E> {
     /// As the session would have known it, had nothing but a gap in the pictures held the arm.
     fn situation(&self, stamp: Stamp) -> Situation {
         let Rules { period_secs, max_frame_age_secs, .. } = *self.rules;
-        let gap_secs = self.last.map_or(f64::INFINITY, |(last, _)| stamp.secs_since(last));
+        let gap_secs = self.last.map_or(f64::INFINITY, |last| stamp.secs_since(last));
         Situation {
             period_secs,
             oldest: Stamp(stamp.0 - Stamp::from_secs(max_frame_age_secs).0),

@@ -133,8 +133,7 @@ impl Head {
         let Some(ahead) = &mut self.outs[which].ahead else { return Ok(Vec::new()) };
         self.fetched += ahead.fetch().map_err(|e| self.part.failed(e))?;
         let (shape, numbers) = ahead.host().extract_tensor();
-        let last = numbers.chunks_exact((shape[1] * shape[2]) as usize).last().unwrap_or_default();
-        Ok(foreseen(last.chunks_exact(7)))
+        Ok(foreseen(shape, numbers))
     }
 
     /// The state after the last action becomes the state.
@@ -195,9 +194,8 @@ impl Head {
         let (arm, gripper) = (array("arm")?, array("gripper")?);
         let rows = arm.outer_iter().zip(&gripper);
         let actions = rows.map(|(arm, &gripper)| Action { arm: std::array::from_fn(|i| arm[i]), gripper }).collect();
-        let ahead = outputs.get("ahead").map(|ahead| ahead.try_extract_array::<f32>()).transpose().map_err(failed)?;
-        let ahead = ahead.and_then(|ahead| Some(ahead.outer_iter().next_back()?.to_owned()));
-        *elsewhere = Some(ahead.map_or_else(Vec::new, |ahead| foreseen(ahead.outer_iter().map(|a| a.to_vec()))));
+        let ahead = outputs.get("ahead").map(|ahead| ahead.try_extract_tensor::<f32>()).transpose().map_err(failed)?;
+        *elsewhere = Some(ahead.map_or_else(Vec::new, |(shape, numbers)| foreseen(shape, numbers)));
         // Schema 1 gives the state after every row.
         let last = |name: &str| Ok(cube(array(name)?)?.slice(s![.., -1.., ..]).to_owned());
         Ok((actions, LstmState { h: last("h_next")?, c: last("c_next")? }))
@@ -212,10 +210,11 @@ impl Head {
     }
 }
 
-/// Actions from six arm outputs and a probability of open each.
-fn foreseen<A: AsRef<[f32]>>(rows: impl Iterator<Item = A>) -> Vec<Action> {
-    let action = |row: A| Some(Action::new(row.as_ref().get(..6)?, *row.as_ref().get(6)?));
-    rows.filter_map(action).collect()
+/// The last row's actions of `[N, K-1, 7]`: six arm outputs and the probability of open each.
+fn foreseen(shape: &[i64], numbers: &[f32]) -> Vec<Action> {
+    let each = shape.iter().skip(1).product::<i64>().max(1) as usize;
+    let last = numbers.chunks_exact(each).last().unwrap_or_default();
+    last.chunks_exact(7).map(|action| Action::new(&action[..6], action[6])).collect()
 }
 
 fn cube(array: ArrayViewD<'_, f32>) -> Result<Array3<f32>, EngineError> {
