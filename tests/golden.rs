@@ -133,6 +133,33 @@ fn every_part_gives_what_pytorch_gives() {
     let (h, c): (Array3<f32>, Array3<f32>) = (golden.array("head.out.h_next"), golden.array("head.out.c_next"));
     assert_close(&after.h, &h, "h_next");
     assert_close(&after.c, &c, "c_next");
+    let ahead = golden.array::<Ix3>("head.out.ahead");
+    assert_close(&foreseen(&mut engine), &ahead.index_axis(ndarray::Axis(0), 1).to_owned(), "ahead of the last row");
+}
+
+/// Six arm outputs and the probability of open of each period after.
+fn foreseen(engine: &mut OrtEngine) -> Array2<f32> {
+    let ahead = engine.ahead().unwrap();
+    Array2::from_shape_fn((ahead.len(), 7), |(n, i)| *ahead[n].arm.get(i).unwrap_or(&ahead[n].gripper))
+}
+
+#[test]
+fn what_an_exit_foresees_is_what_the_head_makes_of_its_own_feature() {
+    let golden = Golden::read();
+    let bundle = Bundle::open(TOY).unwrap();
+    let mut engine = engine(&bundle, 1);
+    engine.embed(&golden.ids("embed.in.ids")).unwrap();
+    show(&mut engine, &golden);
+    engine.recall().unwrap();
+    for k in 0..2 {
+        engine.stage(k).unwrap();
+        engine.act().unwrap();
+        let at_exit = foreseen(&mut engine);
+        assert_eq!(at_exit.dim(), (bundle.manifest.ahead - 1, 7));
+        let (features, state) = (engine.features().unwrap(), engine.state().unwrap());
+        engine.head(features.view(), &state).unwrap();
+        assert_close(&at_exit, &foreseen(&mut engine), &format!("ahead at exit {k}"));
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from deer_lab.tokenizer import make_tokenizer
 CONFIG = CONFIGS["toy"]
 INSTRUCTIONS = ("slide the blue block to the left", "push the button")  # of the golden rollout
 ARM_STD, GRIPPER_STD = 0.35, 1.5  # of each output over frames, before tanh and sigmoid
+AHEAD = 4  # control periods that a step gives actions for
 CLIPS, CLIP_STEPS = 16, 25  # on which weights are scaled and thresholds chosen
 
 VERBS = ("push", "grasp and lift", "slide", "rotate", "place", "pull", "press", "pick up", "turn", "move")
@@ -156,6 +158,14 @@ def toy_policy(seed: int) -> tuple[Policy, list[float]]:
     return policy, choose_thresholds(policy, rehearsal)
 
 
+def foreseeing(policy: Policy, seed: int) -> Policy:
+    """The same policy with a head that foresees something, whatever it be."""
+    torch.manual_seed(seed)
+    made = Policy(replace(CONFIG, head=replace(CONFIG.head, ahead=AHEAD))).eval()
+    made.load_state_dict(policy.state_dict(), strict=False)
+    return made
+
+
 def make_toy(seed: int, out: Path, golden: Path) -> None:
     """Writes the bundle `out` and the `golden` file; the same seed gives the same bytes."""
     tokenizer = make_tokenizer(CONFIG.vocabulary, sentences())
@@ -171,8 +181,9 @@ def make_toy(seed: int, out: Path, golden: Path) -> None:
         return prompt_ids(tokenizer, about.template, instruction, CONFIG.max_tokens)
 
     policy, thresholds = toy_policy(seed)
+    policy = foreseeing(policy, seed)
     with replacing(out) as folder:
-        sha256 = export_bundle(CONFIG, policy.part, about, folder)
+        sha256 = export_bundle(policy.config, policy.part, about, folder)
         write_thresholds(thresholds, sha256, seed, folder)
         steps = write_golden(golden, policy, thresholds, INSTRUCTIONS, ids, pictures, seed)
     taken = [sum(step.exit == exit for step in steps) for exit in range(len(policy.stages))]

@@ -333,6 +333,38 @@ mod tests {
         assert_eq!(policy.state().unwrap(), LstmState::zeros(1, 1));
     }
 
+    /// The network asked once, then `skips` steps that do not ask it.
+    fn skipping(policy: &mut Policy<Scripted>, skips: u32) -> Vec<Step> {
+        let skip = |n| Plan { skip: n > 0, skips: n, ..Plan::look(2) };
+        (0..=skips).map(|n| policy.follow(skip(n), &mut || Duration::ZERO).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_skipped_step_carries_out_what_was_foreseen_for_it_and_leaves_the_gripper() {
+        let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1));
+        policy.engine.ahead = [0.4, 0.3].map(|v| Action { arm: [v; 6], gripper: 0.7 }).into();
+        let steps = skipping(&mut policy, 2);
+        assert_eq!([0, 1, 2].map(|n| steps[n].arm), [[0.5; 6], [0.4; 6], [0.3; 6]]);
+        assert_eq!([0, 1, 2].map(|n| steps[n].gripper), [0.9; 3]);
+        assert_eq!(steps[2].reason, Reason::Skipped);
+        let asked = policy.engine.calls.iter().filter(|call| *call == "ahead").count();
+        assert_eq!(asked, 1, "of the exit that was taken: {:?}", policy.engine.calls);
+    }
+
+    #[test]
+    fn a_network_that_does_not_foresee_has_its_last_action_repeated() {
+        let steps = skipping(&mut policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1)), 2);
+        assert_eq!([1, 2].map(|n| steps[n].arm), [[0.5; 6]; 2]);
+    }
+
+    #[test]
+    fn a_foreseen_action_that_is_not_a_number_is_a_fault_and_changes_nothing() {
+        let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1));
+        policy.engine.ahead = vec![Action { arm: [0.4; 6], gripper: f32::NAN }];
+        assert!(matches!(step(&mut policy), Err(EngineError::NotFinite { exit: 0, .. })));
+        assert_eq!(policy.state().unwrap(), LstmState::zeros(1, 1));
+    }
+
     #[test]
     fn a_new_epoch_embeds_its_prompt_and_clears_the_state() {
         let mut policy = policy(&[0.5, 0.5, 0.5], settings(&[0.1], 1));

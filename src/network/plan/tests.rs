@@ -133,6 +133,52 @@ fn a_step_is_skipped_only_so_often_in_a_row() {
     assert_eq!(skips, [1, 2, 0, 1, 2, 0]);
 }
 
+/// Plans of steps whose pictures do not change, and the arm output that each carries out. The network gives one of `arms`
+/// whenever it runs, and foresees `ahead` with it.
+fn followed(arms: &[f32], ahead: &[(f32, f32)], max_skips: u32) -> Vec<(Plan, f32)> {
+    let limits = PlanLimits { skip_delta: 0.1, max_age: 9, max_skips, ..OFTEN };
+    let mut planner = Planner::new(1, false);
+    let follow = |(number, arm): (usize, &f32)| {
+        let frame = frame(0, number as i64 * PERIOD, 0, [0; 4]);
+        let (period_secs, oldest) = (PERIOD as f64 * 1e-9, Stamp(0));
+        let situation = Situation { period_secs, oldest, steady: true, gripper_rests: Some([0.6, 1.0]) };
+        let plan = planner.plan(&limits, &[&frame], &situation);
+        let ran = Action { arm: [*arm; 6], gripper: 0.9 };
+        let action = planner.instead().filter(|_| plan.skip).unwrap_or(ran);
+        let ahead = ahead.iter().map(|&(v, gripper)| Action { arm: [v; 6], gripper });
+        planner.done(&plan, action, ahead.collect());
+        (plan, action.arm[0])
+    };
+    arms.iter().enumerate().map(follow).collect()
+}
+
+#[test]
+fn nothing_is_skipped_beyond_what_was_foreseen() {
+    let steps = followed(&[0.5; 9], &[(0.5, 0.9), (0.4, 0.9), (0.3, 0.9)], 8);
+    let told: Vec<_> = steps.iter().map(|(plan, arm)| (plan.skips, *arm)).collect();
+    let wanted = [(0, 0.5), (0, 0.5), (1, 0.5), (2, 0.4), (3, 0.3), (0, 0.5), (0, 0.5), (1, 0.5), (2, 0.4)];
+    assert_eq!(told, wanted, "after three skips 0.5 is compared with the 0.3 foreseen for as near to it as any");
+}
+
+#[test]
+fn an_action_is_compared_with_what_was_foreseen_for_its_own_step() {
+    let steps = followed(&[0.5, 0.6, 9.0, 0.8, 0.0], &[(0.6, 0.9), (0.7, 0.9)], 1);
+    let told: Vec<_> = steps.iter().map(|(plan, _)| plan.skip).collect();
+    assert_eq!(told, [false, false, true, false, false]);
+    assert!(steps[2].0.delta.unwrap() < 1e-6, "0.6 was foreseen at 0.5");
+    assert!((steps[4].0.delta.unwrap() - 0.1).abs() < 1e-6, "of 0.8, for which 0.7 was foreseen two steps before");
+}
+
+#[test]
+fn a_gripper_or_a_turn_that_is_foreseen_forbids_the_skip() {
+    let steps = followed(&[0.5; 6], &[(0.5, 0.9), (0.5, 0.55)], 3);
+    assert!(steps.iter().all(|(plan, _)| !plan.skip));
+    assert_eq!(steps[4].0.because, Some("gripper is about to change"), "though not in the very next step");
+    let steps = followed(&[0.5; 6], &[(0.5, 0.9), (-0.5, 0.9)], 3);
+    let told: Vec<_> = steps.iter().map(|(plan, _)| plan.skip).collect();
+    assert_eq!((told, steps[3].0.because), (vec![false, false, true, false, false, true], Some("turned")));
+}
+
 #[test]
 fn cameras_of_one_encoder_are_always_looked_at() {
     let mut planner = Planner::new(2, true);

@@ -155,6 +155,19 @@ fn burst(orders: &[(u64, f64)]) -> (Vec<(f64, f64)>, f64) {
     (told, asked)
 }
 
+#[test]
+fn the_arm_neither_stops_nor_starts_over_skipped_steps_whose_orders_come_sooner() {
+    // Pictures come each 1/30 s. Every fourth step asks the network, which takes its time; the three after it do not.
+    for network_micros in [2_000, 8_000, 16_000, 25_000] {
+        let begins = |n: u64| (n * 33_333 + if n.is_multiple_of(4) { network_micros } else { 0 }, 0.1);
+        let (told, _) = burst(&(0..24).map(begins).collect::<Vec<_>>());
+        let under_way = told.iter().filter(|(secs, _)| (0.2..0.75).contains(secs));
+        let speeds: Vec<f64> = under_way.map(|(_, speed)| *speed).collect();
+        let slowest = speeds.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(slowest > 0.08, "{network_micros} us: down to {slowest} of 0.1 m/s, {speeds:.3?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_burst_of_motions_speeds_the_arm_up_no_faster_than_its_limits(

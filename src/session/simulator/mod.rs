@@ -32,7 +32,7 @@ pub enum Invariant {
     /// clock was set.
     FitPictures,
     /// No kept picture is older than its bound, none was unfit, and nothing is spared after a hold, in an epoch's first
-    /// steps, or too often; the action that goes on is the last one.
+    /// steps, or too often; what goes on is what was foreseen, or the last action, and never the gripper.
     OldPictures,
     /// No order is carried out that was made before the last halt.
     NoOrderAcrossAHalt,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ndarray::{Array2, ArrayView2, ArrayViewMut4};
 
 use super::draw::Draw;
+use super::schedule::Robot;
 use crate::engine::{Action, Engine, EngineError, LstmState};
 use crate::frame::Frame;
 use crate::network::{Network, Policy, Settings, Situation, Step};
@@ -33,13 +34,14 @@ pub(super) struct Scripted {
     load: Rc<Load>,
     draw: Draw,
     stage: Duration,
+    ahead: usize,
     steps: u64,
     row: ([f32; 6], f32),
 }
 
 impl Scripted {
-    pub(super) fn new(load: Rc<Load>, draw: Draw, stage: Duration) -> Self {
-        Self { load, draw, stage, steps: 0, row: ([0.0; 6], 0.5) }
+    pub(super) fn new(load: Rc<Load>, draw: Draw, robot: &Robot) -> Self {
+        Self { load, draw, stage: robot.stage, ahead: robot.ahead, steps: 0, row: ([0.0; 6], 0.5) }
     }
 
     fn spend(&self, secs: f64) {
@@ -62,6 +64,15 @@ impl Scripted {
         let fast = if draw.of(11).one_in(8) { 3.0 } else { 1.0 };
         self.row = (arm.map(|v: f32| v * fast), gripper as f32);
     }
+}
+
+/// What is foreseen `n` periods after an action, 1 for the next: the arm slows down, and now and then it turns round or
+/// the gripper changes.
+pub(super) fn foreseen(action: Action, n: usize) -> Action {
+    let Action { arm, gripper } = action;
+    let speed = (1.0 - 0.2 * n as f32) * if n > 1 && arm[1] > 0.35 { -1.0 } else { 1.0 };
+    let changes = n > 1 && arm[2] > 0.35;
+    Action { arm: arm.map(|v| v * speed), gripper: if changes { 1.0 - gripper } else { gripper } }
 }
 
 impl Engine for Scripted {
@@ -99,6 +110,11 @@ impl Engine for Scripted {
         let (arm, gripper) = self.row;
         let arm = if self.load.not_a_number.take() { [f32::NAN; 6] } else { arm };
         Ok(vec![Action { arm, gripper }; 2])
+    }
+
+    fn ahead(&mut self) -> Result<Vec<Action>, EngineError> {
+        let (arm, gripper) = self.row;
+        Ok((1..=self.ahead).map(|n| foreseen(Action { arm, gripper }, n)).collect())
     }
 
     fn features(&self) -> Result<Array2<f32>, EngineError> {

@@ -50,6 +50,8 @@ pub struct Robot {
     pub late: Duration,
     /// When cameras are kept and steps skipped.
     pub plan: PlanLimits,
+    /// Actions that the network foresees with each.
+    pub ahead: usize,
 }
 
 /// A camera of a schedule.
@@ -206,6 +208,7 @@ impl Robot {
             autostart: draw.of(6).one_in(3),
             servo: draw.of(7).one_in(4),
             plan: if draw.of(20).one_in(2) { plan(draw.of(21)) } else { PlanLimits::default() },
+            ahead: draw.of(22).pick(&[0, 3]),
             late: if draw.of(8).one_in(4) { draw.of(9).ms(1.0, 15.0) } else { Duration::from_millis(1) },
         }
     }

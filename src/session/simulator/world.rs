@@ -59,7 +59,7 @@ impl<'a> World<'a> {
             plan: robot.plan,
         };
         let draw = Draw::new(schedule.seed).of(5);
-        let policy = Policy::new(Scripted::new(load.clone(), draw, robot.stage), &bundle.manifest, settings.clone());
+        let policy = Policy::new(Scripted::new(load.clone(), draw, robot), &bundle.manifest, settings.clone());
         let guard = Guard {
             max_frame_age_secs: 6.0 * period_secs,
             max_frame_skew_secs: 1.5 * period_secs,

@@ -10,6 +10,7 @@ use super::network::Blind;
 use super::schedule::{EXITS, Fault, Incident, Schedule, TICK, What};
 use super::time::Time;
 use super::{Broken, Invariant};
+use crate::engine::Action;
 use crate::motion::{Grip, Twist};
 use crate::network::PlanLimits;
 use crate::safety::Verdict;
@@ -56,9 +57,12 @@ pub(super) struct Judge {
     thinking: Duration,
     /// The epoch and the pictures that were acted on last.
     acted: Option<(u64, Stamps)>,
-    /// Of the last answer, if it acted: the epoch, its arm outputs and how many steps had been skipped.
-    planned: Option<(u64, [f32; 6], u32)>,
+    /// Of the last answer, if it acted: the epoch, what the network said when it was asked last, and how many steps have
+    /// been skipped since.
+    planned: Option<(u64, Action, u32)>,
     plan: PlanLimits,
+    /// Actions that the network foresees.
+    ahead: usize,
     /// The newest picture of each camera that was acted on since the clock was set last.
     newest: [Option<Stamp>; 2],
     halted: Duration,
@@ -117,6 +121,7 @@ impl Judge {
             acted: None,
             planned: None,
             plan: robot.plan,
+            ahead: robot.ahead,
             newest: [None; 2],
             halted: Duration::ZERO,
             begun: None,
