@@ -11,7 +11,7 @@ from deer_lab.config import Camera, PolicyConfig
 from deer_lab.embodiment import CALVIN, Embodiment
 
 SCHEMA, THRESHOLDS_SCHEMA = 2, 1
-UNLISTED = ("manifest.json", "calibration.json", "thresholds.json")  # may change without a new model
+UNLISTED = ("manifest.json", "calibration.json", "plans.json", "thresholds.json")  # may change without a new model
 
 
 @dataclass(frozen=True)

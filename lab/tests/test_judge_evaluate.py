@@ -137,6 +137,15 @@ def test_a_bundle_can_be_stopped_at_one_exit_or_run_with_other_thresholds(tmp_pa
     assert evaluate.chosen_thresholds(args) == ((0.1, 0.2, 0.3, 0.4, 0.5), "time")
 
 
+def test_a_thresholds_file_brings_its_plan_and_a_parameter_takes_its_place(tmp_path):
+    file = tmp_path / "thresholds.json"
+    args = argparse.Namespace(thresholds=file, parameter=["plan.max_skips:=1"])
+    file.write_text(json.dumps({"plan": {"keep_change": 0.04, "max_skips": 3}}))
+    assert evaluate.chosen_parameters(args) == ("plan.keep_change:=0.04", "plan.max_skips:=1")
+    file.write_text(json.dumps({"thresholds": [None]}))
+    assert evaluate.chosen_parameters(args) == ("plan.max_skips:=1",)
+
+
 def test_other_thresholds_or_parameters_are_another_evaluation():
     toy = Path(__file__).parents[2] / "models" / "toy"
     plain, gated = evaluate.Judged(bundle=toy), evaluate.Judged(bundle=toy, thresholds=(0.1,) * 5)

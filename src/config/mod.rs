@@ -15,10 +15,9 @@ use crate::engine::ort::{Options, Provider};
 use crate::network::{Metric, PlanLimits, Settings};
 use crate::safety::Guard;
 use crate::session::Rules;
-use crate::thresholds::{Budget, BudgetError, Limits, Scope, Thresholds, ThresholdsError};
+use crate::thresholds::{Average, Budget, BudgetError, GivenPlan, Limits, Scope, Thresholds, ThresholdsError};
 
 pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
-pub use plan::GivenPlan;
 pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawPlan, RawServo, RawTwist};
 
 /// A configuration that holds together.
@@ -301,9 +300,10 @@ impl Config {
         }
     }
 
-    /// The average that the thresholds are trimmed to in GFLOP: the budget, where it is to be held and rules at all.
-    pub fn held_average(&self) -> Option<f64> {
-        self.budget.average_gmac.filter(|_| self.hold_average && self.gate.thresholds.is_none())
+    /// The average budget, where it rules at all, and whether it is to be held.
+    pub fn average(&self) -> Option<Average> {
+        let gmac = self.budget.average_gmac.filter(|_| self.gate.thresholds.is_none())?;
+        Some(Average { gmac, of: self.budget.of, held: self.hold_average, given: self.plan })
     }
 
     /// What the policy is to run with. Thresholds by parameter, from the average budget or from the bundle, in this order,
@@ -319,12 +319,13 @@ impl Config {
         let cap = self.budget.cap(bundle)?;
         let file = bundle.path("thresholds.json");
         let alone = |thresholds| Limits { thresholds, metric: None, plan: PlanLimits::default() };
-        let Limits { thresholds, metric, plan } = match (&self.gate.thresholds, self.budget.limits(bundle, cap)?) {
-            (Some(limits), _) => alone(Thresholds::new(limits, exits)?),
-            (None, Some(limits)) => limits,
-            (None, None) if file.exists() => Thresholds::read(&file, bundle)?,
-            (None, None) => alone(Thresholds::deepest(exits)),
-        };
+        let Limits { thresholds, metric, plan } =
+            match (&self.gate.thresholds, self.budget.limits(bundle, cap, &self.plan)?) {
+                (Some(limits), _) => alone(Thresholds::new(limits, exits)?),
+                (None, Some(limits)) => limits,
+                (None, None) if file.exists() => Thresholds::read(&file, bundle)?,
+                (None, None) => alone(Thresholds::deepest(exits)),
+            };
         // The same number means another thing in another metric.
         if let (Some(asked), Some(limited)) = (self.gate.metric, metric)
             && asked != limited

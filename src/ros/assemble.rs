@@ -95,7 +95,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         rules,
         arming: Arming::new(config.autostart, config.estop_heartbeat_secs),
         provider: config.engine.provider.to_string(),
-        live: Live::new(&bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average()),
+        live: Live::new(&bundle, &settings, config.average()),
         servo: config.servo.handshake.then_some(config.servo.node.as_str()),
     };
     let network = Observed::new(Observer::new(&bundle)?, Policy::new(engine, manifest, settings));

@@ -199,6 +199,10 @@ fn compute(live: &Live) -> (u8, String, Vec<(String, String)>) {
         values.push(("99 % band (GFLOP)".into(), format!("{low:.6} {high:.6}")));
         values.push(("expected shares".into(), list(shares)));
     }
+    if let Some((budget, average)) = live.whole() {
+        values.push(("budget of the whole step (GFLOP)".into(), format!("{budget:.6}")));
+        values.extend(average.map(|average| ("average of the whole step (GFLOP)".into(), format!("{average:.6}"))));
+    }
     let Some(Seen { average, shares, drift }) = live.seen() else {
         return (OK, String::new(), values);
     };

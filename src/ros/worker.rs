@@ -130,7 +130,7 @@ impl<N: Network> Worker<N> {
 
     fn change(&self, config: &Config) -> Result<Change, String> {
         let settings = config.settings(&self.bundle).map_err(|e| e.to_string())?;
-        let live = Live::new(&self.bundle, &settings.thresholds, settings.metric, settings.cap, config.held_average());
+        let live = Live::new(&self.bundle, &settings, config.average());
         let rules = config.rules(self.bundle.manifest.embodiment.control_hz, self.simulated);
         self.vitals.allow_silence(rules.guard.max_silence_secs);
         Ok(Change { settings, guard: rules.guard, live })

@@ -220,16 +220,15 @@ impl<N: Network> Session<N> {
         let answer = Answer { dropped: std::mem::take(dropped), refused: refused.take(), ..answer };
         self.record.stood &= answer.verdict == Verdict::HoldDisarmed;
         (self.record.last, self.record.said) = (Some(answer.clone()), now.machine);
-        let exit = answer.decision.as_ref().and_then(Step::ran_to);
-        let mut effects = vec![Effect::Publish(Box::new(answer))];
-        effects.extend(exit.and_then(|exit| self.hold_average(exit)));
-        effects
+        let trimmed = answer.decision.as_ref().and_then(|step| self.hold_average(step));
+        [Effect::Publish(Box::new(answer))].into_iter().chain(trimmed).collect()
     }
 
-    /// Trims the thresholds where an average is to be held.
-    fn hold_average<R>(&mut self, exit: usize) -> Option<Effect<R>> {
-        let thresholds = self.live.as_mut()?.step(exit)?;
-        let settings = Settings { thresholds, ..self.settings().clone() };
+    /// Trims the limits where an average is to be held.
+    fn hold_average<R>(&mut self, step: &Step) -> Option<Effect<R>> {
+        let (thresholds, plan) = self.live.as_mut()?.step(step)?;
+        let before = self.settings().clone();
+        let settings = Settings { thresholds, plan: plan.unwrap_or(before.plan), ..before };
         let error = self.network.configure(settings).err()?;
         Some(Effect::Log(Level::Error, format!("the average could not be held: {error}")))
     }

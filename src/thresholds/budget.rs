@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calibration, CalibrationError, Limits, Method, PartCosts, Plans, PlansError, Shares, SolveError};
+use super::{
+    Calibration, CalibrationError, GivenPlan, Limits, Method, PartCosts, Plans, PlansError, Shares, SolveError,
+};
 use super::{deepest, gflop, gigabytes, solve, solve_whole};
 use crate::bundle::Bundle;
 use crate::network::PlanLimits;
@@ -81,15 +83,17 @@ impl Budget {
         Ok(peak.min(cap("memory", &gigabytes(&bundle.manifest), self.memory_gb, "GB")?))
     }
 
-    /// Limits whose mean cost is the average budget, by the paper's exponential shares; `None` without an average budget.
+    /// Limits whose mean cost is the average budget, by the paper's exponential shares; `None` without an average budget. An
+    /// average of the whole step is solved among plans that are as `given`.
     ///
     /// # Errors
     /// `Calibration` or `Plans` where the bundle has none of its own, `Average` where no limits have this mean.
-    pub fn limits(&self, bundle: &Bundle, cap: usize) -> Result<Option<Limits>, BudgetError> {
+    pub fn limits(&self, bundle: &Bundle, cap: usize, given: &GivenPlan) -> Result<Option<Limits>, BudgetError> {
         const EXP: Method = Method::Shares(Shares::Exp);
         let Some(average) = self.average_gmac else { return Ok(None) };
         if self.of == Scope::Whole {
             let (plans, _) = Plans::read(&bundle.path("plans.json"), bundle)?;
+            let plans = plans.as_given(given)?;
             let best = solve_whole(&plans, &PartCosts::in_gflop(&bundle.manifest), cap, average, EXP)?.best;
             return Ok(Some(Limits { thresholds: best.thresholds(), metric: Some(plans.metric), plan: best.plan }));
         }
@@ -132,10 +136,10 @@ mod tests {
         let bundle = calibrated_toy(folder.path());
         let full = bundle.manifest.macs_to(5) as f64 * 1e-9;
         let half = Budget { average_gmac: Some(0.5 * full), ..Budget::default() };
-        let Limits { thresholds, metric, plan } = half.limits(&bundle, 5).unwrap().unwrap();
+        let Limits { thresholds, metric, plan } = half.limits(&bundle, 5, &GivenPlan::default()).unwrap().unwrap();
         assert!(thresholds.as_slice()[0] > 0.0);
         assert_eq!((metric, plan), (Some(Metric::Rms), PlanLimits::default()));
-        assert_eq!(Budget::default().limits(&bundle, 5).unwrap(), None);
+        assert_eq!(Budget::default().limits(&bundle, 5, &GivenPlan::default()).unwrap(), None);
     }
 
     #[test]
@@ -143,10 +147,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bundle = calibrated_toy(folder.path());
         let tiny = Budget { average_gmac: Some(1e-9), ..Budget::default() };
-        let error = tiny.limits(&bundle, 5).unwrap_err().to_string();
+        let error = tiny.limits(&bundle, 5, &GivenPlan::default()).unwrap_err().to_string();
         assert!(error.contains("budget.average") && error.contains("nearest that can is"), "{error}");
         fs::remove_file(folder.path().join("calibration.json")).unwrap();
-        let error = tiny.limits(&bundle, 5).unwrap_err().to_string();
+        let error = tiny.limits(&bundle, 5, &GivenPlan::default()).unwrap_err().to_string();
         assert!(error.contains("deer_vla calibrate"), "{error}");
     }
     #[test]
@@ -155,7 +159,7 @@ mod tests {
         let bundle = calibrated_toy(folder.path());
         let average_gmac = Some(0.3 * PartCosts::in_gflop(&bundle.manifest).step(5, |_| true));
         let whole = Budget { average_gmac, of: Scope::Whole, ..Budget::default() };
-        let error = whole.limits(&bundle, 5).unwrap_err().to_string();
+        let error = whole.limits(&bundle, 5, &GivenPlan::default()).unwrap_err().to_string();
         assert!(error.contains("plans.json") && error.contains("calibrate --plans"), "{error}");
         // Two of three steps are skipped, at no error.
         let skips = PlanLimits { skip_delta: 0.1, ..PlanLimits::default() };
@@ -164,6 +168,9 @@ mod tests {
         let plans = json!({"schema": 1, "manifest_sha256": bundle.hash, "metric": "rms", "seed": 0, "recordings_sha256": "",
             "exits": bundle.manifest.exits, "cells": [cell(PlanLimits::default(), 0), cell(skips, 4)]});
         fs::write(folder.path().join("plans.json"), plans.to_string()).unwrap();
-        assert_eq!(whole.limits(&bundle, 5).unwrap().unwrap().plan, skips);
+        assert_eq!(whole.limits(&bundle, 5, &GivenPlan::default()).unwrap().unwrap().plan, skips);
+        let error = |given| whole.limits(&bundle, 5, &given).unwrap_err().to_string();
+        assert!(error(GivenPlan { skip_delta: Some(0.0), ..GivenPlan::default() }).contains("nearest that can"));
+        assert!(error(GivenPlan { skip_delta: Some(0.7), ..GivenPlan::default() }).contains("plan.*"));
     }
 }

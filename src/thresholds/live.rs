@@ -2,18 +2,32 @@
 
 use std::collections::VecDeque;
 
-use super::{Calibration, Method, Shares, Thresholds, gflop, solve};
+use super::spent::Spent;
+use super::{Calibration, GivenPlan, Limits, Method, PartCosts, Plans, Scope, Shares, Thresholds, gflop, solve};
 use crate::bundle::Bundle;
-use crate::network::Metric;
+use crate::network::{Metric, PlanLimits, Settings, Step};
 
 /// Steps that are looked back on.
-const STEPS: usize = 240;
+pub(super) const STEPS: usize = 240;
 /// Frames of a calibration's window that are samples.
 const SAMPLES_PER_WINDOW: usize = 6;
 /// A band needs a calibration that is so many times as long as what is looked back on.
 const RUNS: usize = 10;
 /// The share of what the last steps cost beyond the budget that one trim takes off what is asked of the solver.
-const TRIM: f64 = 0.5;
+pub(super) const TRIM: f64 = 0.5;
+
+/// An average budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Average {
+    /// In GFLOP.
+    pub gmac: f64,
+    /// What it is of.
+    pub of: Scope,
+    /// Limits are trimmed so that it is kept.
+    pub held: bool,
+    /// Limits of the plan that the user set.
+    pub given: GivenPlan,
+}
 
 /// What the exits cost lately, beside what the calibration expects of as many steps in a row.
 pub struct Live {
@@ -25,6 +39,8 @@ pub struct Live {
     held: Option<(f64, f64)>,
     expected: Option<Expected>,
     recent: VecDeque<usize>,
+    /// Where the budget is of the whole step.
+    whole: Option<Spent>,
 }
 
 /// What a calibration expects of 240 steps in a row.
@@ -52,20 +68,23 @@ pub struct Seen {
 }
 
 impl Live {
-    /// `held`: the mean cost that the thresholds are trimmed to in GFLOP. `None` where the bundle has no calibration of
-    /// its own, or one of another metric than the gate's.
-    pub fn new(
-        bundle: &Bundle,
-        thresholds: &Thresholds,
-        metric: Metric,
-        cap: usize,
-        held: Option<f64>,
-    ) -> Option<Self> {
+    /// `average`: the budget that `settings` were solved for, if one was. `None` where the bundle has no calibration of its
+    /// own, or one of another metric than the gate's.
+    pub fn new(bundle: &Bundle, settings: &Settings, average: Option<Average>) -> Option<Self> {
+        let Settings { thresholds, metric, cap, .. } = settings;
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).ok()?;
         calibration.belongs_to(bundle).ok()?;
-        let costs = gflop(&bundle.manifest)[..=cap].to_vec();
-        let held = held.map(|average| (average, average));
-        let mut live = Self { calibration, metric, costs, held, expected: None, recent: VecDeque::new() };
+        let costs = gflop(&bundle.manifest)[..=*cap].to_vec();
+        let held = average.filter(|average| average.held && average.of == Scope::Llm);
+        let held = held.map(|average| (average.gmac, average.gmac));
+        let whole = average.filter(|average| average.of == Scope::Whole);
+        let whole = whole.map(|Average { gmac, held, given, .. }| {
+            let (plans, _) = Plans::read(&bundle.path("plans.json"), bundle).ok()?;
+            let costs = PartCosts::in_gflop(&bundle.manifest);
+            Some(Spent::new(plans.as_given(&given).ok()?, costs, *cap, gmac, held))
+        });
+        let (metric, whole) = (*metric, whole.flatten());
+        let mut live = Self { calibration, metric, costs, held, expected: None, recent: VecDeque::new(), whole };
         live.expect(thresholds);
         (live.metric == live.calibration.metric).then_some(live)
     }
@@ -73,12 +92,23 @@ impl Live {
     fn expect(&mut self, thresholds: &Thresholds) {
         let cap = self.costs.len() - 1;
         let limits: Vec<f64> = (0..=cap).map(|k| f64::from(thresholds.limit(k, cap))).collect();
-        self.expected = expected(&self.calibration, &limits, &self.costs);
+        // What a plan leaves to the exits is not what the calibration showed them.
+        self.expected = self.whole.is_none().then(|| expected(&self.calibration, &limits, &self.costs)).flatten();
         self.recent.clear();
     }
 
-    /// Counts a step. Where the average is held and enough steps were seen, gives the thresholds to go on with.
-    pub fn step(&mut self, exit: usize) -> Option<Thresholds> {
+    /// Counts a step of the policy. Where the average is held and enough steps were seen, gives the thresholds to go on
+    /// with, and the limits of the plan where they change too.
+    pub fn step(&mut self, step: &Step) -> Option<(Thresholds, Option<PlanLimits>)> {
+        let trimmed = step.ran_to().and_then(|exit| self.count(exit));
+        match &mut self.whole {
+            Some(spent) => spent.step(step).map(|Limits { thresholds, plan, .. }| (thresholds, Some(plan))),
+            None => trimmed.map(|thresholds| (thresholds, None)),
+        }
+    }
+
+    /// Counts a step that the network was asked at.
+    fn count(&mut self, exit: usize) -> Option<Thresholds> {
         self.recent.push_back(exit.min(self.costs.len() - 1));
         if self.recent.len() > STEPS {
             self.recent.pop_front();
@@ -105,6 +135,11 @@ impl Live {
     /// What the calibration expects; `None` where it is too short to say.
     pub fn expected(&self) -> Option<&Expected> {
         self.expected.as_ref()
+    }
+
+    /// The budget of the whole step in GFLOP, where it is one, and the average of the last 240 steps, skipped ones included.
+    pub fn whole(&self) -> Option<(f64, Option<f64>)> {
+        self.whole.as_ref().map(|spent| (spent.budget(), spent.average()))
     }
 
     /// The last 240 steps; `None` before there were as many.
@@ -190,6 +225,7 @@ mod tests {
             held: budget.map(|budget| (budget, budget)),
             expected: None,
             recent: VecDeque::new(),
+            whole: None,
         };
         live.expect(&Thresholds::new(thresholds, 6).unwrap());
         live
@@ -210,7 +246,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(7);
             for step in 0..STEPS {
                 assert_eq!(live.seen(), None, "after {step} steps");
-                assert_eq!(live.step(taken(&mut random, &thresholds, scale)), None);
+                assert_eq!(live.count(taken(&mut random, &thresholds, scale)), None);
             }
             let seen = live.seen().unwrap();
             assert_eq!(seen.drift.is_some(), drifts, "{scale}: {seen:?} {:?}", live.expected());
@@ -222,7 +258,7 @@ mod tests {
         let mut live = live(5000, None, &HALF);
         let average = live.expected().unwrap().average;
         for step in 0..STEPS {
-            live.step(if (step as f64) < (average - 1.0) / 5.0 * STEPS as f64 { 5 } else { 0 });
+            live.count(if (step as f64) < (average - 1.0) / 5.0 * STEPS as f64 { 5 } else { 0 });
         }
         let seen = live.seen().unwrap();
         assert!((seen.average / average - 1.0).abs() < 0.02);
@@ -248,7 +284,7 @@ mod tests {
                 let scale = if step / stretch % of == 0 { hard } else { 0.8 };
                 let exit = taken(&mut random, &thresholds, scale);
                 cost += live.costs[exit];
-                if let Some(next) = live.step(exit) {
+                if let Some(next) = live.count(exit) {
                     thresholds = next;
                 }
             }
@@ -270,7 +306,7 @@ mod tests {
                 if step >= 8 * STEPS {
                     (cost, steps) = (cost + live.costs[exit], steps + 1);
                 }
-                if let Some(next) = live.step(exit) {
+                if let Some(next) = live.count(exit) {
                     thresholds = next;
                 }
             }

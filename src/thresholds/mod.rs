@@ -5,6 +5,7 @@ mod calibrate;
 mod calibration;
 mod cost;
 mod direct;
+mod given;
 mod greedy;
 mod live;
 mod plans;
@@ -13,6 +14,7 @@ mod risk;
 mod search;
 mod shares;
 mod solve;
+mod spent;
 mod trial;
 mod whole;
 
@@ -29,8 +31,9 @@ pub use calibrate::{Calibrator, Exits, Sample};
 pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
 pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
+pub use given::GivenPlan;
 pub use greedy::assign;
-pub use live::{Expected, Live, Seen};
+pub use live::{Average, Expected, Live, Seen};
 pub use plans::{Cell, Plans, PlansError, SCHEMA as PLANS_SCHEMA, grid};
 pub use risk::{Kept, Promise, RiskError, controlled};
 #[cfg(feature = "tune")]

@@ -6,6 +6,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::GivenPlan;
 use super::calibration::{Calibration, CalibrationError, SCHEMA as TABLE};
 use crate::bundle::Bundle;
 use crate::network::{Metric, PlanLimits};
@@ -82,6 +83,9 @@ pub enum PlansError {
     /// Another version of the format, of another bundle, or empty.
     #[error("plans.json {0}; run `deer_vla calibrate --plans` again on this bundle")]
     Unfit(String),
+    /// Limits that a user set are those of no cell.
+    #[error("plans.json holds no plan with the plan.* limits that are set; set them to -1, or budget.of to llm")]
+    NotTried,
     /// A table that is not whole.
     #[error("plans.json, cell {cell}: {reason}")]
     Cell {
@@ -128,6 +132,15 @@ impl Plans {
             }
         }
         Ok(())
+    }
+
+    /// Those cells whose limits are as a user set them.
+    ///
+    /// # Errors
+    /// `NotTried` where there are none.
+    pub fn as_given(mut self, given: &GivenPlan) -> Result<Self, PlansError> {
+        self.cells.retain(|cell| given.over(cell.limits) == cell.limits);
+        if self.cells.is_empty() { Err(PlansError::NotTried) } else { Ok(self) }
     }
 
     /// A cell's samples as the exits' solver reads them.

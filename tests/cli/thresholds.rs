@@ -121,6 +121,36 @@ fn a_budget_becomes_thresholds_that_the_bundle_takes() {
 }
 
 #[test]
+fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_stands_beside() {
+    let folder = TempDir::new().unwrap();
+    let (bag, toy) = (Rollout::read().bag(folder.path()), folder.path().join("toy"));
+    fs::create_dir(&toy).unwrap();
+    for entry in fs::read_dir(TOY).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), toy.join(entry.file_name())).unwrap();
+    }
+    let calibrate = ["calibrate", text(&toy), text(&bag), "--plans"];
+    assert_says(&refused(1, &calibrate), &["--plans comes second", "calibration.json"]);
+    done(&["calibrate", text(&toy), text(&bag)]);
+    done(&calibrate);
+    let plans = json(&toy.join("plans.json"));
+    let (every, second) = (&plans["cells"][0], &plans["cells"][2]);
+    assert_eq!((&every["skipped"], &second["fixed"]), (&0.into(), &"every 2nd step".into()));
+    assert!(second["skipped"].as_u64() > Some(0) && second["looks"][0].as_u64() < every["looks"][0].as_u64());
+
+    let whole = ["solve", text(&toy), "--of", "whole", "--held-out", text(&toy.join("plans.json"))];
+    let output = deer_vla(&[&whole[..], &["--average", "2.5MFLOP"]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_says(&said, &["plan:", "a step, all included", "exit ", "open loop", "held out, this plan"]);
+    let thresholds = json(&toy.join("thresholds.json"));
+    assert!(thresholds["budget"]["expected"]["average"]["value"].as_f64() <= Some(2.5e-3 * (1.0 + 1e-9)));
+    assert!(thresholds["plan"]["max_age"].is_u64(), "{thresholds}");
+    done(&["check", text(&toy)]);
+    assert_says(&refused(1, &[&whole[..], &["--average", "1e-6GFLOP"]].concat()), &["the nearest that can is"]);
+    assert_says(&refused(1, &whole), &["needs --average"]);
+}
+
+#[test]
 fn a_budget_that_cannot_be_met_names_the_nearest_that_can() {
     let folder = TempDir::new().unwrap();
     let calibration = calibrated(&folder);

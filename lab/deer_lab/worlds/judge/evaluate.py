@@ -310,6 +310,15 @@ def chosen_thresholds(args: argparse.Namespace) -> tuple[tuple[float, ...] | Non
     return tuple(NEVER if k < args.exit else ALWAYS for k in range(exits - 1)), "rms"
 
 
+def chosen_parameters(args: argparse.Namespace) -> tuple[str, ...]:
+    """Of --parameter, and before them the plan's limits of --thresholds: those of the bundle's own file go with its
+    thresholds. What a user gives takes their place one by one."""
+    plan = json.loads(args.thresholds.read_text()).get("plan") if args.thresholds else None
+    given = {assignment.partition(":=")[0] for assignment in args.parameter}
+    solved = {f"plan.{name}": value for name, value in (plan or {}).items()}
+    return (*(f"{name}:={value}" for name, value in solved.items() if name not in given), *args.parameter)
+
+
 def main() -> int:
     """Exit codes: 0 done, 2 wrong arguments, 130 stopped by Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -319,7 +328,9 @@ def main() -> int:
     who.add_argument("--bundle", type=Path, help="folder of a model bundle, judged through the node")
     parser.add_argument("--node", type=Path, help="deer_vla_node, where it is neither installed nor built here")
     who.add_argument("--run", type=Path, help="folder of a training run, judged in process")
-    parser.add_argument("--thresholds", type=Path, help="a thresholds.json that takes the place of the bundle's")
+    parser.add_argument(
+        "--thresholds", type=Path, help="a thresholds.json that takes the place of the bundle's, its plan included"
+    )
     parser.add_argument("--exit", type=int, metavar="K", help="stop every step at exit K")
     parser.add_argument(
         "--parameter",
@@ -359,7 +370,7 @@ def main() -> int:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
         places = [place and place.absolute() for place in (args.bundle, node, args.run)]  # for other machines
-        judged = Judged(args.policy, *places, *chosen_thresholds(args), tuple(args.parameter), args.world)
+        judged = Judged(args.policy, *places, *chosen_thresholds(args), chosen_parameters(args), args.world)
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:
