@@ -4,7 +4,7 @@
 //! The arm of the recording went its own way, so this is open loop: it tells limits apart, and says too little of how
 //! errors add up on a robot.
 
-use ndarray::ArrayViewMut4;
+use ndarray::{ArrayViewMut4, Axis};
 
 use super::Thresholds;
 use super::calibrate::{Exits, at_exits, features};
@@ -26,6 +26,7 @@ pub struct Trial<'e, E> {
     rules: &'e Rules,
     limits: PlanLimits,
     rest: LstmState,
+    foresees: bool,
     random: fastrand::Rng,
     state: LstmState,
     planner: Planner,
@@ -56,6 +57,8 @@ pub struct Tried {
     pub plan: Plan,
     /// What each exit said; `None` where the step was skipped.
     pub exits: Option<Exits>,
+    /// `[exit][period]`: what each exit foresaw; no rows where the step was skipped or the network does not foresee.
+    pub ahead: Vec<Vec<Action>>,
     /// What was carried out.
     pub action: Action,
 }
@@ -66,7 +69,8 @@ impl<'e, E: Engine> Trial<'e, E> {
         let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
         let planner = Planner::new(manifest.cameras.len(), manifest.sees_jointly());
         let (random, gripper, state) = (fastrand::Rng::with_seed(seed), rules.gripper.clone(), rest.clone());
-        Self { engine, rules, limits, rest, random, state, planner, gripper, last: None, steps: 0 }
+        let foresees = manifest.ahead > 1;
+        Self { engine, rules, limits, rest, foresees, random, state, planner, gripper, last: None, steps: 0 }
     }
 
     /// Begins an instruction.
@@ -91,26 +95,26 @@ impl<'e, E: Engine> Trial<'e, E> {
     ) -> Result<Tried, EngineError> {
         let stamp = frames.iter().map(|frame| frame.stamp).max().unwrap_or_default();
         let plan = self.planner.plan(&self.limits, &frames.iter().collect::<Vec<_>>(), &self.situation(stamp));
-        let (exits, action, foreseen) = match self.planner.instead().filter(|_| plan.skip) {
-            Some(action) => (None, action, Vec::new()),
+        let (exits, action, ahead, foreseen) = match self.planner.instead().filter(|_| plan.skip) {
+            Some(action) => (None, action, Vec::new(), Vec::new()),
             None => {
-                let (exits, taken) = self.think(&plan, paint)?;
-                let action = exits.actions[taken];
-                (Some(exits), action, self.engine.ahead()?)
+                let (exits, ahead, taken) = self.think(&plan, paint)?;
+                let (action, foreseen) = (exits.actions[taken], ahead.get(taken).cloned().unwrap_or_default());
+                (Some(exits), action, ahead, foreseen)
             }
         };
         self.planner.done(&plan, action, foreseen);
         self.grip(action.gripper, stamp);
         (self.last, self.steps) = (Some(stamp), self.steps + 1);
-        Ok(Tried { plan, exits, action })
+        Ok(Tried { plan, exits, ahead, action })
     }
 
-    /// Every exit from the state so far, and the one that is taken, whose state becomes the state.
+    /// What every exit says from the state so far and foresees, and the one that is taken, whose state becomes the state.
     fn think(
         &mut self,
         plan: &Plan,
         paint: &mut dyn FnMut(usize, ArrayViewMut4<'_, f32>),
-    ) -> Result<(Exits, usize), EngineError> {
+    ) -> Result<(Exits, Vec<Vec<Action>>, usize), EngineError> {
         for camera in (0..plan.cameras.len()).filter(|&camera| plan.looks(camera)) {
             self.engine.draw(camera, &mut |image| paint(camera, image));
             self.engine.look(camera)?;
@@ -120,9 +124,16 @@ impl<'e, E: Engine> Trial<'e, E> {
         let features = features(self.engine, cap + 1)?;
         let exits = at_exits(self.engine, &features, &self.state, self.rules.metric, self.steps)?;
         let taken = (0..cap).find(|&k| exits.deltas[k] <= gate.limit(k, cap)).unwrap_or(cap);
-        let row = features.row(1 + taken).insert_axis(ndarray::Axis(0));
-        self.state = self.engine.head(row, &self.state)?.1;
-        Ok((exits, taken))
+        let before = self.state.clone();
+        let foreseeing = if self.foresees { cap + 1 } else { 0 };
+        let mut ahead = Vec::with_capacity(foreseeing);
+        for exit in (0..foreseeing).chain([taken]) {
+            let row = features.row(1 + exit).insert_axis(Axis(0));
+            self.state = self.engine.head(row, &before)?.1;
+            ahead.push(self.engine.ahead()?);
+        }
+        ahead.truncate(foreseeing);
+        Ok((exits, ahead, taken))
     }
 
     /// As the session would have known it, had nothing but a gap in the pictures held the arm.
@@ -146,6 +157,16 @@ impl<'e, E: Engine> Trial<'e, E> {
     }
 }
 
+impl Tried {
+    /// The arm outputs that are carried out at the `skips`-th skipped step after this one, had it stopped at `exit`: as
+    /// the planner has it.
+    fn after(&self, exit: usize, skips: u32) -> Option<[f32; 6]> {
+        let foreseen = self.ahead.get(exit).map_or(&[][..], Vec::as_slice);
+        let action = foreseen.get((skips as usize).saturating_sub(1)).or(foreseen.last());
+        action.or(self.exits.as_ref()?.actions.get(exit)).map(|action| action.arm)
+    }
+}
+
 impl Cell {
     /// Nothing was tried yet.
     pub fn new(fixed: Option<String>, limits: PlanLimits, cameras: usize, exits: usize) -> Self {
@@ -153,24 +174,26 @@ impl Cell {
         Self { fixed, limits, steps: 0, skipped: 0, looks, deltas: empty.clone(), errors: empty }
     }
 
-    /// Counts a step. `held`: what each exit said when the network was asked last, which this keeps; `reference`: what
-    /// full depth with every picture gave for the moment.
-    pub fn add(&mut self, tried: &Tried, held: &mut Vec<[f32; 6]>, reference: &[f32; 6]) {
+    /// Counts a step. `held`: when the network was asked last, which this keeps; `reference`: what full depth with every
+    /// picture gave for the moment.
+    pub fn add(&mut self, tried: &Tried, held: &mut Option<Tried>, reference: &[f32; 6]) {
         self.steps += 1;
         for (camera, looks) in self.looks.iter_mut().enumerate() {
             *looks += u64::from(tried.plan.looks(camera));
         }
-        let Some(exits) = &tried.exits else {
-            self.skipped += 1;
-            for (row, arm) in self.errors.iter_mut().zip(held) {
-                row.last_mut().into_iter().for_each(|sum| *sum += f64::from(rms(arm, reference)));
+        if let Some(exits) = &tried.exits {
+            for (k, action) in exits.actions.iter().enumerate() {
+                self.deltas[k].push(exits.deltas[k].into());
+                self.errors[k].push(rms(&action.arm, reference).into());
             }
+            *held = Some(tried.clone());
             return;
-        };
-        *held = exits.actions.iter().map(|action| action.arm).collect();
-        for (k, arm) in held.iter().enumerate() {
-            self.deltas[k].push(exits.deltas[k].into());
-            self.errors[k].push(rms(arm, reference).into());
+        }
+        self.skipped += 1;
+        let Some(held) = held else { return };
+        for (k, row) in self.errors.iter_mut().enumerate() {
+            let arm = held.after(k, tried.plan.skips);
+            row.last_mut().zip(arm).into_iter().for_each(|(sum, arm)| *sum += f64::from(rms(&arm, reference)));
         }
     }
 
@@ -201,8 +224,15 @@ mod tests {
     /// Twenty steps of the toy's two cameras, whose shades change as told, through exits that all say the same but
     /// the second, and against a reference that is 0.1 away from that.
     fn cell(limits: PlanLimits, shade: impl Fn(i64) -> u8) -> (Cell, Vec<String>) {
-        let manifest = Bundle::open("models/toy").unwrap().manifest;
+        foreseeing(&[], limits, shade)
+    }
+
+    /// By a network that foresees arm outputs of these levels.
+    fn foreseeing(ahead: &[f32], limits: PlanLimits, shade: impl Fn(i64) -> u8) -> (Cell, Vec<String>) {
+        let mut manifest = Bundle::open("models/toy").unwrap().manifest;
+        manifest.ahead = 1 + ahead.len();
         let mut engine = Scripted::level(&[0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.5]);
+        engine.ahead = ahead.iter().map(|&level| Action { arm: [level; 6], gripper: 0.9 }).collect();
         let rules = Rules {
             metric: Metric::Rms,
             gates: vec![Thresholds::deepest(6)],
@@ -211,7 +241,7 @@ mod tests {
             gripper: Gripper::new(0.5, 0.1, 0.0),
         };
         let mut trial = Trial::new(&mut engine, &manifest, &rules, limits, 1);
-        let (mut cell, mut held) = (Cell::new(None, limits, 2, 6), Vec::new());
+        let (mut cell, mut held) = (Cell::new(None, limits, 2, 6), None);
         trial.instruction(&[1]).unwrap();
         for n in 0..20 {
             let tried = trial.step(&[frame(n, shade(n)), frame(n, 9)], &mut |_, _| ()).unwrap();
@@ -250,6 +280,16 @@ mod tests {
         let sums: Vec<f64> = cell.errors[1].iter().map(|error| (error * 10.0).round()).collect();
         assert_eq!(sums, [1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 3.0, 1.0]);
         assert!(cell.errors[5].iter().all(|&error| error == 0.0));
+    }
+
+    #[test]
+    fn a_skipped_step_is_off_by_what_was_foreseen_for_it() {
+        let limits = PlanLimits { keep_change: 0.0, skip_delta: 1.0, max_skips: 2, ..KEEP };
+        let (cell, _) = foreseeing(&[0.7, 0.8], limits, |_| 200);
+        assert_eq!(cell.skipped, 10);
+        let sums = |exit: usize| cell.errors[exit].iter().map(|error| (error * 10.0).round()).collect::<Vec<_>>();
+        assert_eq!(sums(5), [0.0, 0.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0, 5.0, 0.0], "0.2 and 0.3 off");
+        assert_eq!(sums(1)[4], 6.0, "and its own 0.1");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use deer_vla::engine::ort::OrtEngine;
 use deer_vla::motion::Gripper;
 use deer_vla::network::PlanLimits;
 use deer_vla::observe::Observer;
-use deer_vla::thresholds::{Calibration, Cell, Method, PLANS_SCHEMA, Plans, Rules, Shares, Thresholds, Trial};
+use deer_vla::thresholds::{Calibration, Cell, Method, PLANS_SCHEMA, Plans, Rules, Shares, Thresholds, Trial, Tried};
 use deer_vla::thresholds::{gflop, grid, solve};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,7 @@ fn tried(
     let mut cells = empty(settings, bundle);
     for cell in &mut cells {
         let trial = Trial::new(&mut runner.engine, &bundle.manifest, rules, cell.limits, seed);
-        let mut beside = Beside { trial, cell, held: Vec::new(), arms: arms.iter() };
+        let mut beside = Beside { trial, cell, held: None, arms: arms.iter() };
         runner.reader.show(recording, &mut beside)?;
         progress.inc(1);
     }
@@ -173,7 +173,7 @@ impl Meets for Reference<'_> {
 struct Beside<'e> {
     trial: Trial<'e, OrtEngine>,
     cell: &'e mut Cell,
-    held: Vec<[f32; 6]>,
+    held: Option<Tried>,
     arms: std::slice::Iter<'e, [f32; 6]>,
 }
 
