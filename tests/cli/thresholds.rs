@@ -132,12 +132,13 @@ fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_sta
     assert_says(&refused(1, &calibrate), &["--plans comes second", "calibration.json"]);
     done(&["calibrate", text(&toy), text(&bag)]);
     done(&calibrate);
-    let plans = json(&toy.join("plans.json"));
+    let file = toy.join("plans.json");
+    let plans = json(&file);
     let (every, second) = (&plans["cells"][0], &plans["cells"][2]);
     assert_eq!((&every["skipped"], &second["fixed"]), (&0.into(), &"every 2nd step".into()));
     assert!(second["skipped"].as_u64() > Some(0) && second["looks"][0].as_u64() < every["looks"][0].as_u64());
 
-    let whole = ["solve", text(&toy), "--of", "whole", "--held-out", text(&toy.join("plans.json"))];
+    let whole = ["solve", text(&toy), "--of", "whole", "--held-out", text(&file)];
     let output = deer_vla(&[&whole[..], &["--average", "2.5MFLOP"]].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
