@@ -161,12 +161,12 @@ mod tests {
         let whole = Budget { average_gmac, of: Scope::Whole, ..Budget::default() };
         let error = whole.limits(&bundle, 5, &GivenPlan::default()).unwrap_err().to_string();
         assert!(error.contains("plans.json") && error.contains("calibrate --plans"), "{error}");
-        // Two of three steps are skipped, at no error.
+        // Every picture and step, or two of three steps skipped: only that is within the average.
         let skips = PlanLimits { skip_delta: 0.1, ..PlanLimits::default() };
         let rows = vec![vec![0.1, 0.2]; 6];
-        let cell = |limits, skipped| json!({"limits": limits, "steps": 6, "skipped": skipped, "looks": [2, 2], "deltas": rows, "errors": rows});
+        let cell = |limits, skipped, looks| json!({"limits": limits, "steps": 6, "skipped": skipped, "looks": [looks, looks], "deltas": rows, "errors": rows});
         let plans = json!({"schema": 1, "manifest_sha256": bundle.hash, "metric": "rms", "seed": 0, "recordings_sha256": "",
-            "exits": bundle.manifest.exits, "cells": [cell(PlanLimits::default(), 0), cell(skips, 4)]});
+            "exits": bundle.manifest.exits, "cells": [cell(PlanLimits::default(), 0, 6), cell(skips, 4, 2)]});
         fs::write(folder.path().join("plans.json"), plans.to_string()).unwrap();
         assert_eq!(whole.limits(&bundle, 5, &GivenPlan::default()).unwrap().unwrap().plan, skips);
         let error = |given| whole.limits(&bundle, 5, &given).unwrap_err().to_string();
