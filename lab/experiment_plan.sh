@@ -1,30 +1,44 @@
 #!/usr/bin/env bash
-# experiment_plan.sh CHAINS [OUT]: the shipped tabletop bundle under plans, fixed and adaptive, on the same chains, through
-# the node; prints each against full depth with every picture. Hours on two cores for 500 chains; the same call goes on.
+# experiment_plan.sh RUN CHAINS OUT [NAME...]: a run's bundle under plans, fixed and adaptive, on the same chains, in process;
+# all of them or those named. Each becomes OUT/NAME; what is finished is not done again. RUN/bundle is the bundle judged.
+# An hour on two cores for all at 100 chains.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-chains=$1 out=${2:-out/plan}
-full=-1,-1,-1,-1,-1
+run=$1 chains=$2 out=$3
+shift 3
+names=("$@")
+export OMP_NUM_THREADS=1
 
-# judge NAME PARAMETER:=VALUE...
+# judge NAME EXIT|THRESHOLDS PARAMETER:=VALUE...: EXIT is where every step stops
 judge() {
-    local name=$1 assignments=()
-    shift
-    for assignment in "$@"; do assignments+=(--parameter "$assignment"); done
-    python -m deer_lab.worlds.judge.evaluate --bundle models/tabletop --chains "$chains" --workers "${WORKERS:-2}" \
-        --out "$out/$name" "${assignments[@]}" ${THRESHOLDS:+--thresholds "$THRESHOLDS"}
+    local name=$1 depth=$2 options=()
+    shift 2
+    [[ ${#names[@]} == 0 || " ${names[*]} " == *" $name "* ]] || return 0
+    if [[ $depth == ? ]]; then options+=(--exit "$depth"); else options+=(--thresholds "$depth"); fi
+    for assignment in "$@"; do options+=(--parameter "$assignment"); done
+    echo "$name"
+    python -m deer_lab.worlds.judge.evaluate --run "$run" --chains "$chains" --workers "${WORKERS:-2}" \
+        --out "$out/$name" "${options[@]}"
 }
 
 # A change of 1 is never passed, so these are fixed but for the rules that forbid (docs/budgets.md).
-every_picture=(plan.keep_change:=1.0) every_step=(plan.skip_delta:=2.0 plan.skip_change:=1.0)
+pictures() { echo plan.keep_change:=1.0 plan.max_age:=$(($1 - 1)); }
+steps() { echo plan.skip_delta:=2.0 plan.skip_change:=1.0 plan.max_skips:=$(($1 - 1)) plan.max_age:=20; }
+skips() { echo "plan.skip_delta:=$1" plan.skip_change:=1.0 "plan.max_skips:=$2" plan.max_age:=20; }
 
-THRESHOLDS=$full judge full_depth
-judge gate
-for n in 2 3 4; do
-    judge "picture_$n" "${every_picture[@]}" plan.max_age:=$((n - 1))
-    judge "step_$n" "${every_step[@]}" plan.max_skips:=$((n - 1)) plan.max_age:=20
-done
-for change in 0.05 0.1; do judge "keep_$change" "plan.keep_change:=$change"; done
-for delta in 0.03 0.05 0.07; do judge "skip_$delta" "plan.skip_delta:=$delta" plan.skip_change:=1.0; done
-judge both plan.skip_delta:=0.05 plan.skip_change:=1.0 plan.keep_change:=0.05
-python -m deer_lab.worlds.judge.pairs "$out"/full_depth "$out"/{gate,picture_*,step_*,keep_*,skip_*,both} --bundle models/tabletop
+gate=$run/bundle/thresholds.json
+judge full_depth 5
+judge gate "$gate"
+for exit in 0 1; do judge "exit_$exit" "$exit"; done
+# shellcheck disable=SC2046 # each echoes words
+{
+    for n in 2 3 4; do judge "picture_$n" 5 $(pictures "$n"); done
+    for change in 0.05 0.1; do judge "keep_$change" 5 plan.keep_change:=$change; done
+    for n in 2 3 4 5 6; do judge "step_$n" 5 $(steps "$n"); done
+    for exit in 0 1; do
+        for n in 2 3 4 5 6; do judge "step_${n}_exit_$exit" "$exit" $(steps "$n"); done
+    done
+    for delta in 0.03 0.05 0.07 0.1; do judge "skip_$delta" "$gate" $(skips "$delta" 3); done
+    for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_5" "$gate" $(skips "$delta" 5); done
+    for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_5_exit_1" 1 $(skips "$delta" 5); done
+    for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_5_keep" 1 $(skips "$delta" 5) plan.keep_change:=0.05; done
+}
