@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+TREMBLE = 0.2  # as a share of the action's scale
 SIDE, PATCH = 64, 8  # samples across and down, and how many of them make a patch's side
 NOTHING = np.empty((0, 7))  # foreseen
 
@@ -27,6 +28,11 @@ def change(now: np.ndarray, before: np.ndarray) -> float:
     difference = np.abs(now.astype(np.int64) - before)
     patches = difference.reshape(SIDE // PATCH, PATCH, SIDE // PATCH, PATCH * 3)
     return float(patches.sum(axis=(1, 3)).max() / (255 * 3 * PATCH * PATCH))
+
+
+def turned(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two translations or rotations point apart, and are long enough to have a direction."""
+    return before @ after < 0 and min(before @ before, after @ after) > TREMBLE**2
 
 
 def rms(a: np.ndarray, b: np.ndarray) -> float:
@@ -179,4 +185,4 @@ class Planner:
             return True
         coming = [self._actions[-1], *self._foreseen[:, :6]][self._skips : self._skips + 2]
         pairs = [self._actions, coming] if len(coming) == 2 else [self._actions]
-        return any(before[part] @ after[part] < 0 for before, after in pairs for part in (slice(3), slice(3, 6)))
+        return any(turned(before[part], after[part]) for before, after in pairs for part in (slice(3), slice(3, 6)))

@@ -54,7 +54,7 @@ def scenes() -> list[dict]:
     ]
     found = []
     for given, ahead in limits:
-        arms, steps = walk(random, 30 + ahead), []
+        arms, steps = walk(random, 30 + ahead, tremble=ahead > 0), []
         for number in range(30):
             stamp = round(1e9 * (5 + number * PERIOD)) + (int(2e8) if number >= 25 else 0)
             patches = [[int(random.integers(0, 60)), int(random.integers(0, 60)), 12, more] for more in (0, 0)]
@@ -78,12 +78,13 @@ def scenes() -> list[dict]:
     return found
 
 
-def walk(random: np.random.Generator, steps: int) -> list[np.ndarray]:
-    """Arm outputs that mostly stay as they are, sometimes jump, and turn round at step 20."""
+def walk(random: np.random.Generator, steps: int, tremble: bool) -> list[np.ndarray]:
+    """Arm outputs that mostly stay as they are, sometimes jump, and turn round at step 20; where they `tremble`, their
+    rotations are too small to have a direction."""
     arms = [random.uniform(-0.3, 0.3, 6)]
     for number in range(1, steps):
         arms.append(-arms[-1] if number == 20 else arms[-1] + random.normal(0, random.choice([0.002, 0.002, 0.2]), 6))
-    return arms
+    return [arm * [1, 1, 1, 0.2, 0.2, 0.2] if tremble else arm for arm in arms]
 
 
 def rounded(arm: np.ndarray) -> list[float]:

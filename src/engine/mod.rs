@@ -124,10 +124,13 @@ pub struct Action {
 }
 
 impl Action {
-    /// Whether translation or rotation of the two point apart.
+    /// Whether translation or rotation of the two point apart, where both are long enough to have a direction.
     pub(crate) fn turns_to(&self, next: &Self) -> bool {
-        let along = |range: std::ops::Range<usize>| range.map(|i| self.arm[i] * next.arm[i]).sum::<f32>();
-        along(0..3) < 0.0 || along(3..6) < 0.0
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        [0..3, 3..6].into_iter().any(|part| {
+            let (now, next) = (&self.arm[part.clone()], &next.arm[part]);
+            dot(now, next) < 0.0 && dot(now, now).min(dot(next, next)) > TREMBLE * TREMBLE
+        })
     }
 
     /// From six numbers; what is missing is not a number.
@@ -135,6 +138,9 @@ impl Action {
         Self { arm: std::array::from_fn(|i| arm.get(i).copied().unwrap_or(f32::NAN)), gripper }
     }
 }
+
+/// A translation or rotation that is shorter, as a share of the action's scale, has no direction worth the name.
+const TREMBLE: f32 = 0.2;
 
 /// Why the network could not be loaded or run, or what it gave is no action.
 #[derive(Debug, thiserror::Error)]
