@@ -23,8 +23,13 @@ fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
     for (name, thresholds) in [("full_depth", Thresholds::deepest(exits)), ("first_exit", early)] {
         let engine = OrtEngine::load(&bundle, exits - 1, &Options::default()).expect("ONNX Runtime");
-        let settings =
-            Settings { thresholds, metric: Metric::Rms, cap: exits - 1, deadline: None, plan: PlanLimits::default() };
+        let settings = Settings {
+            thresholds,
+            gauge: Metric::Rms.into(),
+            cap: exits - 1,
+            deadline: None,
+            plan: PlanLimits::default(),
+        };
         let mut policy = Policy::new(engine, &bundle.manifest, settings);
         policy.start_epoch(&ids).expect("the prompt");
         group.bench_function(name, |bencher| {

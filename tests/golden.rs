@@ -343,7 +343,7 @@ fn a_bundle_of_schema_1_acts_as_it_always_did() {
         serde_json::from_slice(&std::fs::read(folder.join("rollout.json")).unwrap()).unwrap();
     let settings = Settings {
         thresholds: Thresholds::deepest(2),
-        metric: Metric::Rms,
+        gauge: Metric::Rms.into(),
         cap: 1,
         deadline: None,
         plan: PlanLimits::default(),

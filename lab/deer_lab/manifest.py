@@ -11,7 +11,8 @@ from deer_lab.config import Camera, PolicyConfig
 from deer_lab.embodiment import CALVIN, Embodiment
 
 SCHEMA, THRESHOLDS_SCHEMA = 2, 1
-UNLISTED = ("manifest.json", "calibration.json", "plans.json", "thresholds.json")  # may change without a new model
+# May change without a new model.
+UNLISTED = ("manifest.json", "calibration.json", "plans.json", "predictor.json", "thresholds.json")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ use crate::engine::ort::{Options, Provider};
 use crate::network::{Metric, PlanLimits, Settings};
 use crate::safety::Guard;
 use crate::session::Rules;
-use crate::thresholds::{Average, Budget, BudgetError, GivenPlan, Limits, Scope, Thresholds, ThresholdsError};
+use crate::thresholds::{
+    Average, Budget, BudgetError, GivenPlan, Limits, PredictorError, Scope, Thresholds, ThresholdsError, gauge,
+};
 
 pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
 pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawPlan, RawServo, RawTwist};
@@ -125,6 +127,9 @@ pub enum ConfigError {
     /// A budget that the bundle cannot meet.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// A metric that the bundle cannot measure.
+    #[error("gate.metric: {0}")]
+    Predictor(#[from] PredictorError),
 }
 
 fn refuse<T>(parameter: &'static str, found: impl std::fmt::Debug, expected: &str) -> Result<T, ConfigError> {
@@ -245,7 +250,7 @@ impl RawGate {
     fn check(&self) -> Result<Gate, ConfigError> {
         let metric = Some(self.metric.as_str()).filter(|name| !name.is_empty()).map(|name| {
             serde_json::from_value(name.into()).or_else(|_| {
-                let expected = "rms, mean, max, cosine, feature, time, or empty for the bundle's own";
+                let expected = "rms, mean, max, cosine, feature, time, predicted, or empty for the bundle's own";
                 refuse("gate.metric", name, expected)
             })
         });
@@ -338,8 +343,8 @@ impl Config {
             );
             return refuse("gate.metric", asked.as_str(), &expected);
         }
-        let metric = self.gate.metric.or(metric).unwrap_or_default();
-        Ok(Settings { thresholds, metric, cap, deadline: self.gate.deadline, plan: self.plan.over(plan) })
+        let gauge = gauge(self.gate.metric.or(metric).unwrap_or_default(), bundle)?;
+        Ok(Settings { thresholds, gauge, cap, deadline: self.gate.deadline, plan: self.plan.over(plan) })
     }
 }
 
@@ -403,7 +408,7 @@ mod tests {
         let error = raw.check().unwrap().settings(&bundle).unwrap_err().to_string();
         assert!(error.starts_with("gate.metric is \"cosine\", expected rms"), "{error}");
         raw.gate.thresholds = vec![0.1; bundle.manifest.exits.len() - 1];
-        assert_eq!(raw.check().unwrap().settings(&bundle).unwrap().metric, Metric::Cosine);
+        assert_eq!(raw.check().unwrap().settings(&bundle).unwrap().gauge.metric(), Metric::Cosine);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Metric {
     Feature,
     /// Steps since the epoch began, whatever the exits say: the deeper the longer a task takes.
     Time,
+    /// The distance to full depth's action that the bundle's predictor expects.
+    Predicted,
 }
 
 /// What an exit offers for comparison.
@@ -32,6 +34,8 @@ pub enum Metric {
 pub struct Candidate<'a> {
     /// Its six arm outputs.
     pub arm: [f32; 6],
+    /// Its probability that the gripper is open.
+    pub gripper: f32,
     /// Its feature `[W]`.
     pub feature: ArrayView1<'a, f32>,
 }
@@ -46,6 +50,7 @@ impl Metric {
             Self::Cosine => "cosine",
             Self::Feature => "feature",
             Self::Time => "time",
+            Self::Predicted => "predicted",
         }
     }
 
@@ -62,6 +67,8 @@ impl Metric {
             Self::Cosine => cosine_distance(ArrayView1::from(a), ArrayView1::from(b)),
             Self::Feature => cosine_distance(here.feature, before.feature),
             Self::Time => step as f32,
+            // Only the bundle's regressors know: nothing may pass for their answer.
+            Self::Predicted => f32::NAN,
         }
     }
 }
@@ -117,7 +124,7 @@ mod tests {
     const METRICS: [Metric; 4] = [Metric::Rms, Metric::Mean, Metric::Max, Metric::Cosine];
 
     fn candidate(arm: [f32; 6], feature: &[f32]) -> Candidate<'_> {
-        Candidate { arm, feature: feature.into() }
+        Candidate { arm, gripper: 0.5, feature: feature.into() }
     }
 
     fn delta(metric: Metric, a: [f32; 6], b: [f32; 6]) -> f32 {

@@ -3,10 +3,12 @@
 
 mod costs;
 mod gate;
+mod gauge;
 mod glance;
 mod observed;
 mod plan;
 mod policy;
+mod predictor;
 mod step;
 
 use std::time::Duration;
@@ -14,11 +16,13 @@ use std::time::Duration;
 use crate::frame::Frame;
 
 pub use gate::{Candidate, Metric, Reason, rms};
+pub use gauge::{Gauge, Moment};
 pub use glance::Glance;
 pub use observed::Observed;
 pub(crate) use plan::Planner;
 pub use plan::{Plan, PlanLimits, PlannedCamera, Situation};
 pub use policy::{Policy, Settings};
+pub use predictor::{INPUTS, Predictor, Signs, signs};
 pub use step::{Step, Timing};
 
 /// What the session asks of a network. A watch tells the time since any moment; whoever calls started it.

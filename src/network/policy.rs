@@ -7,7 +7,8 @@ use std::time::Duration;
 use ndarray::{Array1, ArrayViewMut4};
 
 use super::costs::Costs;
-use super::gate::{Candidate, Metric, Reason};
+use super::gate::{Candidate, Reason, rms};
+use super::gauge::{Gauge, Moment};
 use super::plan::{Plan, PlanLimits, Planner, Situation};
 use super::step::{Lap, Step, Timing};
 use crate::bundle::Manifest;
@@ -35,7 +36,7 @@ pub struct Settings {
     /// Limits per exit.
     pub thresholds: Thresholds,
     /// What they limit.
-    pub metric: Metric,
+    pub gauge: Gauge,
     /// The deepest exit allowed.
     pub cap: usize,
     /// A step should end this long after it began: the newest finished exit is taken when the next would be late.
@@ -162,8 +163,8 @@ impl<E: Engine> Policy<E> {
     fn skipped(&self, plan: Plan, action: Action) -> Step {
         let (exit, layer) = (self.exit, self.exits[self.exit]);
         let Action { arm, gripper } = action;
-        let (deltas, thresholds, timing) = Default::default();
-        Step { exit, layer, reason: Reason::Skipped, deltas, thresholds, arm, gripper, plan, timing }
+        let (metric, (deltas, thresholds, timing)) = (self.settings.gauge.metric(), Default::default());
+        Step { exit, layer, reason: Reason::Skipped, metric, deltas, thresholds, arm, gripper, plan, timing }
     }
 
     /// The network's step, and what it foresees.
@@ -175,7 +176,7 @@ impl<E: Engine> Policy<E> {
         self.engine.recall()?;
         timing.head_ms = lap.next_ms();
         let mut deltas = Vec::with_capacity(self.exits.len());
-        let mut before = None;
+        let (mut before, mut delta_before) = (None, None);
         for exit in 0..self.exits.len() {
             self.engine.stage(exit)?;
             let stage_ms = lap.next_ms();
@@ -186,7 +187,8 @@ impl<E: Engine> Policy<E> {
             self.costs.learn(exit, stage_ms + head_ms);
 
             let Some((here, reference)) = neighbours(&seen, before.as_ref()) else { break };
-            let delta = self.settings.metric.delta(here.candidate(), reference.candidate(), self.steps);
+            let moment = Moment { step: self.steps, age: plan.age(), delta_before };
+            let delta = self.settings.gauge.delta(exit, here.candidate(), reference.candidate(), moment);
             deltas.push(delta);
             let Action { arm, gripper } = here.action;
             check(exit, delta, &here.action)?;
@@ -200,9 +202,11 @@ impl<E: Engine> Policy<E> {
                 timing.head_ms += lap.next_ms();
                 let limits = (0..=exit).map(|k| self.settings.thresholds.limit(k, self.settings.cap));
                 let (layer, thresholds) = (self.exits[exit], limits.collect());
-                let step = Step { exit, layer, reason, deltas, thresholds, arm, gripper, plan, timing };
+                let metric = self.settings.gauge.metric();
+                let step = Step { exit, layer, reason, metric, deltas, thresholds, arm, gripper, plan, timing };
                 return Ok((step, foreseen));
             }
+            delta_before = Some(rms(&here.action.arm, &reference.action.arm));
             before = seen.into_iter().next_back();
         }
         Err(EngineError::Order("no exit gave an action that ends the step".into()))
@@ -211,8 +215,8 @@ impl<E: Engine> Policy<E> {
     /// What the stage that ran last offers for comparison: the probe before the exit itself, after stage 0.
     fn seen(&mut self) -> Result<Vec<Seen>, EngineError> {
         let actions = self.engine.act()?;
-        // Features leave the device only where they are what is compared.
-        let features = (self.settings.metric == Metric::Feature).then(|| self.engine.features()).transpose()?;
+        // Features leave the device only where they are looked at.
+        let features = self.settings.gauge.needs_features().then(|| self.engine.features()).transpose()?;
         let row = |n: usize| features.as_ref().map_or_else(|| Array1::zeros(0), |rows| rows.row(n).to_owned());
         Ok(actions.into_iter().enumerate().map(|(n, action)| Seen { action, feature: row(n) }).collect())
     }
@@ -231,7 +235,7 @@ impl<E: Engine> Policy<E> {
     }
 }
 
-/// An action, and the feature that it was made from where features are compared.
+/// An action, and the feature that it was made from where features are looked at.
 struct Seen {
     action: Action,
     feature: Array1<f32>,
@@ -239,7 +243,7 @@ struct Seen {
 
 impl Seen {
     fn candidate(&self) -> Candidate<'_> {
-        Candidate { arm: self.action.arm, feature: self.feature.view() }
+        Candidate { arm: self.action.arm, gripper: self.action.gripper, feature: self.feature.view() }
     }
 }
 
@@ -264,11 +268,12 @@ fn check(exit: usize, delta: f32, action: &Action) -> Result<(), EngineError> {
 mod tests {
     use super::*;
     use crate::engine::Scripted;
+    use crate::network::{INPUTS, Metric};
     use proptest::prelude::*;
 
     fn settings(limits: &[f64], cap: usize) -> Settings {
         let thresholds = Thresholds::new(limits, limits.len() + 1).unwrap();
-        Settings { thresholds, metric: Metric::Rms, cap, deadline: None, plan: PlanLimits::default() }
+        Settings { thresholds, gauge: Metric::Rms.into(), cap, deadline: None, plan: PlanLimits::default() }
     }
 
     fn policy(levels: &[f32], settings: Settings) -> Policy<Scripted> {
@@ -311,6 +316,37 @@ mod tests {
         assert_eq!(state.c[[0, 0, 0]], taken as f32 + 1.0, "the row of the exit that was taken");
         step(&mut policy).unwrap();
         assert_eq!(policy.state().unwrap().h[[0, 0, 0]], 2.0);
+    }
+
+    /// Whatever an exit shows, its predicted distance is `e` to the power of what is added.
+    fn predicting(added: [f64; 2]) -> Gauge {
+        let regressor = |added| {
+            serde_json::json!({"mean": [0, 0, 0, 0, 0, 0], "scale": [1, 1, 1, 1, 1, 1],
+            "linear": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, added], "units": []})
+        };
+        let table = serde_json::json!({"schema": 1, "manifest_sha256": "", "signs_sha256": "", "inputs": INPUTS,
+            "exits": added.map(regressor)});
+        Gauge::predicted(serde_json::from_value(table).unwrap())
+    }
+
+    #[test]
+    fn a_predicted_step_ends_where_the_regressor_sees_full_depth_near_whatever_the_neighbour_says() {
+        let mut settings = settings(&[0.1, 0.1], 2);
+        settings.gauge = predicting([0.0, -3.0]);
+        let mut policy = policy(&[0.0, 0.0, 0.5, 0.5], settings);
+        let step = step(&mut policy).unwrap();
+        assert_eq!((step.exit, step.reason, step.metric), (1, Reason::Agreed, Metric::Predicted));
+        assert_eq!(step.deltas, [1.0, (-3f32).exp()]);
+    }
+
+    #[test]
+    fn a_prediction_that_is_not_a_number_is_a_fault_and_so_is_one_that_nobody_makes() {
+        for gauge in [predicting([800.0, 0.0]), Metric::Predicted.into()] {
+            let mut settings = settings(&[0.1, 0.1], 2);
+            settings.gauge = gauge;
+            let error = step(&mut policy(&[0.0, 0.5, 0.5, 0.5], settings)).unwrap_err();
+            assert!(matches!(error, EngineError::NotFinite { exit: 0, .. }), "{error}");
+        }
     }
 
     #[test]

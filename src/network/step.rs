@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Plan, Reason};
+use super::{Metric, Plan, Reason};
 
 /// What one control step came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +15,8 @@ pub struct Step {
     pub layer: usize,
     /// Why it was taken.
     pub reason: Reason,
+    /// What the deltas are.
+    pub metric: Metric,
     /// The delta at each exit that was visited.
     pub deltas: Vec<f32>,
     /// The limit at each of them.

@@ -101,6 +101,7 @@ impl Answer {
             put("exit", step.exit.to_string());
             put("layer", step.layer.to_string());
             put("reason", step.reason.as_str().to_owned());
+            put("metric", step.metric.as_str().to_owned());
             put("deltas", list(&step.deltas));
             put("thresholds", list(&step.thresholds));
             put("arm", list(step.arm));

@@ -8,14 +8,14 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 
 use crate::bundle::Manifest;
 use crate::engine::{Action, Engine, EngineError, LstmState};
-use crate::network::{Candidate, Metric, rms};
+use crate::network::{Candidate, Gauge, Moment, Signs, rms, signs};
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
 pub struct Calibrator<'e, E> {
     engine: &'e mut E,
     exits: usize,
     rest: LstmState,
-    metric: Metric,
+    gauge: Gauge,
     window: usize,
     random: fastrand::Rng,
     /// `[1 + exits, W]` a frame: the probe's feature and every exit's.
@@ -31,14 +31,16 @@ pub struct Sample {
     pub deltas: Vec<f32>,
     /// Root mean square of each exit's arm action minus the deepest's.
     pub errors: Vec<f32>,
+    /// What each exit shows of that.
+    pub signs: Vec<Signs>,
 }
 
 impl<'e, E: Engine> Calibrator<'e, E> {
     /// `window` is at least 3; the same `seed` draws the same exits.
-    pub fn new(engine: &'e mut E, manifest: &Manifest, metric: Metric, window: usize, seed: u64) -> Self {
+    pub fn new(engine: &'e mut E, manifest: &Manifest, gauge: Gauge, window: usize, seed: u64) -> Self {
         let rest = LstmState::zeros(manifest.lstm.layers, manifest.lstm.hidden);
         let random = fastrand::Rng::with_seed(seed);
-        Self { engine, exits: manifest.exits.len(), rest, metric, window, random, frames: Vec::new(), past: 0 }
+        Self { engine, exits: manifest.exits.len(), rest, gauge, window, random, frames: Vec::new(), past: 0 }
     }
 
     /// Begins an instruction; what an unfinished window held is dropped.
@@ -80,9 +82,9 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     }
 
     fn sample(&mut self, features: &Array2<f32>, state: &LstmState, step: u64) -> Result<Sample, EngineError> {
-        let Exits { deltas, actions } = at_exits(self.engine, features, state, self.metric, step)?;
+        let Exits { deltas, signs, actions } = at_exits(self.engine, features, state, &self.gauge, step)?;
         let deepest = actions[self.exits - 1].arm;
-        Ok(Sample { deltas, errors: actions.iter().map(|action| rms(&action.arm, &deepest)).collect() })
+        Ok(Sample { deltas, signs, errors: actions.iter().map(|action| rms(&action.arm, &deepest)).collect() })
     }
 }
 
@@ -91,6 +93,8 @@ impl<'e, E: Engine> Calibrator<'e, E> {
 pub struct Exits {
     /// Between each exit's action and the one before.
     pub deltas: Vec<f32>,
+    /// What each exit shows of its distance to the deepest's.
+    pub signs: Vec<Signs>,
     /// Each exit's action.
     pub actions: Vec<Action>,
 }
@@ -111,7 +115,7 @@ pub(super) fn at_exits<E: Engine>(
     engine: &mut E,
     features: &Array2<f32>,
     state: &LstmState,
-    metric: Metric,
+    gauge: &Gauge,
     step: u64,
 ) -> Result<Exits, EngineError> {
     let (mut actions, _) = engine.head(features.view(), state)?;
@@ -120,9 +124,17 @@ pub(super) fn at_exits<E: Engine>(
         let (exit, Action { arm, gripper }) = (row.saturating_sub(1), actions[row]);
         return Err(EngineError::NotFinite { exit, arm, gripper });
     }
-    let candidate = |n: usize| Candidate { arm: actions[n].arm, feature: features.row(n) };
-    let deltas = (1..actions.len()).map(|n| metric.delta(candidate(n), candidate(n - 1), step)).collect();
-    Ok(Exits { deltas, actions: actions.split_off(1) })
+    let (mut deltas, mut shown, mut delta_before) = (Vec::new(), Vec::new(), None);
+    for n in 1..actions.len() {
+        let candidate =
+            |n: usize| Candidate { arm: actions[n].arm, gripper: actions[n].gripper, feature: features.row(n) };
+        // Every frame is looked at.
+        let moment = Moment { step, age: 0, delta_before };
+        deltas.push(gauge.delta(n - 1, candidate(n), candidate(n - 1), moment));
+        shown.push(signs(candidate(n), candidate(n - 1), moment));
+        delta_before = Some(rms(&actions[n].arm, &actions[n - 1].arm));
+    }
+    Ok(Exits { deltas, signs: shown, actions: actions.split_off(1) })
 }
 
 #[cfg(test)]
@@ -130,12 +142,13 @@ mod tests {
     use super::*;
     use crate::bundle::Bundle;
     use crate::engine::Scripted;
+    use crate::network::Metric;
     use ndarray::{Array3, ArrayViewMut4};
 
     fn calibrated(window: usize, frames: usize) -> (Vec<Sample>, Vec<String>) {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
         let mut engine = Scripted::level(&[0.0, 0.5, 0.6, 0.6, 0.9, 0.8, 0.2]);
-        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, window, 7);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms.into(), window, 7);
         calibrator.instruction(&[1]).unwrap();
         let samples = (0..frames).flat_map(|_| calibrator.frame(Vec::new()).unwrap()).collect();
         (samples, engine.calls)
@@ -213,7 +226,7 @@ mod tests {
     fn every_sample_acts_after_the_random_exits_of_the_frames_before_it_in_its_window() {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
         let mut engine = Summing(0);
-        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 12, 5);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms.into(), 12, 5);
         let samples: Vec<Sample> = (0..24).flat_map(|_| calibrator.frame(Vec::new()).unwrap()).collect();
         let mut random = fastrand::Rng::with_seed(5);
         for window in samples.chunks(6) {
@@ -230,7 +243,7 @@ mod tests {
     fn a_frames_time_is_its_place_in_the_instruction() {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
         let mut engine = Summing(0);
-        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Time, 4, 5);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Time.into(), 4, 5);
         for _ in 0..2 {
             calibrator.instruction(&[1]).unwrap();
             let samples = (0..9).flat_map(|_| calibrator.frame(Vec::new()).unwrap());
@@ -243,7 +256,7 @@ mod tests {
     fn an_action_that_is_not_a_number_ends_the_calibration() {
         let manifest = Bundle::open("models/toy").unwrap().manifest;
         let mut engine = Scripted::level(&[0.0, 0.5, f32::NAN, 0.6, 0.9, 0.8, 0.2]);
-        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms, 3, 7);
+        let mut calibrator = Calibrator::new(&mut engine, &manifest, Metric::Rms.into(), 3, 7);
         let error = (0..3).map(|_| calibrator.frame(Vec::new())).find_map(Result::err).unwrap();
         assert!(matches!(error, EngineError::NotFinite { exit: 1, .. }), "{error}");
     }

@@ -6,6 +6,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::gauge::{PredictorError, same_predictor};
 use crate::bundle::Bundle;
 use crate::network::Metric;
 
@@ -24,6 +25,9 @@ pub struct Calibration {
     /// The metric of the deltas.
     #[serde(default)]
     pub metric: Metric,
+    /// SHA-256 of the bundle's predictor.json, where the deltas are what that says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor_sha256: Option<String>,
     /// Frames a window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
@@ -84,6 +88,9 @@ pub enum CalibrationError {
         /// This bundle's.
         expected: String,
     },
+    /// Of what another predictor says.
+    #[error("the calibration: {0}")]
+    Predictor(#[from] PredictorError),
     /// A table of the wrong shape.
     #[error("{table} has {found}, expected {expected}; calibrate again")]
     Shape {
@@ -155,8 +162,9 @@ impl Calibration {
     /// That it is of this bundle.
     ///
     /// # Errors
-    /// `OtherBundle`.
+    /// `OtherBundle`, `Predictor`.
     pub fn belongs_to(&self, bundle: &Bundle) -> Result<(), CalibrationError> {
+        same_predictor(self.predictor_sha256.as_deref(), bundle)?;
         match &self.manifest_sha256 {
             Some(found) if *found == bundle.hash => Ok(()),
             found => Err(CalibrationError::OtherBundle {

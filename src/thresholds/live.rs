@@ -71,7 +71,7 @@ impl Live {
     /// `average`: the budget that `settings` were solved for, if one was. `None` where the bundle has no calibration of its
     /// own, or one of another metric than the gate's.
     pub fn new(bundle: &Bundle, settings: &Settings, average: Option<Average>) -> Option<Self> {
-        let Settings { thresholds, metric, cap, .. } = settings;
+        let Settings { thresholds, gauge, cap, .. } = settings;
         let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).ok()?;
         calibration.belongs_to(bundle).ok()?;
         let costs = gflop(&bundle.manifest)[..=*cap].to_vec();
@@ -83,7 +83,7 @@ impl Live {
             let costs = PartCosts::in_gflop(&bundle.manifest);
             Some(Spent::new(plans.as_given(&given).ok()?, costs, *cap, gmac, held))
         });
-        let (metric, whole) = (*metric, whole.flatten());
+        let (metric, whole) = (gauge.metric(), whole.flatten());
         let mut live = Self { calibration, metric, costs, held, expected: None, recent: VecDeque::new(), whole };
         live.expect(thresholds);
         (live.metric == live.calibration.metric).then_some(live)

@@ -5,6 +5,7 @@ mod calibrate;
 mod calibration;
 mod cost;
 mod direct;
+mod gauge;
 mod given;
 mod greedy;
 mod live;
@@ -31,6 +32,8 @@ pub use calibrate::{Calibrator, Exits, Sample};
 pub use calibration::{Calibration, CalibrationError, SCHEMA as CALIBRATION_SCHEMA};
 pub use cost::{deepest, gflop, gigabytes};
 pub use direct::direct;
+use gauge::same_predictor;
+pub use gauge::{PredictorError, gauge, predictor_sha256};
 pub use given::GivenPlan;
 pub use greedy::assign;
 pub use live::{Average, Expected, Live, Seen};
@@ -92,6 +95,9 @@ pub enum ThresholdsError {
         /// This bundle's.
         expected: String,
     },
+    /// Limits on what another predictor says.
+    #[error("the thresholds: {0}")]
+    Predictor(#[from] PredictorError),
     /// Not one limit an exit.
     #[error("{found} thresholds for {exits} exits; give one an exit, or all but the last (whose limit is infinite)")]
     Count {
@@ -137,6 +143,9 @@ pub struct ThresholdsFile {
     /// When a camera is kept and a step skipped, where that was solved with them; nothing is spared without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanLimits>,
+    /// SHA-256 of the bundle's predictor.json, where the metric is what that says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor_sha256: Option<String>,
 }
 
 /// What a step is decided by: limits of the exits and what they limit, and those of the plan.
@@ -196,6 +205,7 @@ impl Thresholds {
             let (found, expected) = (file.manifest_sha256, bundle.hash.clone());
             return Err(ThresholdsError::OtherBundle { found, expected });
         }
+        same_predictor(file.predictor_sha256.as_deref(), bundle)?;
         // null reads as infinite, which only the last may be.
         let limits: Vec<f64> = file.thresholds.iter().map(|limit| limit.unwrap_or(f64::INFINITY)).collect();
         let thresholds = Self::new(&limits, bundle.manifest.exits.len())?;

@@ -149,6 +149,7 @@ impl Plans {
             schema: TABLE,
             manifest_sha256: Some(self.manifest_sha256.clone()),
             metric: self.metric,
+            predictor_sha256: None,
             window: None,
             seed: Some(self.seed),
             recordings_sha256: Some(self.recordings_sha256.clone()),

@@ -97,7 +97,18 @@ mod tests {
         let reason = if skip { Reason::Skipped } else { Reason::Agreed };
         let (deltas, thresholds, timing) = (Vec::new(), Vec::new(), Timing::default());
         let plan = Plan { skip, ..Plan::look(2) };
-        Step { exit, layer: 0, reason, deltas, thresholds, arm: [0.0; 6], gripper: 0.0, plan, timing }
+        Step {
+            exit,
+            layer: 0,
+            reason,
+            metric: Metric::Rms,
+            deltas,
+            thresholds,
+            arm: [0.0; 6],
+            gripper: 0.0,
+            plan,
+            timing,
+        }
     }
 
     #[test]

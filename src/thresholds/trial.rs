@@ -122,7 +122,8 @@ impl<'e, E: Engine> Trial<'e, E> {
         let gate = &self.rules.gates[self.random.usize(..self.rules.gates.len())];
         let cap = gate.as_slice().len() - 1;
         let features = features(self.engine, cap + 1)?;
-        let exits = at_exits(self.engine, &features, &self.state, self.rules.metric, self.steps)?;
+        let gauge = self.rules.metric.into();
+        let exits = at_exits(self.engine, &features, &self.state, &gauge, self.steps)?;
         let taken = (0..cap).find(|&k| exits.deltas[k] <= gate.limit(k, cap)).unwrap_or(cap);
         let before = self.state.clone();
         let foreseeing = if self.foresees { cap + 1 } else { 0 };

@@ -4,6 +4,7 @@
 
 mod frames;
 mod otherwise;
+mod predicted;
 mod replay;
 mod report;
 mod rollout;

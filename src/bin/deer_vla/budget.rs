@@ -178,5 +178,6 @@ pub(crate) fn file(
         calibration_sha256: Some(calibration_sha256),
         seed: calibration.seed,
         plan: None,
+        predictor_sha256: calibration.predictor_sha256.clone(),
     }
 }

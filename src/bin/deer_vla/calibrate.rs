@@ -2,6 +2,7 @@
 
 mod plans;
 mod recording;
+mod signs;
 mod unfinished;
 
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use anyhow::Context;
 use clap::Args;
 use deer_vla::bag::Unread;
 use deer_vla::bundle::Bundle;
-use deer_vla::thresholds::{CALIBRATION_SCHEMA, Calibration};
+use deer_vla::network::Metric;
+use deer_vla::thresholds::{CALIBRATION_SCHEMA, Calibration, gauge, predictor_sha256};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
@@ -42,17 +44,20 @@ pub(crate) struct Calibrate {
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=1000))]
     window: u64,
     /// What the deltas measure
-    #[arg(long, default_value = "rms", value_parser = ["rms", "mean", "max", "cosine", "feature", "time"])]
+    #[arg(long, default_value = "rms", value_parser = ["rms", "mean", "max", "cosine", "feature", "time", "predicted"])]
     metric: String,
     /// Draws the exits that lead up to each sample
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Try plans on the recordings and write plans.json, which a budget of the whole step is solved from
-    #[arg(long, conflicts_with_all = ["window", "metric"])]
+    #[arg(long, conflicts_with_all = ["window", "metric", "signs"])]
     plans: bool,
     /// At most so many of the recordings, evenly spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     recordings: Option<u64>,
+    /// Also write what the exits showed of their distance to full depth: what a predictor is fitted on
+    #[arg(long, value_name = "FILE")]
+    signs: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
@@ -90,6 +95,9 @@ impl Calibrate {
         }
         let calibration = joined(job, &bundle, &all);
         calibration.check()?;
+        if let Some(path) = &self.signs {
+            signs::write(path, &calibration, &all)?;
+        }
         write_whole(&out, &serde_json::to_vec(&calibration)?)?;
         unfinished.remove()?;
         eprintln!("{} samples of {} recordings: {}", calibration.samples(), all.len(), out.display());
@@ -98,8 +106,12 @@ impl Calibrate {
 
     fn job(&self, bundle: &Bundle) -> anyhow::Result<Job> {
         let metric = serde_json::from_value(self.metric.clone().into())?;
+        // Refused before anything is written.
+        gauge(metric, bundle)?;
         let (manifest_sha256, window) = (bundle.hash.clone(), self.window as usize);
-        Ok(Job { manifest_sha256, metric, window, seed: self.seed, grid: Vec::new() })
+        let predictor_sha256 = predictor_sha256(bundle).filter(|_| metric == Metric::Predicted);
+        let (signs, seed, grid) = (self.signs.is_some(), self.seed, Vec::new());
+        Ok(Job { manifest_sha256, metric, window, seed, grid, predictor_sha256, signs })
     }
 
     fn spread(&self, all: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -126,7 +138,7 @@ fn run(
             None => {
                 let (samples, unread) =
                     runner.samples(recording, &sha256, job, told).with_context(|| recording.display().to_string())?;
-                let done = Done::new(sha256, &samples, unread);
+                let done = Done::new(sha256, &samples, job.signs, unread);
                 unfinished.push(&done)?;
                 done
             }
@@ -152,6 +164,7 @@ fn joined(job: Job, bundle: &Bundle, all: &[Done]) -> Calibration {
         schema: CALIBRATION_SCHEMA,
         manifest_sha256: Some(job.manifest_sha256),
         metric: job.metric,
+        predictor_sha256: job.predictor_sha256,
         window: Some(job.window),
         seed: Some(job.seed),
         recordings_sha256: Some(format!("{:x}", hasher.finalize())),

@@ -64,12 +64,7 @@ fn heading(
     writeln!(out, "control      {} Hz", manifest.embodiment.control_hz)?;
     writeln!(out, "onnxruntime  {} at {} (named by: {})", library.version, library.path.display(), library.source)?;
     writeln!(out, "provider     {}, {threads}", config.engine.provider)?;
-    writeln!(
-        out,
-        "thresholds   {} (metric {})",
-        origin,
-        serde_json::json!(settings.metric).as_str().unwrap_or_default()
-    )
+    writeln!(out, "thresholds   {} (metric {})", origin, settings.gauge.metric().as_str())
 }
 
 fn parts(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {

@@ -37,7 +37,7 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
     thresholds: Vec<f64>,
     /// What the thresholds limit; otherwise as the bundle's thresholds.json says
-    #[arg(long, value_parser = ["rms", "mean", "max", "cosine", "feature", "time"])]
+    #[arg(long, value_parser = ["rms", "mean", "max", "cosine", "feature", "time", "predicted"])]
     metric: Option<String>,
     /// Average cost of a step, such as 0.02GFLOP or 20MFLOP; needs the bundle's calibration.json
     #[arg(long, value_name = "COST", value_parser = parse_gflop)]

@@ -107,6 +107,11 @@ impl Plan {
         Self { skip: false, skips: 0, cameras, delta: None, foreseen: 0, because: None, limits }
     }
 
+    /// Of the oldest media that are acted on, in control periods.
+    pub fn age(&self) -> u32 {
+        self.cameras.iter().map(|camera| camera.age).max().unwrap_or_default()
+    }
+
     /// Whether a camera's encoder runs.
     pub fn looks(&self, camera: usize) -> bool {
         !self.skip && self.cameras.get(camera).is_some_and(|camera| camera.look)

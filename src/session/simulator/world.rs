@@ -53,7 +53,7 @@ impl<'a> World<'a> {
         let exits = bundle.manifest.exits.len();
         let settings = Settings {
             thresholds: Thresholds::deepest(exits),
-            metric: Metric::Rms,
+            gauge: Metric::Rms.into(),
             cap: exits - 1,
             deadline: robot.deadline,
             plan: robot.plan,

@@ -22,7 +22,8 @@ fn pictures_and_a_sentence_give_a_motion_and_its_reason() {
     assert!((told.twist.linear[0] - 0.35 / 3f64.sqrt()).abs() < 1e-9, "{:?}", told.twist);
     assert_eq!(told.grip, Some(Grip::Open));
     let fields = told.fields();
-    for name in ["verdict", "exit", "deltas", "thresholds", "stamp_static", "stamp_gripper", "bundle_sha256"] {
+    for name in ["verdict", "exit", "metric", "deltas", "thresholds", "stamp_static", "stamp_gripper", "bundle_sha256"]
+    {
         assert!(fields.iter().any(|(key, value)| key == name && !value.is_empty()), "{name}: {fields:?}");
     }
 }

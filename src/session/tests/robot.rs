@@ -16,7 +16,7 @@ impl Robot {
         let exits = bundle.manifest.exits.len();
         let settings = Settings {
             thresholds: Thresholds::deepest(exits),
-            metric: Metric::Rms,
+            gauge: Metric::Rms.into(),
             cap: 0,
             deadline: None,
             plan: PlanLimits::default(),

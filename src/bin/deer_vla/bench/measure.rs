@@ -193,7 +193,7 @@ fn device_mb(options: &Options) -> Option<f64> {
 fn settings(manifest: &Manifest, cap: usize) -> Settings {
     Settings {
         thresholds: Thresholds::deepest(manifest.exits.len()),
-        metric: Metric::Rms,
+        gauge: Metric::Rms.into(),
         cap,
         deadline: None,
         plan: PlanLimits::default(),

@@ -9,7 +9,7 @@ use deer_vla::bundle::Bundle;
 use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
 use deer_vla::motion::Gripper;
-use deer_vla::network::PlanLimits;
+use deer_vla::network::{Metric, PlanLimits};
 use deer_vla::observe::Observer;
 use deer_vla::thresholds::{Calibration, Cell, Method, PLANS_SCHEMA, Plans, Rules, Shares, Thresholds, Trial, Tried};
 use deer_vla::thresholds::{gflop, grid, solve};
@@ -52,7 +52,8 @@ pub(super) fn calibrate(
     let rules = rules(&runner.reader, config)?;
     let settings = grid(bundle.manifest.sees_jointly());
     let limits: Vec<PlanLimits> = settings.iter().map(|(_, limits)| *limits).collect();
-    let job = Job { manifest_sha256: bundle.hash.clone(), metric: rules.metric, window: 0, seed, grid: limits };
+    let (manifest_sha256, metric) = (bundle.hash.clone(), rules.metric);
+    let job = Job { manifest_sha256, metric, window: 0, seed, grid: limits, predictor_sha256: None, signs: false };
     let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} plans of recordings, {eta} left")?;
     let progress = ProgressBar::new((recordings.len() * settings.len()) as u64).with_style(style);
@@ -105,6 +106,11 @@ fn rules(reader: &Reader<'_>, config: &Config) -> anyhow::Result<Rules> {
     let bundle = reader.bundle;
     let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).context("--plans comes second")?;
     calibration.belongs_to(bundle)?;
+    ensure!(
+        calibration.metric != Metric::Predicted,
+        "plans are not tried with the metric predicted: its regressors have seen no media that grew old; calibrate with \
+         another --metric first"
+    );
     let costs = gflop(&bundle.manifest);
     let cap = costs.len() - 1;
     let average = |n: u32| costs[0] + (costs[cap] - costs[0]) * f64::from(n) / f64::from(GATES - 1);

@@ -14,7 +14,7 @@ use deer_vla::config::Config;
 use deer_vla::engine::ort::OrtEngine;
 use deer_vla::observe::Observer;
 use deer_vla::safety::Guard;
-use deer_vla::thresholds::{Calibrator, Sample};
+use deer_vla::thresholds::{Calibrator, Sample, gauge};
 use sha2::{Digest, Sha256};
 
 use super::unfinished::Job;
@@ -140,7 +140,8 @@ impl<'a> Runner<'a> {
         told: impl Fn(usize),
     ) -> anyhow::Result<(Vec<Sample>, Unread)> {
         let (manifest, seed) = (&self.reader.bundle.manifest, job.seed_of(sha256)?);
-        let calibrator = Calibrator::new(&mut self.engine, manifest, job.metric, job.window, seed);
+        let gauge = gauge(job.metric, self.reader.bundle)?;
+        let calibrator = Calibrator::new(&mut self.engine, manifest, gauge, job.window, seed);
         let mut windows = Windows { calibrator, samples: Vec::new(), told };
         let (unread, notes) = self.reader.show(recording, &mut windows)?;
         notes.iter().for_each(|note| eprintln!("{note}"));

@@ -23,6 +23,12 @@ pub(super) struct Job {
     /// The plans that are tried, where they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) grid: Vec<PlanLimits>,
+    /// SHA-256 of the predictor, where it is what the deltas are from.
+    #[serde(default)]
+    pub(super) predictor_sha256: Option<String>,
+    /// Whether the exits' signs are kept, too.
+    #[serde(default)]
+    pub(super) signs: bool,
 }
 
 impl Job {
@@ -45,14 +51,18 @@ pub(super) struct Done {
     /// `[exit][sample]`; no rows without samples.
     pub(super) deltas: Vec<Vec<f32>>,
     pub(super) errors: Vec<Vec<f32>>,
+    /// `[exit, input][sample]`, where they are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) signs: Vec<Vec<f32>>,
     /// Pictures that were left out.
     #[serde(default)]
     pub(super) unread: Unread,
 }
 
 impl Done {
-    pub(super) fn new(sha256: String, samples: &[Sample], unread: Unread) -> Self {
-        Self { sha256, deltas: rows(samples, |s| &s.deltas), errors: rows(samples, |s| &s.errors), unread }
+    pub(super) fn new(sha256: String, samples: &[Sample], signs: bool, unread: Unread) -> Self {
+        let signs = if signs { rows(samples, |s| s.signs.as_flattened()) } else { Vec::new() };
+        Self { sha256, deltas: rows(samples, |s| &s.deltas), errors: rows(samples, |s| &s.errors), signs, unread }
     }
 
     pub(super) fn samples(&self) -> usize {
@@ -66,10 +76,10 @@ impl Finished for Done {
     }
 }
 
-/// `[exit][sample]` of what `values` gives per sample.
-fn rows(samples: &[Sample], values: impl Fn(&Sample) -> &Vec<f32>) -> Vec<Vec<f32>> {
-    let exits = samples.first().map_or(0, |sample| values(sample).len());
-    (0..exits).map(|exit| samples.iter().map(|sample| values(sample)[exit]).collect()).collect()
+/// `[place][sample]` of what `values` gives per sample.
+fn rows(samples: &[Sample], values: impl Fn(&Sample) -> &[f32]) -> Vec<Vec<f32>> {
+    let places = samples.first().map_or(0, |sample| values(sample).len());
+    (0..places).map(|place| samples.iter().map(|sample| values(sample)[place]).collect()).collect()
 }
 
 /// The file, and what stood in it.

@@ -34,6 +34,7 @@ impl Solve {
             thresholds: whole.best.limits.iter().map(|&limit| limit.is_finite().then_some(limit)).collect(),
             budget: Some(self.told_whole(&whole, cap, &costs)),
             calibration_sha256: Some(hash),
+            predictor_sha256: None,
             seed: Some(plans.seed),
             plan: Some(whole.best.plan),
         };
