@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 LAB = Path(__file__).parents[1]
 WITHOUT = """
 import runpy, sys
-for name in ("mujoco", "OpenGL", "rclpy", "deer_lab.worlds"):
+for name in ("mujoco", "OpenGL", "rclpy", "deer_lab.worlds", "av"):  # the last: nothing but videos needs it
     sys.modules[name] = None  # importing it raises ImportError
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__")

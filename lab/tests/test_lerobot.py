@@ -1,7 +1,9 @@
 """LeRobot's data set format, both ways."""
 
 import json
+import sys
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +27,7 @@ def segment(sentence: str, length: int, seed: int = 0) -> Segment:
     for role in ROLES:
         shots = [np.full((64, 96, 3), 30, np.uint8) for _ in range(length)]
         for number, shot in enumerate(shots):
-            shot[:, 6 * number : 6 * number + 6] = 220
+            shot[:, 6 * number : 6 * number + 6] = 240, 200, 160
         pictures[role] = shots
     motion = random.uniform(-0.03, 0.03, (length, 6))
     return Segment(sentence, pictures, motion, random.choice([0.0, 0.8], length))
@@ -128,6 +130,43 @@ def test_cameras_go_by_the_source_and_are_cut_as_it_says(made, tmp_path):
     assert found.pictures["wrist"][2].mean((0, 2)).argmax() < 6, "frame 2 has its bar where the cut begins"
 
 
+def test_a_source_says_that_red_and_blue_stand_in_one_anothers_place(made, tmp_path):
+    camera = "cameras: {{static: {{topic: observation.images.static, encoding: {}}}}}\nmotion: {{means: displacement}}"
+    as_it_is, turned = (
+        read(made, source=written(tmp_path / "source.yaml", camera.format(order)))[0].pictures["static"][3]
+        for order in ("rgb8", "bgr8")
+    )
+    assert (turned == as_it_is[:, :, ::-1]).all() and (turned != as_it_is).any()
+
+
+def as_h264(root):
+    """Its videos as older data sets have them."""
+    for path in root.rglob("*.mp4"):
+        beside = path.with_name("h264.mp4")
+        with av.open(str(path)) as found, av.open(str(beside), "w") as made:
+            stream = made.add_stream("libx264", rate=ARM.control_hz, options={"g": "12"})
+            stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+            for frame in found.decode(video=0):
+                made.mux(stream.encode(frame.reformat(format="yuv420p")))
+            made.mux(stream.encode())
+        beside.rename(path)
+
+
+def test_videos_in_h264_give_the_same_frames(made):
+    as_h264(made)
+    with av.open(str(made / VIDEO)) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+    for wanted, got in zip(SEGMENTS, read(made)):
+        assert [bar(picture) for picture in got.pictures["static"]] == list(range(len(wanted)))
+        assert np.abs(np.stack(got.pictures["static"]).astype(int) - np.stack(wanted.pictures["static"])).mean() < 6
+
+
+def test_without_pyav_a_video_is_refused_in_a_sentence(made, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # importing it raises ModuleNotFoundError
+    with pytest.raises(DataError, match=r"file-000.mp4: videos need PyAV, which is not installed: pip install"):
+        read(made)
+
+
 def test_a_sentence_can_be_said_for_all(made):
     assert {s.instruction for s in read(made, sentence="do it")} == {"do it"}
 
@@ -157,6 +196,9 @@ def test_cameras_that_leave_a_choice_are_asked_for(made, tmp_path):
         ("motion: action", "motion is 'action', expected"),
         ("- 1", "a source file has sections"),
         ("cameras: {static: {}}", "cameras.static is {}"),
+        ("cameras: {static: {topic: a, order: bgr8}}", "unknown cameras.static.order; known are topic, encoding, crop"),
+        ("cameras: {static: {topic: a, encoding: nv12}}", "a data set's pictures are rgb8 or bgr8"),
+        ("cameras: {static: {topic: a, crop: [0, 0, 9]}}", "expected left, top, width and height in pixels"),
         (":\n  - {", "the source file cannot be read"),
     ],
 )

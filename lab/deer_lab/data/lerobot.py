@@ -27,7 +27,7 @@ from deer_lab.data.features import Features, motion_of
 from deer_lab.data.motion import joined
 from deer_lab.data.segment import DataError, Segment
 from deer_lab.data.shards import Part
-from deer_lab.data.source import Said, Source
+from deer_lab.data.source import CameraTopic, Said, Source
 from deer_lab.embodiment import Embodiment
 
 VERSION = "v3.0"
@@ -159,8 +159,7 @@ def episode_segments(
             continue
         frames = run[first]
         pictures = {
-            role: list(shown(episode, rows, camera.topic, times[frames], frames, camera.crop))
-            for role, camera in features.cameras.items()
+            role: list(shown(episode, rows, camera, times[frames], frames)) for role, camera in features.cameras.items()
         }
         yield Segment(sentence, pictures, joined(moved, first), numbers[1][first])
 
@@ -178,15 +177,18 @@ def kept(frames: int, dataset: Dataset, embodiment: Embodiment) -> np.ndarray:
 
 
 def shown(
-    episode: Episode, rows: pa.Table, key: str, times: np.ndarray, frames: np.ndarray, crop: tuple | None
+    episode: Episode, rows: pa.Table, camera: CameraTopic, times: np.ndarray, frames: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The pictures of some frames, cut."""
+    """The pictures of some frames, read as the source says and cut."""
+    key, crop = camera.topic, camera.crop
     if key in episode.videos:
         path, begins = episode.videos[key]
         found = video.pictures(path, begins + times)
     else:
         found = (still(episode, rows[key][int(frame)].as_py()) for frame in frames)
     for picture in found:
+        if camera.encoding == "bgr8":
+            picture = picture[:, :, ::-1]
         if crop:
             left, top, width, height = crop
             if left + width > picture.shape[1] or top + height > picture.shape[0]:

@@ -31,10 +31,13 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class CameraTopic:
-    """Where a camera's pictures are; `crop`: left, top, width and height of what is cut out first."""
+    """Where a camera's pictures are; `crop`: left, top, width and height of what is cut out first. `encoding`: rgb8, or
+    bgr8 where red and blue stand in one another's place.
+    """
 
     topic: str
     crop: tuple[int, int, int, int] | None = None
+    encoding: str = "rgb8"
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,21 @@ def check_fields(path: Path, found: object) -> None:
 
 
 def camera_topic(path: Path, role: str, camera: object) -> CameraTopic:
-    """A topic alone, or with what is cut out of its pictures. Raises DataError."""
+    """A topic alone, or with how its pictures are read. Raises DataError."""
     if isinstance(camera, str):
         return CameraTopic(camera)
     try:
         crop = camera.get("crop")
-        return CameraTopic(camera["topic"], tuple(int(number) for number in crop) if crop else None)
+        crop = None if crop is None else tuple(int(number) for number in crop)
+        found = CameraTopic(camera["topic"], crop, camera.get("encoding", "rgb8"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: cameras.{role} is {camera!r}, expected a name, or topic and crop") from error
+    if unknown := sorted(set(camera) - {"topic", "crop", "encoding"}):
+        raise DataError(f"{path}: unknown cameras.{role}.{unknown[0]}; known are topic, encoding, crop")
+    if crop is not None and (len(crop) != 4 or min(crop) < 0 or 0 in crop[2:]):
+        raise DataError(f"{path}: cameras.{role}.crop is {list(crop)}, expected left, top, width and height in pixels")
+    if found.encoding not in ("rgb8", "bgr8"):
+        raise DataError(
+            f"{path}: cameras.{role}.encoding is {found.encoding!r}; a data set's pictures are rgb8 or bgr8"
+        )
+    return found

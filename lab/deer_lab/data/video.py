@@ -6,19 +6,33 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from deer_lab.data.segment import DataError
+
+if TYPE_CHECKING:
+    import av
 
 os.environ.setdefault("SVT_LOG", "1")  # of the encoder: errors alone
 ENCODER = ("libsvtav1", {"crf": "30", "g": "2", "preset": "10"})  # key frames close together: training jumps about
 TOLERANCE = 1e-4  # [s], LeRobot's: how far a picture may be from the time that its frame names
 
 
+def pyav(path: Path) -> ModuleType:
+    """PyAV, which nothing but videos needs. Raises DataError where it is not installed."""
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise DataError(f"{path}: videos need PyAV, which is not installed: pip install 'av>=16'") from error
+    return av
+
+
 def pictures(path: Path, times: np.ndarray) -> Iterator[np.ndarray]:
     """The pictures at `times` [s], which grow: uint8 RGB (H, W, 3) each. Raises DataError."""
+    av = pyav(path)
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -59,7 +73,8 @@ class VideoWriter:
             raise DataError(
                 f"pictures of {shape[1]}x{shape[0]}: a video needs even sides; cut them by crop in a --source file"
             )
-        self.container, self.frames = av.open(str(path), "w"), 0
+        self._av = pyav(path)
+        self.container, self.frames = self._av.open(str(path), "w"), 0
         rate = Fraction(hz).limit_denominator(1001)
         self.period = 1 / rate  # the stream's own unit of time is the container's to choose
         self.stream = self.container.add_stream(ENCODER[0], rate=rate, options=ENCODER[1])
@@ -67,7 +82,7 @@ class VideoWriter:
 
     def add(self, picture: np.ndarray) -> None:
         """Appends one, uint8 RGB (H, W, 3)."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts, frame.time_base = self.frames, self.period
         self.container.mux(self.stream.encode(frame))
         self.frames += 1
