@@ -31,9 +31,9 @@ def each(parts: list[Part]) -> Iterator[Segment]:
 
 
 def camera(text: str) -> Camera:
-    """ROLE=SIZE, or ROLE alone."""
+    """ROLE=SIZE, or ROLE alone, whose pictures are left as they are."""
     role, _, size = text.partition("=")
-    return Camera(role, int(size or 256))
+    return Camera(role, int(size or 0))
 
 
 def convert(args: argparse.Namespace) -> str:
@@ -68,9 +68,9 @@ def main() -> int:
         "--cameras",
         nargs="+",
         type=camera,
-        default=[Camera("static", 256), Camera("gripper", 256)],
-        metavar="ROLE=SIZE",
-        help="the cameras, and how many pixels wide and high what comes of rosbags is; 256",
+        default=[Camera("static", 0), Camera("gripper", 0)],
+        metavar="ROLE[=SIZE]",
+        help="the cameras; with a size what comes of rosbags is square, so many pixels wide and high",
     )
     add_source(parser)
     args = parser.parse_args()

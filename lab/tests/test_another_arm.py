@@ -102,6 +102,16 @@ def test_it_is_calibrated_and_run_on_its_recordings(made, bags, tmp_path):
 
 
 @needs_program
+@pytest.mark.parametrize(("cameras", "shape"), [([], [48, 64, 3]), (["--cameras", "static=32"], [32, 32, 3])])
+def test_a_data_set_has_the_pictures_as_they_were_recorded_or_as_large_as_is_said(bags, tmp_path, cameras, shape):
+    ROBOT.write(tmp_path)
+    call(convert, bags, "--to", "lerobot", tmp_path / "set", "--embodiment", tmp_path, *cameras)
+    info = json.loads((tmp_path / "set" / "meta" / "info.json").read_text())
+    assert info["features"]["observation.images.static"]["shape"] == shape
+    assert info["total_frames"] == 3 * FRAMES
+
+
+@needs_program
 @pytest.mark.parametrize("make", [damaged.lerobot, damaged.calvin])
 def test_other_peoples_data_become_rosbags_that_are_calibrated_and_replayed_on(make, made, tmp_path):
     call(convert, make(tmp_path), "--to", "bag", tmp_path / "bags")

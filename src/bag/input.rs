@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use super::message::{CompressedImage, Image, Text};
 use super::source::{CameraTopic, Clock, Resolved, Spoken};
 use super::{Bag, BagError, Message, Messages, Stored};
-use crate::frame::{Frame, FrameError, RawImage, doubt};
+use crate::frame::{Frame, FrameError, RawImage};
 use crate::units::Stamp;
 
 /// One thing that a robot heard or saw.
@@ -36,6 +36,8 @@ pub enum Input {
 }
 
 const BOOL: &str = "std_msgs/msg/Bool";
+/// What ffmpeg_image_transport publishes: video, in H.264 and its like.
+const FFMPEG: &str = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket";
 
 /// `std_msgs/Bool`
 #[derive(serde::Deserialize)]
@@ -99,8 +101,8 @@ impl Bag {
         let name = &camera.topic;
         let kinds = [(Image::TYPE, Kind::Raw(number)), (CompressedImage::TYPE, Kind::Compressed(number))];
         let kind = self.kind(name, &kinds, "sensor_msgs/msg/Image or sensor_msgs/msg/CompressedImage (cdr)")?;
-        match (kind, camera.encoding.as_deref()) {
-            (Kind::Compressed(_), Some(encoding)) if !["rgb8", "bgr8"].contains(&encoding) => {
+        match (kind, camera.view.encoding.as_deref()) {
+            (Kind::Compressed(_), Some(encoding)) if !camera.view.fits_compressed() => {
                 let found = format!("{}, which the source calls {encoding}", CompressedImage::TYPE);
                 let expected = "rgb8 or bgr8 as the encoding of compressed pictures";
                 Err(BagError::Type { topic: name.clone(), found, expected })
@@ -117,6 +119,7 @@ impl Bag {
             None => {
                 let found = match topic.message_type.as_str() {
                     "" => format!("messages without a schema, so nothing says what they are ({})", topic.encoding),
+                    FFMPEG => video(name),
                     message_type => format!("{message_type} ({})", topic.encoding),
                 };
                 Err(BagError::Type { topic: name.to_owned(), found, expected })
@@ -129,35 +132,32 @@ impl Inputs<'_> {
     fn read(&mut self, message: Stored, kind: Kind) -> Input {
         let clock = self.source.clock;
         let input = match kind {
-            Kind::Raw(camera) => raw(&message, &self.source.cameras[camera], clock),
-            Kind::Compressed(camera) => self.compressed(&message, &self.source.cameras[camera]),
+            Kind::Raw(camera) => {
+                raw(&message, &self.source.cameras[camera], clock).map(|frame| Input::Frame { camera, frame })
+            }
+            Kind::Compressed(camera) => {
+                let frame = self.compressed(&message, &self.source.cameras[camera]);
+                frame.map(|frame| Input::Frame { camera, frame })
+            }
             Kind::Text => decode::<Text>(&message.data).map(|text| Input::Instruction(text.data)),
             Kind::Bool => (cdr::deserialize(&message.data).map(|Bool { data }| Input::Estop(data)))
                 .map_err(|e| format!("the message does not decode as {BOOL}: {e}")),
             Kind::Other => return Input::Other(message),
         };
-        match (input, kind) {
-            (Ok(Input::Frame { frame, .. }), Kind::Raw(camera) | Kind::Compressed(camera)) => {
-                Input::Frame { camera, frame }
-            }
-            (input, _) => input.unwrap_or_else(|reason| Input::Unreadable { topic: message.topic, reason }),
-        }
+        input.unwrap_or_else(|reason| Input::Unreadable { topic: message.topic, reason })
     }
 
-    fn compressed(&mut self, message: &Stored, camera: &CameraTopic) -> Result<Input, String> {
+    fn compressed(&mut self, message: &Stored, camera: &CameraTopic) -> Result<Frame, String> {
         let CompressedImage { header, format, data } = decode(&message.data)?;
         let stamp = stamp(header.stamp.into(), message, self.source.clock);
-        let mut frame = Frame::from_compressed(stamp, &format, &data).map_err(|error| refused(&error))?;
-        match camera.encoding.as_deref() {
-            Some("bgr8") => frame.rgb.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2)),
-            Some(_) => (),
-            None if self.doubted.contains(&message.topic) => (),
-            None => {
-                self.doubted.push(message.topic.clone());
-                self.notes.extend(doubt(&format, &data).map(|doubt| format!("{}: {doubt}", message.topic)));
-            }
+        let frame = camera.view.compressed(stamp, &format, &data).map_err(|error| refused(&error))?;
+        if !self.doubted.contains(&message.topic)
+            && let Some(doubt) = camera.view.doubt(&format, &data)
+        {
+            self.doubted.push(message.topic.clone());
+            self.notes.push(format!("{}: {doubt}", message.topic));
         }
-        cropped(frame, camera)
+        Ok(frame)
     }
 }
 
@@ -189,12 +189,21 @@ impl Iterator for Inputs<'_> {
     }
 }
 
-fn raw(message: &Stored, camera: &CameraTopic, clock: Clock) -> Result<Input, String> {
+/// How pictures are made of it: the command is that of ffmpeg_image_transport's README, "Republishing".
+fn video(topic: &str) -> String {
+    format!(
+        "{FFMPEG}, which is video; play it and record what this makes of it: ros2 run image_transport republish --ros-args \
+         -p in_transport:=ffmpeg -p out_transport:=raw -r in/ffmpeg:={topic} -r out:=/decoded (Humble: republish ffmpeg raw \
+         --ros-args -r …)"
+    )
+}
+
+fn raw(message: &Stored, camera: &CameraTopic, clock: Clock) -> Result<Frame, String> {
     let Image { header, height, width, encoding, is_bigendian, step, data } = decode(&message.data)?;
-    let encoding = camera.encoding.as_deref().unwrap_or(&encoding);
     let stamp = stamp(header.stamp.into(), message, clock);
+    let encoding = encoding.as_str();
     let image = RawImage { stamp, width, height, encoding, big_endian: is_bigendian != 0, step, data: &data };
-    cropped(Frame::from_raw(image).map_err(|error| refused(&error))?, camera)
+    camera.view.raw(image).map_err(|error| refused(&error))
 }
 
 /// When it was taken, as far as the clock that counts tells.
@@ -212,14 +221,6 @@ fn refused(error: &FrameError) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn cropped(frame: Frame, camera: &CameraTopic) -> Result<Input, String> {
-    let frame = match camera.crop {
-        Some(crop) => frame.cropped(crop).map_err(|error| error.to_string())?,
-        None => frame,
-    };
-    Ok(Input::Frame { camera: 0, frame })
 }
 
 pub(super) fn decode<M: Message + serde::de::DeserializeOwned>(data: &[u8]) -> Result<M, String> {

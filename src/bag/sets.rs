@@ -43,6 +43,8 @@ pub struct Sets<'a> {
     moments: Moments,
     /// What was said last; `None` while nothing can be done.
     sentence: Option<String>,
+    /// A sentence has just begun: when. Pictures that came too soon for the last one are due on it.
+    begun: Option<Stamp>,
     /// What is no step, by reason.
     pub left_out: Unread,
     /// What whoever reads the recording should know.
@@ -52,8 +54,8 @@ pub struct Sets<'a> {
 impl<'a> Sets<'a> {
     /// The sets of pictures of `cameras` cameras; `guard` says how far apart a set's pictures may be.
     pub fn new(inputs: Inputs<'a>, cameras: usize, guard: Guard, period_secs: f64) -> Self {
-        let moments = Moments { frames: vec![None; cameras], guard, pairing: Pairing::new(period_secs) };
-        Self { inputs, moments, sentence: None, left_out: Unread::default(), notes: Vec::new() }
+        let moments = Moments::new(cameras, guard, period_secs);
+        Self { inputs, moments, sentence: None, begun: None, left_out: Unread::default(), notes: Vec::new() }
     }
 
     /// The sentence could not be taken up: hold until the next.
@@ -82,6 +84,9 @@ impl Iterator for Sets<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(set) = self.begun.take().and_then(|log_time| self.set(log_time)) {
+                return Some(Seen::Set(set));
+            }
             let (log_time, input) = self.inputs.next()?;
             match input {
                 // As on the robot, the same text again changes nothing and an empty one means hold.
@@ -89,11 +94,12 @@ impl Iterator for Sets<'_> {
                     let text = text.trim().to_owned();
                     self.sentence = Some(text.clone()).filter(|text| !text.is_empty());
                     self.moments.pairing.forget_step();
+                    self.begun = Some(log_time);
                     return Some(Seen::Sentence(text));
                 }
                 Input::Instruction(_) | Input::Estop(_) => (),
                 Input::Frame { camera, frame } => {
-                    self.moments.frames[camera] = Some(frame);
+                    self.moments.see(camera, frame);
                     if let Some(set) = self.set(log_time) {
                         return Some(Seen::Set(set));
                     }
@@ -109,11 +115,24 @@ impl Iterator for Sets<'_> {
 /// Pictures that show the same moment, one a camera, a control period from set to set.
 struct Moments {
     frames: Vec<Option<Frame>>,
+    /// When each camera's last picture was taken, and whether the one before it was taken later.
+    last: Vec<(Option<Stamp>, bool)>,
     guard: Guard,
     pairing: Pairing,
 }
 
 impl Moments {
+    fn new(cameras: usize, guard: Guard, period_secs: f64) -> Self {
+        let (frames, last) = (vec![None; cameras], vec![(None, false); cameras]);
+        Self { frames, last, guard, pairing: Pairing::new(period_secs) }
+    }
+
+    fn see(&mut self, camera: usize, frame: Frame) {
+        let (before, overtaken) = &mut self.last[camera];
+        *overtaken = before.replace(frame.stamp).is_some_and(|before| before > frame.stamp);
+        self.frames[camera] = Some(frame);
+    }
+
     /// The pictures that a step would be due on now, and not again; and why it would hold.
     fn take(&mut self) -> Option<(Vec<Frame>, Option<String>)> {
         let stamps: Vec<Stamp> = self.frames.iter().map(|frame| Some(frame.as_ref()?.stamp)).collect::<Option<_>>()?;
@@ -123,6 +142,9 @@ impl Moments {
         }
         self.pairing.begin_step(Some(newest));
         let frames: Vec<Frame> = self.frames.iter_mut().filter_map(Option::take).collect();
+        if self.last.iter().any(|(_, overtaken)| *overtaken) {
+            return Some((frames, Some("a picture was taken before the one that came before it".into())));
+        }
         let apart = self.guard.max_frame_skew_secs;
         let skewed = self.guard.skewed(frames.iter().map(|frame| ("", frame.stamp))).is_some();
         Some((frames, skewed.then(|| format!("the pictures were taken more than {apart:.3} s apart"))))
@@ -136,10 +158,10 @@ mod tests {
     /// How many sets two cameras give at 10 Hz of control: `(camera, milliseconds)` in the order of arrival.
     fn sets(max_frame_skew_secs: f64, pictures: &[(usize, i64)]) -> usize {
         let guard = Guard { max_frame_skew_secs, ..Guard::default() };
-        let mut moments = Moments { frames: vec![None; 2], guard, pairing: Pairing::new(0.1) };
+        let mut moments = Moments::new(2, guard, 0.1);
         let set = |&(camera, ms): &(usize, i64)| {
-            moments.frames[camera] =
-                Some(Frame { stamp: Stamp(ms * 1_000_000), width: 1, height: 1, rgb: vec![0; 3], encoding: "rgb8" });
+            let stamp = Stamp(ms * 1_000_000);
+            moments.see(camera, Frame { stamp, width: 1, height: 1, rgb: vec![0; 3], encoding: "rgb8" });
             moments.take()
         };
         pictures.iter().filter_map(set).filter(|(_, hold)| hold.is_none()).count()

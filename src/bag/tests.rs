@@ -42,7 +42,7 @@ fn log_times(bag: &Bag) -> Result<Vec<i64>, BagError> {
 
 /// A source with one camera, and a sentence on `/instruction` where there is one.
 fn source(camera: &str, instruction: bool) -> Resolved {
-    let camera = CameraTopic { role: "static".into(), topic: camera.into(), encoding: None, crop: None };
+    let camera = CameraTopic { role: "static".into(), topic: camera.into(), view: Default::default() };
     let spoken = match instruction {
         true => Spoken::Topic("/instruction".into()),
         false => Spoken::Sentence("go".into()),
@@ -195,4 +195,14 @@ fn a_message_of_noise_is_unreadable_and_not_fatal() {
     let unreadable = |input| matches!(input, (_, Input::Unreadable { reason, .. }) if reason.contains("sensor_msgs"));
     let inputs = bag.inputs(&source, &[]).unwrap();
     assert_eq!(inputs.skip(1).map(unreadable).collect::<Vec<_>>(), [true; 3], "after the sentence");
+}
+
+#[test]
+fn a_topic_of_video_is_refused_with_the_command_that_makes_pictures_of_it() {
+    let message_type = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket".to_owned();
+    let film = Topic { message_type, encoding: "cdr".into(), messages: 1 };
+    let topics = [("/top/ffmpeg".to_owned(), film)].into();
+    let bag = Bag { files: Vec::new(), topics, custom_data: BTreeMap::new(), notes: Vec::new() };
+    let error = bag.inputs(&source("/top/ffmpeg", false), &[]).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("republish") && error.contains("-r in/ffmpeg:=/top/ffmpeg"), "{error}");
 }

@@ -4,6 +4,7 @@
 //! `config/policy.yaml` documents every field with unit, range and effect.
 
 mod arm;
+mod images;
 mod plan;
 mod raw;
 
@@ -20,6 +21,7 @@ use crate::thresholds::{
 };
 
 pub use arm::{GripperConfig, GripperInterface, ServoConfig, TwistConfig};
+pub use images::{Images, Qos};
 pub use raw::{RawBudget, RawConfig, RawEstop, RawGate, RawGripper, RawImages, RawPlan, RawServo, RawTwist};
 
 /// A configuration that holds together.
@@ -74,28 +76,6 @@ struct Pictures {
 const MAX_AGE_PERIODS: f64 = 6.0;
 const MAX_SKEW_PERIODS: f64 = 1.5;
 const MAX_SILENCE_PERIODS: f64 = 3.0;
-
-/// How pictures arrive.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Images {
-    /// `CompressedImage` instead of `Image`.
-    pub compressed: bool,
-    /// `sensor_data`, `default` or `system_default`.
-    pub qos: Qos,
-    /// Keep-last depth.
-    pub qos_depth: usize,
-}
-
-/// Base profiles of a subscription's quality of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Qos {
-    /// Best effort: matches every publisher.
-    SensorData,
-    /// Reliable.
-    Default,
-    /// The middleware's own.
-    SystemDefault,
-}
 
 /// When a step is deep enough.
 #[derive(Debug, Clone, PartialEq)]
@@ -223,26 +203,6 @@ impl RawConfig {
         }
         let library = Some(PathBuf::from(&self.onnxruntime)).filter(|path| !path.as_os_str().is_empty());
         Ok(Options { provider, device_id, threads: self.threads as usize, library, cuda_graphs: self.cuda_graphs })
-    }
-}
-
-impl RawImages {
-    fn check(&self) -> Result<Images, ConfigError> {
-        let compressed = match self.transport.as_str() {
-            "raw" => false,
-            "compressed" => true,
-            other => return refuse("images.transport", other, "raw or compressed"),
-        };
-        let qos = match self.qos.as_str() {
-            "sensor_data" => Qos::SensorData,
-            "default" => Qos::Default,
-            "system_default" => Qos::SystemDefault,
-            other => return refuse("images.qos", other, "sensor_data, default or system_default"),
-        };
-        if !(1..=100).contains(&self.qos_depth) {
-            return refuse("images.qos_depth", self.qos_depth, "1 to 100");
-        }
-        Ok(Images { compressed, qos, qos_depth: self.qos_depth as usize })
     }
 }
 

@@ -51,6 +51,8 @@ raw_groups! {
         transport: String = "raw".into(),
         qos: String = "sensor_data".into(),
         qos_depth: i64 = 1,
+        encoding: Vec<String> = Vec::new(),
+        crop: Vec<String> = Vec::new(),
         min_rate: f64 = 0.5,
         min_contrast: f64 = 1.0,
         frozen: i64 = 2,

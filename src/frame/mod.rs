@@ -8,10 +8,11 @@ mod jpeg;
 mod png;
 mod raw;
 mod refusal;
+mod view;
 
-pub use compressed::doubt;
 pub use raw::{ENCODINGS, RawImage};
 pub use refusal::FrameError;
+pub use view::View;
 
 use crate::units::Stamp;
 

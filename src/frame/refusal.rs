@@ -38,9 +38,10 @@ pub enum FrameError {
         "image encoding {0:?} does not say which channel is red; publish bgr8 or rgb8 (cv_bridge: name the encoding), or for a recording say it in the source file (encoding: bgr8)"
     )]
     NoOrder(String),
-    /// A picture of distances.
+    /// A picture of distances. Who reads it: depth_image_proc's documentation, components.rst (`image_raw`, `depth/image_rect`
+    /// of type Image); image_transport's republish.cpp for the transport (parameters `in_transport`, `out_transport`).
     #[error(
-        "the image is a depth picture ({what}), which shows no colours; name the camera's colour topic (depth_image_proc's nodes read this one)"
+        "the image is a depth picture ({what}), which shows no colours; name the camera's colour topic (depth_image_proc's nodes read this one, of compressedDepth after image_transport's republish)"
     )]
     Depth {
         /// Its encoding, or its transport.
@@ -120,9 +121,10 @@ pub enum FrameError {
         /// What shows it.
         flaw: String,
     },
-    /// One message of a film.
+    /// One message of a film. Its decoder's topics: isaac_ros_h264_decoder/src/decoder_node.cpp. What ffmpeg_image_transport
+    /// sends is of another type, FFMPEGPacket, and its decoder reads no `CompressedImage` (its README, Republishing).
     #[error(
-        "the compressed image is video (format {format:?}), of which one message is no picture; let a node decode it (ffmpeg_image_transport, on Isaac isaac_ros_h264_decoder) and record what it publishes, or let the camera send JPEG"
+        "the compressed image is video (format {format:?}), of which one message is no picture; let the camera send JPEG, or record what a decoder makes of it (on Isaac: ros2 launch isaac_ros_h264_decoder isaac_ros_h264_decoder.launch.py, which reads image_compressed and publishes image_uncompressed)"
     )]
     Video {
         /// The message's `format`.

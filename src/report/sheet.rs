@@ -17,8 +17,8 @@ const PIXELS_A_MM: f64 = 4.0;
 
 /// One moment on a contact sheet.
 pub struct Tile {
-    /// Side and pixels, red, green and blue, of each picture that stands beside the others.
-    pub pictures: Vec<(u32, Vec<u8>)>,
+    /// Width and height, and the pixels, red, green and blue, of each picture that stands beside the others.
+    pub pictures: Vec<((u32, u32), Vec<u8>)>,
     /// What is written below.
     pub lines: Vec<String>,
     /// What was done: mm along x, y, z and degrees about them. x and y are drawn as an arrow, to the right and up.
@@ -40,19 +40,20 @@ pub fn contact_sheet(tiles: &[Tile], path: &Path) -> Result<(), ReportError> {
     let mut rgb = vec![255; (size.0 * size.1 * 3) as usize];
     for (i, tile) in tiles.iter().enumerate() {
         let corner = (wide * (i % across) as u32, high * (i / across) as u32);
-        for (n, (side, picture)) in tile.pictures.iter().enumerate() {
-            paste(&mut rgb, size.0, (corner.0 + SIDE * n as u32, corner.1), *side, picture);
+        for (n, (shape, picture)) in tile.pictures.iter().enumerate() {
+            paste(&mut rgb, size.0, (corner.0 + SIDE * n as u32, corner.1), *shape, picture);
         }
         draw(&mut rgb, size, corner, tile).map_err(|error| refuse(error.to_string()))?;
     }
     image::save_buffer(path, &rgb, size.0, size.1, image::ColorType::Rgb8).map_err(|error| refuse(error.to_string()))
 }
 
-/// A picture, its nearest pixels taken.
-fn paste(rgb: &mut [u8], width: u32, corner: (u32, u32), side: u32, picture: &[u8]) {
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            let from = ((y * side / SIDE * side + x * side / SIDE) * 3) as usize;
+/// A picture, its nearest pixels taken: its longer side fills the tile.
+fn paste(rgb: &mut [u8], width: u32, corner: (u32, u32), (wide, high): (u32, u32), picture: &[u8]) {
+    let longer = wide.max(high);
+    for y in 0..SIDE * high / longer.max(1) {
+        for x in 0..SIDE * wide / longer.max(1) {
+            let from = ((y * longer / SIDE * wide + x * longer / SIDE) * 3) as usize;
             let to = (((corner.1 + y) * width + corner.0 + x) * 3) as usize;
             rgb[to..to + 3].copy_from_slice(&picture[from..from + 3]);
         }

@@ -70,11 +70,18 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
     let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, rules.guard.max_silence_secs);
     let (inbox, vitals) = (Arc::new(Inbox::new(roles.len())), Arc::new(Vitals::new(watchdog)));
     let mailbox = Arc::new(Mailbox::default());
-    let receivers = Receivers { inbox: inbox.clone(), mailbox: mailbox.clone(), vitals: vitals.clone(), machine };
+    let views = config.images.views(roles.iter().map(String::as_str))?;
+    let logger = node.logger().to_owned();
+    let receivers = Receivers {
+        inbox: inbox.clone(),
+        mailbox: mailbox.clone(),
+        vitals: vitals.clone(),
+        machine,
+        logger: logger.clone(),
+    };
     let (engine, facts) = network(node.logger(), &bundle, config)?;
     let outputs = Outputs::new(node, period_secs, config.metrics)?;
     let clock = Clock::new(node, runtime.handle(), simulated)?;
-    let logger = node.logger().to_owned();
     let command = CommandThread {
         commander: commander(&logger, config, period_secs),
         mailbox: mailbox.clone(),
@@ -86,7 +93,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         tick: Duration::from_secs_f64(1.0 / config.twist.rate_hz),
         logger: logger.clone(),
     };
-    inputs::connect(node, runtime.handle(), &receivers, &roles, &config.images)?;
+    inputs::connect(node, runtime.handle(), &receivers, &roles, &views, &config.images)?;
     let publishers = Publishers::new(node, &inbox, &roles, &config.images)?;
 
     let settings = config.settings(&bundle)?;
@@ -110,7 +117,8 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         machine,
         logger: logger.clone(),
     };
-    let worker = Worker { session, bundle, inbox, mailbox, vitals, outputs, clock, machine, health, logger, simulated };
+    let worker =
+        Worker { session, bundle, inbox, mailbox, vitals, outputs, clock, machine, health, logger, views, simulated };
     Ok(Node { worker, command, watchdog, publishers })
 }
 

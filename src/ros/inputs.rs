@@ -20,6 +20,7 @@ use super::mailbox::Mailbox;
 use super::vitals::Vitals;
 use super::worker::timed;
 use crate::config::{Images, Qos};
+use crate::frame::View;
 
 /// Where what arrives goes.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub(super) struct Receivers {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) vitals: Arc<Vitals>,
     pub(super) machine: Machine,
+    pub(super) logger: String,
 }
 
 impl Receivers {
@@ -39,17 +41,29 @@ impl Receivers {
 
     /// Decodes files as they come, beside the control thread and each camera's beside the other's: only the newest, and
     /// none that comes too soon for the next step.
-    async fn files(self, camera: usize, mut stream: impl Stream<Item = CompressedImage> + Unpin) {
+    async fn files(
+        self,
+        camera: usize,
+        role: String,
+        view: View,
+        mut stream: impl Stream<Item = CompressedImage> + Unpin,
+    ) {
+        let mut doubted = false;
         while let Some(mut file) = stream.next().await {
             let mut messages = 1;
             while let Some(Some(newer)) = stream.next().now_or_never() {
                 (file, messages) = (newer, messages + 1);
             }
             let received = self.hear(camera);
+            if !doubted && let Some(doubt) = view.doubt(&file.format, &file.data) {
+                r2r::log_warn!(&self.logger, "{role}/image: {doubt}");
+                doubted = true;
+            }
             let image = Payload::Compressed(Box::new(file));
             let stamp = image.stamp();
             let content = if self.inbox.wants(stamp) {
-                let Ok((frame, took)) = spawn_blocking(|| timed(image)).await else { continue };
+                let view = view.clone();
+                let Ok((frame, took)) = spawn_blocking(move || timed(image, &view)).await else { continue };
                 Content::Read(frame, took)
             } else {
                 Content::Unread(image)
@@ -77,13 +91,14 @@ pub(super) fn connect(
     tasks: &Handle,
     to: &Receivers,
     roles: &[String],
+    views: &[View],
     images: &Images,
 ) -> r2r::Result<()> {
-    for (camera, role) in roles.iter().enumerate() {
+    for (camera, (role, view)) in roles.iter().zip(views).enumerate() {
         let (topic, to) = (format!("{role}/image"), to.clone());
         if images.compressed {
             let stream = node.subscribe::<CompressedImage>(&topic, qos(images))?;
-            tasks.spawn(to.files(camera, stream));
+            tasks.spawn(to.files(camera, role.clone(), view.clone(), stream));
         } else {
             let stream = node.subscribe::<Image>(&topic, qos(images))?;
             tasks.spawn(drain(stream, move |image| to.raw(camera, image)));

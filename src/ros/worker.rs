@@ -13,7 +13,7 @@ use super::outputs::Outputs;
 use super::vitals::Vitals;
 use crate::bundle::Bundle;
 use crate::config::Config;
-use crate::frame::{Frame, FrameError, RawImage};
+use crate::frame::{Frame, FrameError, RawImage, View};
 use crate::network::Network;
 use crate::session::{Answer, Change, Effect, Event, Level, Order, Picture, Session};
 use crate::thresholds::Live;
@@ -31,6 +31,8 @@ pub(super) struct Worker<N> {
     pub(super) machine: Machine,
     pub(super) health: Health,
     pub(super) logger: String,
+    /// How each camera's pictures are read.
+    pub(super) views: Vec<View>,
     /// `use_sim_time`, which decides what the rules are when a parameter changes.
     pub(super) simulated: bool,
 }
@@ -87,7 +89,7 @@ impl<N: Network> Worker<N> {
     fn see(&mut self, arrival: Arrival, halts: u64) {
         let Arrival { camera, content, received, messages, .. } = arrival;
         let (read, took) = match content {
-            Content::Unread(image) => timed(image),
+            Content::Unread(image) => timed(image, &self.views[camera]),
             Content::Read(read, took) => (read, took),
         };
         match &read {
@@ -166,29 +168,29 @@ impl<N: Network> Worker<N> {
 }
 
 /// Reads a picture that is still wanted as it came.
-pub(super) fn read(image: &Payload) -> Result<Frame, FrameError> {
+pub(super) fn read(image: &Payload, view: &View) -> Result<Frame, FrameError> {
     match image {
-        Payload::Raw(raw) => Frame::from_raw(RawImage { data: &raw.data, ..fields(image.stamp(), raw) }),
-        Payload::Compressed(file) => Frame::from_compressed(image.stamp(), &file.format, &file.data),
+        Payload::Raw(raw) => view.raw(RawImage { data: &raw.data, ..fields(image.stamp(), raw) }),
+        Payload::Compressed(file) => view.compressed(image.stamp(), &file.format, &file.data),
     }
 }
 
 /// Reads a picture and tells how long that took.
-pub(super) fn timed(image: Payload) -> (Result<Frame, FrameError>, Duration) {
+pub(super) fn timed(image: Payload, view: &View) -> (Result<Frame, FrameError>, Duration) {
     let began = Instant::now();
-    let read = into_frame(image);
+    let read = into_frame(image, view);
     (read, began.elapsed())
 }
 
 /// Reads a picture, in its own memory where it is laid out as a frame is.
-fn into_frame(image: Payload) -> Result<Frame, FrameError> {
+fn into_frame(image: Payload, view: &View) -> Result<Frame, FrameError> {
     let stamp = image.stamp();
     match image {
         Payload::Raw(mut raw) => {
             let data = std::mem::take(&mut raw.data);
-            Frame::from_given_raw(fields(stamp, &raw), data)
+            view.given_raw(fields(stamp, &raw), data)
         }
-        Payload::Compressed(_) => read(&image),
+        Payload::Compressed(_) => read(&image, view),
     }
 }
 

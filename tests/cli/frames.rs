@@ -110,7 +110,8 @@ fn a_source_file_says_what_cannot_be_guessed() {
          instruction: {sentence: go}\ngripper: {topic: /my_gripper/joint_trajectory, joint: right}\nrate: 10\n",
     )
     .unwrap();
-    let (out, frames, _) = framed(&folder, "out", &path, &["--source", text(&source)]);
+    let (out, frames, told) = framed(&folder, "out", &path, &["--source", text(&source), "--rate", "10"]);
+    assert!(!told.contains("rate"), "it is what the source says: {told}");
     let steps = frames["steps"].as_array().unwrap();
     assert_eq!((steps.len(), &steps[0]["gripper"], &frames["rate_hz"]), (7, &0.1.into(), &10.0.into()));
     let (plain, _, _) = framed(
@@ -125,7 +126,8 @@ fn a_source_file_says_what_cannot_be_guessed() {
     );
     let results = folder.path().join("replay");
     let replay = ["replay", TOY, text(&path), "--source", text(&source), "--out", text(&results)];
-    done(&replay);
+    let stderr = String::from_utf8(deer_vla(&replay).stderr).unwrap();
+    assert_says(&stderr, &["note: the source's rate of 10 is not used: the policy has 30 steps a second"]);
     done(&[
         "calibrate",
         TOY,
@@ -170,6 +172,9 @@ struct Contract {
     rate_hz: f64,
     #[serde(default)]
     log: bool,
+    /// When each was logged; where there is none, one is said for all.
+    #[serde(default)]
+    sentences: Vec<(i64, String)>,
     pictures: Vec<(usize, i64, i64)>,
     /// The stamps, or log times where those count, of the pictures of each set.
     sets: Vec<[i64; 2]>,
@@ -180,9 +185,12 @@ fn which_pictures_belong_together_is_as_the_contract_says() {
     let contracts = include_str!("../contracts/pairing.json");
     let contracts: BTreeMap<String, Contract> = serde_json::from_str(contracts).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    for (name, Contract { rate_hz, log, pictures, sets }) in contracts {
+    for (name, Contract { rate_hz, log, sentences, pictures, sets }) in contracts {
         let path = folder.path().join(&name);
         let mut bag = BagWriter::create(&path).unwrap();
+        for (logged, data) in &sentences {
+            bag.write("/instruction", Stamp(logged * 1_000_000), &Text { data: data.clone() }).unwrap();
+        }
         for (camera, taken, logged) in pictures {
             let picture = image(Stamp(taken * 1_000_000), (48, vec![7; 48 * 48 * 3]));
             bag.write(["/static/image", "/gripper/image"][camera], Stamp(logged * 1_000_000), &picture).unwrap();
@@ -190,7 +198,8 @@ fn which_pictures_belong_together_is_as_the_contract_says() {
         bag.finish().unwrap();
         let rate = rate_hz.to_string();
         let clock = if log { "log" } else { "header" };
-        let more = ["--sentence", "go", "--rate", &rate, "--clock", clock];
+        let mut more = vec!["--rate", &rate, "--clock", clock];
+        more.extend(if sentences.is_empty() { vec!["--sentence", "go"] } else { Vec::new() });
         let (_, frames, _) = framed(&folder, &format!("{name}-frames"), &path, &more);
         let found: Vec<[i64; 2]> = (frames["steps"].as_array().unwrap().iter())
             .map(|step| serde_json::from_value::<[i64; 2]>(step["stamps_ns"].clone()).unwrap().map(|ns| ns / 1_000_000))

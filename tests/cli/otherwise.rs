@@ -60,6 +60,20 @@ fn a_replay_that_changes_nothing_differs_in_nothing() {
 }
 
 #[test]
+fn a_script_is_told_by_the_exit_code_whether_a_decision_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bag, full) = full_depth(&folder);
+    let (before, out) = (full.join("commands"), folder.path().join("out"));
+    let code = |more: &[&str]| {
+        let replay = ["replay", TOY, text(&bag), "--against", text(&before), "--force", "--out", text(&out)];
+        deer_vla(&[&replay, more].concat()).status.code()
+    };
+    assert_eq!(code(&["--exit-code", "--thresholds=-1,-1,-1,-1,-1"]), Some(0));
+    assert_eq!(code(&["--exit-code", "--plan", "exit=1"]), Some(3));
+    assert_eq!(code(&["--plan", "exit=1"]), Some(0), "who only wants the table is not told that it failed");
+}
+
+#[test]
 fn decisions_of_a_node_in_a_namespace_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let (bag, full) = full_depth(&folder);
@@ -96,6 +110,7 @@ fn what_cannot_be_compared_or_planned_is_refused_before_anything_is_written() {
         error
     };
     assert_says(&refusal(1, &["--against", text(&bag)]), &["--against", "holds no /deer_vla/decision", "OUT/commands"]);
+    assert_says(&refusal(1, &["--exit-code"]), &["holds no /deer_vla/decision to compare with", "--against BAG"]);
     assert_says(&refusal(1, &["--against", "/nowhere"]), &["--against", "/nowhere"]);
     assert_says(&refusal(1, &["--plan", "exit=6"]), &["--plan exit=6", "exits are 0 to 5"]);
     assert_says(&refusal(2, &["--plan", "fast"]), &["exit=K"]);

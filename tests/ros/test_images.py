@@ -122,3 +122,34 @@ def test_the_newest_picture_wins(pair, pictures):
     peer.until(lambda: any(last in decision.stamps for decision in peer.decisions[heard:]), "an answer to the last")
     newest = [max(stamps) for stamps in acted_on(peer.decisions[heard:])]
     assert newest == sorted(set(newest))
+
+
+def test_pictures_are_read_as_is_said_of_their_camera(pair, pictures):
+    """8UC3 does not say which channel is red, and a policy that learned from cut pictures must see them cut."""
+    node, peer = pair()
+    expected = peer.begin("push the button", pictures)["arm"]
+    assert node.stop() == 0
+    node, peer = pair(images__encoding=["static=bgr8"], images__crop='["static=40,8,200,200"]')
+    peer.begin("push the button", (np.pad(pictures[0], ((8, 8), (40, 0), (0, 0)), "reflect"), pictures[1]))
+    assert peer.trigger("reset").success
+    stamp, heard = peer.tick(), len(peer.decisions)
+    wide = np.pad(pictures[0][..., ::-1], ((8, 8), (40, 0), (0, 0)), "reflect")
+    peer.static.publish(image_message(wide, stamp, "8UC3"))
+    peer.gripper.publish(image_message(pictures[1], stamp))
+    assert peer.until(lambda: peer.decisions[heard:], "a decision about 8UC3")[0]["arm"] == expected
+
+
+def test_a_format_that_contradicts_the_data_is_told_once(pair, pictures):
+    node, peer = pair(images__transport="compressed")
+    peer.begin("push the button", pictures)
+    for _ in range(2):
+        stamp = peer.tick()
+        for publisher, picture in zip((peer.static, peer.gripper), pictures, strict=True):
+            message = peer.image(picture, stamp)
+            message.format = "rgb8; jpeg compressed rgb8"
+            publisher.publish(message)
+        peer.until(lambda: peer.decisions[-1].acts and stamp in peer.decisions[-1].stamps, "an action")  # noqa: B023
+    assert [role for role in ("static", "gripper") if node.said().count(f"{role}/image: the format") == 1] == [
+        "static",
+        "gripper",
+    ]

@@ -39,13 +39,13 @@ def parts(
 def bag_segments(
     bag: Path, cameras: tuple[Camera, ...], control_hz: float, said: Said, aids: str | None = None
 ) -> Iterator[Segment]:
-    """The segments of one rosbag, pictures as small as the policy sees them; where frames are missing, a new one
-    begins. Raises DataError with what deer_vla says of the bag.
+    """The segments of one rosbag, pictures as small as the policy sees them, or as they are where a camera's size is 0;
+    where frames are missing, a new one begins. Raises DataError with what deer_vla says of the bag.
     """
     world = load_aids(aids)
     with TemporaryDirectory(prefix="frames-") as folder:
         out = Path(folder) / "frames"
-        sizes = ",".join(f"{camera.role}={camera.size}" for camera in cameras)
+        sizes = ",".join(f"{camera.role}={camera.size}" if camera.size else camera.role for camera in cameras)
         words = ["--cameras", sizes, "--rate", f"{control_hz:g}", *said.words()]
         words += ["--text", world.TOPIC] if world else []
         run_frames(bag, words, out)

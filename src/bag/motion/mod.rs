@@ -84,6 +84,11 @@ impl Motion {
         Ok(())
     }
 
+    /// How many messages are left out because they have no stamp and most have.
+    pub fn unstamped(&self, by_header: bool) -> usize {
+        track::unstamped(&self.velocities, by_header) + track::unstamped(&self.poses, by_header)
+    }
+
     /// What the arm did in the control period that follows each step; `None` where no message tells.
     pub fn displacements(self, steps: &[When], period_secs: f64, by_header: bool) -> Vec<Option<Displacement>> {
         if self.poses.is_empty() {
@@ -172,6 +177,11 @@ impl GripperMotion {
         let (header, value) = decode::position(&self.message_type, &message.data, self.source.joint.as_ref())?;
         self.positions.push(Timed { header, log: message.log_time, value });
         Ok(())
+    }
+
+    /// How many messages are left out because they have no stamp and most have.
+    pub fn unstamped(&self, by_header: bool) -> usize {
+        track::unstamped(&self.positions, by_header)
     }
 
     /// The position that held at each step: the last one that was told until then, and no later than half a period after.

@@ -106,6 +106,20 @@ fn headers_without_a_time_leave_it_to_the_log() {
 }
 
 #[test]
+fn a_command_from_before_the_clock_ran_is_left_out_and_the_others_headers_count() {
+    let mut motion = Motion::new(&bag("geometry_msgs/msg/TwistStamped"), &source()).unwrap();
+    motion.add(&stored(0.0, &(Header::default(), [9.0; 3], [0.0; 3]))).unwrap();
+    for i in 0..10 {
+        // Recorded at twice the time that their headers tell, as of a slow simulator.
+        let at = f64::from(i) * PERIOD;
+        motion.add(&stored(2.0 * at, &(header(at), VELOCITY.0, VELOCITY.1))).unwrap();
+    }
+    assert_eq!((motion.unstamped(true), motion.unstamped(false)), (1, 0));
+    let found = motion.displacements(&steps(), PERIOD, true);
+    found.iter().for_each(|moved| assert_near(*moved, MOVED));
+}
+
+#[test]
 fn joint_positions_become_motion_by_the_urdf() {
     let folder = tempfile::tempdir().unwrap();
     let urdf = folder.path().join("arm.urdf");

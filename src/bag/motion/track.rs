@@ -19,6 +19,18 @@ pub(super) struct Timed<T> {
     pub(super) value: T,
 }
 
+/// Whether the headers tell the time: a command from before the robot's clock ran has a stamp of 0 and is no reason to
+/// leave the others' aside.
+fn mostly_stamped<T>(values: &[Timed<T>]) -> bool {
+    2 * values.iter().filter(|timed| timed.header.is_some()).count() > values.len()
+}
+
+/// How many of them a [`Track`] leaves out.
+pub(super) fn unstamped<T>(values: &[Timed<T>], by_header: bool) -> usize {
+    let without = values.iter().filter(|timed| timed.header.is_none()).count();
+    if by_header && mostly_stamped(values) { without } else { 0 }
+}
+
 /// Values by time.
 pub(super) struct Track<T> {
     by_header: bool,
@@ -26,11 +38,13 @@ pub(super) struct Track<T> {
 }
 
 impl<T> Track<T> {
-    /// By their headers where `by_header` and every message has one, else by log times.
+    /// By their headers where `by_header` and most messages have one, and then without those that have none; else by log
+    /// times.
     pub(super) fn new(values: Vec<Timed<T>>, by_header: bool) -> Self {
-        let by_header = by_header && values.iter().all(|timed| timed.header.is_some());
-        let time = |timed: &Timed<T>| timed.header.filter(|_| by_header).unwrap_or(timed.log);
-        let mut entries: Vec<(Stamp, T)> = values.into_iter().map(|timed| (time(&timed), timed.value)).collect();
+        let by_header = by_header && mostly_stamped(&values);
+        let time = |timed: &Timed<T>| if by_header { timed.header } else { Some(timed.log) };
+        let entries = values.into_iter().filter_map(|timed| Some((time(&timed)?, timed.value)));
+        let mut entries: Vec<(Stamp, T)> = entries.collect();
         entries.sort_by_key(|(at, _)| *at);
         Self { by_header, entries }
     }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use resolve::{CameraTopic, Resolved, Spoken};
 
+use crate::frame::View;
+
 /// What is said of a recording. What is not said is guessed from the topics' types and names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,7 +30,7 @@ pub struct Source {
     pub gripper: GripperSource,
     /// Which time counts.
     pub clock: Clock,
-    /// Steps a second, instead of the policy's. Positive.
+    /// Steps a second for `frames`, where nothing else says it. What runs or trains a policy takes the policy's. Positive.
     pub rate: Option<f64>,
 }
 
@@ -38,11 +40,9 @@ pub struct Source {
 pub struct CameraSource {
     /// Its `Image` or `CompressedImage` topic.
     pub topic: Option<String>,
-    /// What its pixels are, whatever the messages say: an encoding's name. Needed for 8UC3 and 8UC1, which say nothing of
-    /// the order; `bgr8` for compressed pictures means that red and blue stand in one another's place.
-    pub encoding: Option<String>,
-    /// What is cut out before anything else: left, top, width and height in pixels.
-    pub crop: Option<[u32; 4]>,
+    /// How its pictures are read.
+    #[serde(flatten)]
+    pub view: View,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ impl From<TopicOrMore> for CameraSource {
     fn from(found: TopicOrMore) -> Self {
         match found {
             TopicOrMore::Topic(topic) => Self { topic: Some(topic), ..Self::default() },
-            TopicOrMore::More(More { topic, encoding, crop }) => Self { topic, encoding, crop },
+            TopicOrMore::More(More { topic, encoding, crop }) => Self { topic, view: View { encoding, crop } },
         }
     }
 }
@@ -193,10 +193,11 @@ impl Source {
             return refuse("rate", rate.to_string(), "steps a second, from 0.1 to 1000");
         }
         let known = |encoding: &&String| crate::frame::ENCODINGS.contains(&encoding.as_str());
-        if let Some(encoding) = self.cameras.values().filter_map(|c| c.encoding.as_ref()).find(|e| !known(e)) {
+        if let Some(encoding) = self.cameras.values().filter_map(|c| c.view.encoding.as_ref()).find(|e| !known(e)) {
             return refuse("encoding", encoding.clone(), "rgb8, bgr8 or another of the encodings that are read");
         }
-        if let Some(crop) = self.cameras.values().filter_map(|camera| camera.crop).find(|[_, _, w, h]| w * h == 0) {
+        if let Some(crop) = self.cameras.values().filter_map(|camera| camera.view.crop).find(|[_, _, w, h]| w * h == 0)
+        {
             return refuse("crop", format!("{crop:?}"), "left, top, width and height in pixels");
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::{CameraSource, Clock, GripperSource, InstructionSource, MotionSource, Source, guess};
 use crate::bag::{Bag, BagError};
+use crate::frame::View;
 
 /// A recording's source with nothing left open.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -28,8 +29,8 @@ pub struct Resolved {
 pub struct CameraTopic {
     pub role: String,
     pub topic: String,
-    pub encoding: Option<String>,
-    pub crop: Option<[u32; 4]>,
+    #[serde(flatten)]
+    pub view: View,
 }
 
 /// Where the sentence is.
@@ -89,7 +90,7 @@ impl Source {
             if camera.topic.is_none() && topic != format!("/{role}/image") {
                 guessed.push(format!("the {role} camera is {topic}"));
             }
-            cameras.push(CameraTopic { role: role.to_owned(), topic, encoding: camera.encoding, crop: camera.crop });
+            cameras.push(CameraTopic { role: role.to_owned(), topic, view: camera.view });
         }
         Ok(cameras)
     }

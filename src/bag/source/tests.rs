@@ -29,7 +29,7 @@ fn the_example_that_ships_names_every_field() {
     let text = fs::read_to_string(&path).unwrap();
     let source = Source::read(&path).unwrap();
     assert_eq!(source.cameras["static"].topic.as_deref(), Some("/camera/color/image_raw/compressed"));
-    assert_eq!(source.cameras["gripper"].crop, Some([40, 0, 560, 480]));
+    assert_eq!(source.cameras["gripper"].view.crop, Some([40, 0, 560, 480]));
     let fields = serde_json::to_value(Source { cameras: source.cameras.clone(), ..Source::default() }).unwrap();
     let mut names: Vec<String> = fields.as_object().unwrap().keys().cloned().collect();
     for part in ["instruction", "motion", "gripper"] {

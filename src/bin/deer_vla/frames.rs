@@ -14,7 +14,7 @@ use deer_vla::bag::Bag;
 use deer_vla::bag::source::Source;
 use deer_vla::bundle::Bundle;
 
-use crate::source::{SourceArgs, resolved};
+use crate::source::{SourceArgs, resolved, tell_rate};
 use crate::write_whole;
 use read::{Reading, read};
 
@@ -32,10 +32,10 @@ pub(crate) struct Frames {
     /// A bundle, whose cameras and rate are taken
     #[arg(long, value_name = "FOLDER", conflicts_with = "cameras")]
     bundle: Option<PathBuf>,
-    /// The policy's cameras and how many pixels wide and high it sees their pictures
+    /// The policy's cameras and how many pixels wide and high it sees their pictures; a ROLE alone leaves them as they are
     #[arg(long, value_name = "ROLE=SIZE,...", value_delimiter = ',', value_parser = camera)]
-    cameras: Vec<(String, u32)>,
-    /// Steps a second [default: the source file's, the bundle's]
+    cameras: Vec<(String, Option<u32>)>,
+    /// Steps a second [default: the bundle's, the source file's]
     #[arg(long, value_name = "HZ")]
     rate: Option<f64>,
     /// A std_msgs/String topic whose text nearest to each step is kept; may be given several times
@@ -52,11 +52,11 @@ pub(crate) struct Frames {
     force: bool,
 }
 
-fn camera(text: &str) -> Result<(String, u32), String> {
+fn camera(text: &str) -> Result<(String, Option<u32>), String> {
+    let Some((role, size)) = text.split_once('=') else { return Ok((text.to_owned(), None)) };
     let expected = || "expected ROLE=SIZE with 16 to 1024 pixels, such as static=200".to_owned();
-    let (role, size) = text.split_once('=').ok_or_else(expected)?;
     let size = size.parse().ok().filter(|size| (16..=1024).contains(size)).ok_or_else(expected)?;
-    Ok((role.to_owned(), size))
+    Ok((role.to_owned(), Some(size)))
 }
 
 impl Frames {
@@ -84,13 +84,15 @@ impl Frames {
     }
 
     /// Role and size of each camera, and the rate.
-    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<(String, u32)>, f64)> {
-        let said = self.rate.or(source.rate);
+    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<(String, Option<u32>)>, f64)> {
         if let Some(folder) = &self.bundle {
             let manifest = Bundle::open(folder)?.manifest;
-            let cameras = manifest.cameras.iter().map(|camera| (camera.role.clone(), camera.size)).collect();
-            return Ok((cameras, said.unwrap_or(manifest.embodiment.control_hz)));
+            let cameras = manifest.cameras.iter().map(|camera| (camera.role.clone(), Some(camera.size))).collect();
+            let control_hz = manifest.embodiment.control_hz;
+            tell_rate(source, self.rate.unwrap_or(control_hz));
+            return Ok((cameras, self.rate.unwrap_or(control_hz)));
         }
+        let said = self.rate.or(source.rate);
         match (self.cameras.is_empty(), said) {
             (false, Some(rate_hz)) if (0.1..=1000.0).contains(&rate_hz) => Ok((self.cameras.clone(), rate_hz)),
             (false, Some(rate_hz)) => bail!("--rate is {rate_hz}, expected 0.1 to 1000 steps a second"),

@@ -35,7 +35,7 @@ use clap::{Parser, Subcommand};
 #[command(
     version,
     about = "Looks at model bundles and recordings without ROS, and at a live graph with it.",
-    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments; 130 interrupted."
+    after_help = "Exit codes: 0 done; 1 refused or failed, with the reason on stderr; 2 wrong arguments; 3 `replay --exit-code`: a decision differs; 130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -102,6 +102,10 @@ impl Verb {
     }
 }
 
+/// Neither done nor failed: 1 and 2 mean that nothing was compared.
+#[cfg(feature = "bag")]
+const DIFFERENT: u8 = 3;
+
 /// As a shell counts a program that SIGINT has ended.
 #[cfg(feature = "bag")]
 const INTERRUPTED: i32 = 130;
@@ -121,7 +125,10 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "bag"))]
         Verb::Frames(without) => return without.refuse("frames", "bag"),
         #[cfg(feature = "bag")]
-        Verb::Replay(replay) => replay.run(),
+        Verb::Replay(replay) => match replay.run() {
+            Ok(true) => return ExitCode::from(DIFFERENT),
+            other => other.map(drop),
+        },
         #[cfg(not(feature = "bag"))]
         Verb::Replay(without) => return without.refuse("replay", "bag"),
         Verb::Bench(bench) => bench.run(),
@@ -182,6 +189,57 @@ mod tests {
     #[test]
     fn the_arguments_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    /// Commands of this program in a document's code: lines that stand alone, and spans in a sentence that say more than a
+    /// verb. What leaves something out (…) is no command.
+    #[cfg(all(feature = "bag", feature = "report", feature = "ros", feature = "tune", feature = "watch"))]
+    fn commands(markdown: &str) -> Vec<String> {
+        let whole = markdown.replace("\\\n", " ");
+        let (fenced, sentences): (Vec<_>, Vec<_>) =
+            whole.split("```").enumerate().partition(|(place, _)| place % 2 == 1);
+        let lines = fenced.iter().flat_map(|(_, block)| block.lines());
+        let lines = lines.map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned());
+        let spans = sentences.iter().flat_map(|(_, text)| text.split('`').skip(1).step_by(2));
+        let spans = spans.map(|span| span.replace('\n', " ")).filter(|span| span.split_whitespace().count() > 2);
+        let run = |line: String| line.trim_start_matches("ros2 run deer_vla ").to_owned();
+        let ours = |line: &String| line.starts_with("deer_vla ") && !line.contains(['…', '|']);
+        lines.chain(spans).map(run).filter(ours).collect()
+    }
+
+    /// A line's words as a shell takes them.
+    #[cfg(all(feature = "bag", feature = "report", feature = "ros", feature = "tune", feature = "watch"))]
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for letter in line.chars() {
+            match (quote, letter) {
+                (Some(open), _) if open == letter => quote = None,
+                (None, '"' | '\'') => quote = Some(letter),
+                (None, ' ') => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(letter),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[cfg(all(feature = "bag", feature = "report", feature = "ros", feature = "tune", feature = "watch"))]
+    #[test]
+    fn every_command_in_the_documents_is_one() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut documents = vec![root.join("README.md"), root.join("lab/README.md"), root.join("models/README.md")];
+        documents.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+        documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+        let mut count = 0;
+        for document in documents {
+            for command in commands(&fs::read_to_string(&document).unwrap()) {
+                count += 1;
+                if let Err(error) = Cli::try_parse_from(words(&command)) {
+                    panic!("{}: {command}\n{error}", document.display());
+                }
+            }
+        }
+        assert!(count > 20, "{count} commands were found");
     }
 
     #[test]

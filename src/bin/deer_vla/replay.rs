@@ -31,7 +31,7 @@ use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
-use crate::source::{SourceArgs, resolved};
+use crate::source::{SourceArgs, resolved, tell_rate};
 use compare::Comparison;
 use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
@@ -51,7 +51,8 @@ use told::Told;
 ///
 /// Where decisions on the same pictures are known, it says what would have been spent and done otherwise, as a table and a
 /// plot (OUT/otherwise.svg), and the first decision that differs, with the reason. So what --thresholds, --average,
-/// --deadline or --plan would change is seen by --against the decisions of a live run or of a replay without them.
+/// --deadline or --plan would change is seen by --against the decisions of a live run or of a replay without them. For a
+/// script that must know whether a run was the same, --exit-code ends with 3 where one differs.
 #[derive(Args)]
 pub(crate) struct Replay {
     /// The bundle's folder
@@ -84,7 +85,8 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
+    /// Whether a decision differs and `--exit-code` asks for it.
+    pub(crate) fn run(&self) -> anyhow::Result<bool> {
         let mut raw = raw(&self.bundle, &self.engine, Some(&self.gate));
         raw.max_frame_age = self.max_frame_age.unwrap_or(raw.max_frame_age);
         raw.max_frame_skew = self.max_frame_skew.unwrap_or(raw.max_frame_skew);
@@ -93,6 +95,7 @@ impl Replay {
         self.otherwise.ask(&mut raw, &bundle.manifest)?;
         let config = raw.check()?.on(&bundle.manifest.embodiment);
         let source = self.source.source()?;
+        tell_rate(&source, bundle.manifest.embodiment.control_hz);
         let bag = Bag::open(&self.bag)?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
         let source = resolved(&source, &bag, &roles.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -100,14 +103,16 @@ impl Replay {
         let source = Resolved { estop: source.estop.clone().filter(|_| self.live), ..source };
         let inputs = bag.inputs(&source, &[])?;
         let before = self.otherwise.before(&self.bag, &bag, &roles)?;
+        self.otherwise.check(before.is_some())?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-        if self.live {
-            self.live(&bundle, &config, &bag, inputs, before, &stop)
+        let same = if self.live {
+            self.live(&bundle, &config, &bag, inputs, before, &stop)?
         } else {
-            self.lock_step(&bundle, &config, inputs, before, &stop)
-        }
+            self.lock_step(&bundle, &config, inputs, before, &stop)?
+        };
+        Ok(self.otherwise.exit_code && !same)
     }
 
     fn results(&self, config: &Config, bundle: &Bundle, before: Option<Before>) -> anyhow::Result<Results> {
@@ -122,7 +127,7 @@ impl Replay {
         inputs: Inputs<'_>,
         before: Option<Before>,
         stop: &AtomicBool,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let mut robot = LockStep::new(session(bundle, config, true)?)?;
         let mut results = self.results(config, bundle, before)?;
         let read = feed(&mut robot, inputs, &mut results, stop);
@@ -138,7 +143,7 @@ impl Replay {
         inputs: Inputs<'_>,
         before: Option<Before>,
         stop: &AtomicBool,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let decisions = Recorded::all(bag, bag.decisions())?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
         let armed = decisions.first().is_none_or(Recorded::armed);
@@ -287,13 +292,13 @@ impl Results {
         Ok(())
     }
 
-    /// Ends the files, whether or not everything was read.
-    fn end(self, read: anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Ends the files, whether or not everything was read. Whether all was decided as before, where that is known.
+    fn end(self, read: anyhow::Result<()>) -> anyhow::Result<bool> {
         let finished = self.finish();
         read.and(finished)
     }
 
-    fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self) -> anyhow::Result<bool> {
         self.decisions.flush()?;
         self.commands.finish()?;
         eprint!("{}{}", self.unread, self.summary);
@@ -305,7 +310,8 @@ impl Results {
             let comparison = Comparison::new(&self.manifest, origin, told, self.now);
             comparison.plot(&self.folder)?;
             write!(io::stdout().lock(), "{comparison}")?;
+            return Ok(comparison.same());
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -66,6 +66,13 @@ impl SourceArgs {
     }
 }
 
+/// Says where the source's rate is not the policy's, which alone counts where a network is run.
+pub(crate) fn tell_rate(source: &Source, control_hz: f64) {
+    if let Some(rate) = source.rate.filter(|rate| (rate / control_hz - 1.0).abs() > 0.01) {
+        eprintln!("note: the source's rate of {rate} is not used: the policy has {control_hz} steps a second");
+    }
+}
+
 /// Finds everything in a bag for cameras of these roles, and prints what was guessed.
 pub(crate) fn resolved(source: &Source, bag: &Bag, roles: &[&str]) -> anyhow::Result<Resolved> {
     if let Some(role) = source.cameras.keys().find(|role| !roles.contains(&role.as_str())) {

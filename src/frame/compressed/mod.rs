@@ -49,7 +49,7 @@ fn is_video(format: &str, data: &[u8]) -> bool {
 }
 
 /// What speaks against reading a compressed picture by its data alone, where its `format` contradicts them.
-pub fn doubt(format: &str, data: &[u8]) -> Option<String> {
+pub(super) fn doubt(format: &str, data: &[u8]) -> Option<String> {
     let words = format.to_lowercase();
     let (is, other) = match data {
         [0xFF, 0xD8, ..] => ("JPEG", words.contains("png") && !words.contains("jp")),

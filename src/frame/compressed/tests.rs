@@ -56,7 +56,7 @@ fn noise_and_nothing_are_refused() {
 #[test]
 fn films_and_depths_are_refused_with_the_node_that_decodes_them() {
     let film = read(b"\0\0\0\x01\x67\x42").unwrap_err().to_string();
-    assert!(film.contains("ffmpeg_image_transport") && film.contains("isaac_ros_h264_decoder"), "{film}");
+    assert!(film.contains("let the camera send JPEG") && film.contains("isaac_ros_h264_decoder.launch.py"), "{film}");
     assert!(matches!(Frame::from_compressed(STAMP, "H264", &[7; 9]), Err(FrameError::Video { .. })));
     let depth = Frame::from_compressed(STAMP, "16UC1; compressedDepth png", &[0; 40]).unwrap_err().to_string();
     assert!(depth.contains("depth picture") && depth.contains("colour topic"), "{depth}");

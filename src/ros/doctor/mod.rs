@@ -19,9 +19,10 @@ use super::check_arguments;
 use super::clock::Clock;
 use super::names::Names;
 use super::parameters::Parameters;
-use crate::bundle::{Bundle, Embodiment};
+use crate::bundle::{Bundle, Embodiment, Manifest};
 use crate::config::Config;
 use crate::doctor::{Finding, Motion, limits};
+use crate::frame::View;
 use graph::Graph;
 use topics::Topics;
 
@@ -56,7 +57,12 @@ fn examine(node: &mut Node, runtime: &Runtime, config: &Config, listen: Duration
     let simulated = node.get_parameter::<Option<bool>>("use_sim_time")?.unwrap_or(false);
     let clock = Clock::new(node, runtime.handle(), simulated)?;
     let (mut findings, bundle, settings) = network::bundle(config);
-    let mut topics = Topics::new(node, config, bundle.as_ref().map(|bundle| &bundle.manifest))?;
+    let manifest = bundle.as_ref().map(|bundle| &bundle.manifest);
+    let views = views(config, manifest).unwrap_or_else(|finding| {
+        findings.push(finding);
+        Vec::new()
+    });
+    let mut topics = Topics::new(node, config, manifest, &views)?;
     hear(node, &clock, &mut topics, APPEAR_WITHIN, Topics::complete);
     topics.forget();
     hear(node, &clock, &mut topics, listen, |_| false);
@@ -69,6 +75,13 @@ fn examine(node: &mut Node, runtime: &Runtime, config: &Config, listen: Duration
         findings.extend(controller(node, config, &bundle, simulated)?);
     }
     Ok(findings)
+}
+
+/// How each camera's pictures are read.
+fn views(config: &Config, manifest: Option<&Manifest>) -> Result<Vec<View>, Finding> {
+    let Some(manifest) = manifest else { return Ok(Vec::new()) };
+    let views = config.images.views(manifest.cameras.iter().map(|camera| camera.role.as_str()));
+    views.map_err(|error| Finding::error("parameters", error.to_string(), "name a camera that the bundle has"))
 }
 
 fn hear(node: &mut Node, clock: &Clock, topics: &mut Topics, limit: Duration, enough: fn(&Topics) -> bool) {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::doctor::Finding;
 use crate::engine::Engine;
 use crate::engine::ort::OrtEngine;
+use crate::frame::View;
 use crate::network::{Network, Observed, Policy, Settings};
 use crate::observe::Observer;
 use crate::ros::inbox::Payload;
@@ -56,12 +57,12 @@ fn thresholds(config: &Config, bundle: &Bundle, settings: &Settings) -> Finding 
 }
 
 /// Whether the network loads, and how long a step takes on what the cameras send: `samples`, the newest picture of each
-/// as it came, where all have sent one.
+/// as it came and how it is read, where all have sent one.
 pub(super) fn network(
     config: &Config,
     bundle: &Bundle,
     settings: Settings,
-    samples: Option<&[Payload]>,
+    samples: Option<&[(Payload, View)]>,
 ) -> Vec<Finding> {
     let engine = match OrtEngine::load(bundle, settings.cap, &config.engine) {
         Ok(engine) => engine,
@@ -90,14 +91,15 @@ fn steps_ms(
     bundle: &Bundle,
     engine: impl Engine,
     settings: Settings,
-    samples: Option<&[Payload]>,
+    samples: Option<&[(Payload, View)]>,
 ) -> anyhow::Result<Vec<f64>> {
     let policy = Policy::new(engine, &bundle.manifest, settings);
     let mut network = Observed::new(Observer::new(bundle)?, policy);
     let mut ms = Vec::with_capacity(WARM_UP + STEPS);
     for _ in 0..WARM_UP + STEPS {
         let started = Instant::now();
-        let frames: Vec<_> = samples.unwrap_or_default().iter().map(read).collect::<Result<_, _>>()?;
+        let frames: Vec<_> =
+            samples.unwrap_or_default().iter().map(|(image, view)| read(image, view)).collect::<Result<_, _>>()?;
         network.rehearse(&frames.iter().collect::<Vec<_>>()).map_err(anyhow::Error::msg)?;
         ms.push(started.elapsed().as_secs_f64() * 1e3);
     }

@@ -14,6 +14,7 @@ use super::graph::Graph;
 use crate::bundle::Manifest;
 use crate::config::{Config, GripperInterface, Images, Qos};
 use crate::doctor::{self, CameraLimits, Finding, Level, Seen, Wish};
+use crate::frame::View;
 use crate::ros::inbox::Payload;
 use crate::ros::worker::read;
 use crate::units::Stamp;
@@ -33,6 +34,7 @@ pub(super) struct Topics {
 
 struct Listened {
     name: String,
+    view: View,
     limits: CameraLimits,
     pictures: Pictures,
     seen: Vec<Seen>,
@@ -48,11 +50,16 @@ enum GripperProbe {
 
 impl Topics {
     /// Subscribes as the node would, but best effort, which hears everybody.
-    pub(super) fn new(node: &mut Node, config: &Config, manifest: Option<&Manifest>) -> r2r::Result<Self> {
+    pub(super) fn new(
+        node: &mut Node,
+        config: &Config,
+        manifest: Option<&Manifest>,
+        views: &[View],
+    ) -> r2r::Result<Self> {
         let control_hz = manifest.map_or(1.0, |manifest| manifest.embodiment.control_hz);
         let guard = config.guard(control_hz);
         let mut cameras = Vec::new();
-        for camera in manifest.map_or(&[][..], |manifest| &manifest.cameras) {
+        for (camera, view) in manifest.map_or(&[][..], |manifest| &manifest.cameras).iter().zip(views) {
             let name = format!("{}/image", camera.role);
             let limits = CameraLimits {
                 max_age_secs: guard.max_frame_age_secs,
@@ -61,7 +68,7 @@ impl Topics {
                 size: camera.size,
             };
             let pictures = subscribe(node, &name, config.images.compressed)?;
-            cameras.push(Listened { name, limits, pictures, seen: Vec::new(), sample: None });
+            cameras.push(Listened { name, view: view.clone(), limits, pictures, seen: Vec::new(), sample: None });
         }
         let command = || QosProfile::default().keep_last(1).reliable().volatile();
         let gripper = match config.gripper.interface {
@@ -85,7 +92,7 @@ impl Topics {
                     Payload::Raw(image) => image.data.len(),
                     Payload::Compressed(file) => file.data.len(),
                 };
-                camera.seen.push(match read(&picture) {
+                camera.seen.push(match read(&picture, &camera.view) {
                     Ok(frame) => {
                         camera.sample = Some(picture);
                         Seen { stamp: frame.stamp, received: now, picture: Ok((frame.width, frame.height)), bytes }
@@ -96,9 +103,9 @@ impl Topics {
         }
     }
 
-    /// The newest picture of every camera, once each has sent one that can be read. They are given away.
-    pub(super) fn samples(&mut self) -> Option<Vec<Payload>> {
-        self.cameras.iter_mut().map(|camera| camera.sample.take()).collect()
+    /// The newest picture of every camera, once each has sent one that can be read, and how it is. They are given away.
+    pub(super) fn samples(&mut self) -> Option<Vec<(Payload, View)>> {
+        self.cameras.iter_mut().map(|camera| Some((camera.sample.take()?, camera.view.clone()))).collect()
     }
 
     /// Whether every camera was heard.

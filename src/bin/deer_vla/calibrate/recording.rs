@@ -53,7 +53,7 @@ pub(super) trait Meets {
 impl Reader<'_> {
     /// The control period in seconds.
     pub(super) fn period_secs(&self) -> f64 {
-        1.0 / self.source.rate.unwrap_or(self.bundle.manifest.embodiment.control_hz)
+        1.0 / self.bundle.manifest.embodiment.control_hz
     }
 
     /// Shows one recording to `meets`; gives what of it was left out, and what is to be known of it.

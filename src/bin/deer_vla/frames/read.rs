@@ -17,8 +17,8 @@ use super::npy::Npy;
 pub(super) struct Reading<'a> {
     pub(super) bag: &'a Bag,
     pub(super) source: &'a Resolved,
-    /// Role and size of each camera, in the source's order.
-    pub(super) cameras: &'a [(String, u32)],
+    /// Role and size of each camera, in the source's order; without a size its pictures are left as they are.
+    pub(super) cameras: &'a [(String, Option<u32>)],
     pub(super) rate_hz: f64,
     pub(super) texts: &'a [String],
 }
@@ -41,7 +41,8 @@ pub(super) struct Found {
 #[derive(Serialize)]
 pub(super) struct Camera {
     pub(super) role: String,
-    pub(super) size: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
     pub(super) file: String,
 }
 
@@ -100,7 +101,7 @@ pub(super) fn read(job: &Reading<'_>, recording: &Path, out: &Path) -> anyhow::R
     }
     unread.join(&sets.left_out);
     let mut notes = sets.notes;
-    pictures.finish()?;
+    let cameras = pictures.finish()?;
     let steps = actions.join(steps, job, &mut unread, &mut notes);
     Ok(Found {
         schema: 1,
@@ -109,38 +110,38 @@ pub(super) fn read(job: &Reading<'_>, recording: &Path, out: &Path) -> anyhow::R
         guessed: job.source.guessed.clone(),
         source: Resolved { guessed: Vec::new(), ..job.source.clone() },
         notes,
-        cameras: cameras(job.cameras),
+        cameras,
         sentences,
         steps,
         left_out: unread,
     })
 }
 
-fn cameras(cameras: &[(String, u32)]) -> Vec<Camera> {
-    let camera = |(role, size): &(String, u32)| Camera { role: role.clone(), size: *size, file: format!("{role}.npy") };
-    cameras.iter().map(camera).collect()
-}
-
 /// The pictures of every camera on their way to the disk.
 struct Pictures {
-    cameras: Vec<(Shown, Npy)>,
+    cameras: Vec<(String, Option<Shown>, Npy)>,
     sets: usize,
     sentence: usize,
 }
 
 impl Pictures {
-    fn create(cameras: &[(String, u32)], out: &Path) -> anyhow::Result<Self> {
-        let file = |(role, size): &(String, u32)| {
+    fn create(cameras: &[(String, Option<u32>)], out: &Path) -> anyhow::Result<Self> {
+        let file = |(role, size): &(String, Option<u32>)| {
             let path = out.join(format!("{role}.npy"));
-            let npy = Npy::create(&path, *size).with_context(|| format!("{} cannot be written", path.display()))?;
-            Ok((Shown::new(*size), npy))
+            let npy = Npy::create(&path, size.map(|size| (size, size)));
+            let npy = npy.with_context(|| format!("{} cannot be written", path.display()))?;
+            Ok((role.clone(), size.map(Shown::new), npy))
         };
         Ok(Self { cameras: cameras.iter().map(file).collect::<anyhow::Result<_>>()?, sets: 0, sentence: 0 })
     }
 
     fn step(&mut self, set: &Set, epoch: u64) -> anyhow::Result<Step> {
-        for ((shown, npy), frame) in self.cameras.iter_mut().zip(&set.frames) {
-            npy.push(&shown.rgb(frame))?;
+        for ((role, shown, npy), frame) in self.cameras.iter_mut().zip(&set.frames) {
+            let pushed = match shown {
+                Some(shown) => npy.push(&shown.rgb(frame), (shown.size(), shown.size())),
+                None => npy.push(&frame.rgb, (frame.width, frame.height)),
+            };
+            pushed.with_context(|| format!("the {role} camera"))?;
         }
         self.sets += 1;
         Ok(Step {
@@ -156,8 +157,13 @@ impl Pictures {
         })
     }
 
-    fn finish(self) -> anyhow::Result<()> {
-        self.cameras.into_iter().try_for_each(|(_, npy)| Ok(npy.finish()?))
+    fn finish(self) -> anyhow::Result<Vec<Camera>> {
+        let camera = |(role, _, npy): (String, Option<Shown>, Npy)| {
+            let (width, height) = npy.finish()?;
+            let file = format!("{role}.npy");
+            Ok(Camera { role, width, height, file })
+        };
+        self.cameras.into_iter().map(camera).collect()
     }
 }
 
@@ -201,6 +207,13 @@ impl Actions {
             for (step, when) in steps.iter_mut().zip(&when) {
                 step.texts.extend(texts.nearest(*when).map(|text| (texts.topic().to_owned(), text.to_owned())));
             }
+        }
+        let unstamped = [
+            self.gripper.as_ref().map(|gripper| (gripper.topic(), gripper.unstamped(by_header))),
+            self.motion.as_ref().map(|motion| (motion.topic(), motion.unstamped(by_header))),
+        ];
+        for (topic, times) in unstamped.into_iter().flatten() {
+            (0..times).for_each(|_| unread.add(topic, "it carries no time (header.stamp is 0), and the others do"));
         }
         let mut lacks = vec![None; steps.len()];
         if let Some(gripper) = self.gripper {

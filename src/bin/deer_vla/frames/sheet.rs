@@ -20,8 +20,8 @@ pub(super) fn draw(found: &Found, out: &Path) -> anyhow::Result<()> {
     let mut tiles = Vec::new();
     for step in found.steps.iter().step_by(stride) {
         let pictures = found.cameras.iter().map(|camera| {
-            let bytes = (camera.size * camera.size * 3) as usize;
-            Ok((camera.size, picture(&out.join(&camera.file), bytes, step.set)?))
+            let bytes = (camera.width * camera.height * 3) as usize;
+            Ok(((camera.width, camera.height), picture(&out.join(&camera.file), bytes, step.set)?))
         });
         let pictures = pictures.collect::<anyhow::Result<_>>()?;
         let sentence = found.sentences.get(step.sentence).cloned().unwrap_or_default();

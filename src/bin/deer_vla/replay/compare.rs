@@ -56,6 +56,12 @@ impl<'a> Comparison<'a> {
         self.pairs.iter().find_map(|(was, is)| Some((is.when().secs_since(start), difference(was, is)?)))
     }
 
+    /// Whether every set of pictures was decided on both times, and alike.
+    pub(super) fn same(&self) -> bool {
+        let all = self.missing.is_empty() && self.added.is_empty() && !self.pairs.is_empty();
+        all && self.first_difference().is_none()
+    }
+
     /// The plot of both, beside the other results. Nothing, where the program was built without plots.
     pub(super) fn plot(&self, folder: &Path) -> anyhow::Result<()> {
         #[cfg(feature = "report")]

@@ -25,6 +25,9 @@ pub(super) struct OtherwiseArgs {
     /// where it holds any]
     #[arg(long, value_name = "BAG")]
     against: Option<PathBuf>,
+    /// End with 3 where a decision differs or is missing, 0 where none does
+    #[arg(long)]
+    pub(super) exit_code: bool,
 }
 
 impl OtherwiseArgs {
@@ -34,6 +37,17 @@ impl OtherwiseArgs {
             raw.gate.thresholds = plan.thresholds(manifest.exits.len())?;
         }
         raw.gate.deadline = self.deadline.unwrap_or(raw.gate.deadline);
+        Ok(())
+    }
+
+    /// Where nothing was decided before, nothing can be the same.
+    ///
+    /// # Errors
+    /// When the exit code shall tell it all the same.
+    pub(super) fn check(&self, before: bool) -> anyhow::Result<()> {
+        if self.exit_code && !before {
+            bail!("--exit-code: the recording holds no {DECISIONS} to compare with; say which by --against BAG");
+        }
         Ok(())
     }
 
