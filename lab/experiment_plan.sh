@@ -42,3 +42,10 @@ for exit in 0 1; do judge "exit_$exit" "$exit"; done
     for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_5_exit_1" 1 $(skips "$delta" 5); done
     for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_5_keep" 1 $(skips "$delta" 5) plan.keep_change:=0.05; done
 }
+# Budgets of the whole step, each beside the best fixed plan that costs no more; nothing where nothing costs so little.
+for average in 30 20 15 12; do
+    [[ -f $run/bundle/plans.json ]] || break
+    deer_vla solve "$run/bundle" --of whole --average "${average}MFLOP" --out "$out/whole_$average.json" \
+        --fixed-out "$out/fixed_$average.json" || continue
+    for kind in whole fixed; do judge "${kind}_$average" "$out/${kind}_$average.json"; done
+done

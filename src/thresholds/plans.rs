@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::GivenPlan;
 use super::calibration::{Calibration, CalibrationError, SCHEMA as TABLE};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Manifest};
 use crate::network::{Metric, PlanLimits};
 
 /// The newest `plans.json` version that is read.
@@ -191,24 +191,28 @@ fn short<S: Serializer>(table: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::E
     serializer.collect_seq(table.iter().map(|row| row.iter().map(digits).collect::<Vec<f64>>()))
 }
 
-/// What is tried: nothing spared, every second to fourth picture and step, and limits that look at the moment.
-/// `jointly`: the cameras share one encoder, so none is ever kept.
-pub fn grid(jointly: bool) -> Vec<(Option<String>, PlanLimits)> {
+/// What is tried: nothing spared, every second to fourth picture and step, and limits that look at the moment; longer rows
+/// of skipped steps where the network foresees so many actions. Cameras of one encoder are never kept.
+pub fn grid(manifest: &Manifest) -> Vec<(Option<String>, PlanLimits)> {
     let looked = PlanLimits { max_age: 5, skip_change: 1.0, ..PlanLimits::default() };
+    let far = manifest.ahead > 5;
+    let skipping = |skip_delta, max_skips| PlanLimits { skip_delta, max_skips, ..looked };
     let mut cells = vec![(Some("every picture".into()), looked)];
     for (n, nth) in [(2, "2nd"), (3, "3rd"), (4, "4th")] {
         let pictures = PlanLimits { keep_change: 1.0, max_age: n - 1, ..looked };
-        let steps = PlanLimits { skip_delta: 2.0, max_skips: n - 1, ..looked };
-        cells.extend([(Some(format!("every {nth} picture")), pictures), (Some(format!("every {nth} step")), steps)]);
+        cells.extend([
+            (Some(format!("every {nth} picture")), pictures),
+            (Some(format!("every {nth} step")), skipping(2.0, n - 1)),
+        ]);
     }
+    cells.extend(far.then(|| (Some("every 6th step".into()), skipping(2.0, 5))));
     for keep_change in [0.0, 0.04, 0.08] {
-        for skip_delta in [0.0, 0.03, 0.06, 0.1] {
-            let skips: &[u32] = if skip_delta > 0.0 { &[1, 2, 3] } else { &[0] };
-            let limits = |&max_skips| PlanLimits { keep_change, skip_delta, max_skips, ..looked };
-            cells.extend(skips.iter().map(limits).filter(PlanLimits::spares).map(|limits| (None, limits)));
-        }
+        let rows: &[u32] = if far { &[1, 2, 3, 5] } else { &[1, 2, 3] };
+        let skips = [0.03, 0.06, 0.1].into_iter().flat_map(|delta| rows.iter().map(move |&row| skipping(delta, row)));
+        let kept = [looked].into_iter().chain(skips).map(|limits| PlanLimits { keep_change, ..limits });
+        cells.extend(kept.filter(PlanLimits::spares).map(|limits| (None, limits)));
     }
-    cells.retain(|(_, limits)| !jointly || limits.keep_change <= 0.0);
+    cells.retain(|(_, limits)| !manifest.sees_jointly() || limits.keep_change <= 0.0);
     cells
 }
 
@@ -235,9 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn cameras_of_one_encoder_are_kept_in_no_cell() {
-        assert!(grid(true).iter().all(|(_, limits)| limits.keep_change == 0.0));
-        assert!(grid(false).iter().filter(|(fixed, _)| fixed.is_some()).count() == 7);
-        assert!(!grid(false)[0].1.spares());
+    fn cameras_of_one_encoder_are_kept_in_no_cell_and_rows_are_as_long_as_is_foreseen() {
+        let mut manifest = Bundle::open("models/toy").unwrap().manifest;
+        manifest.ahead = 1;
+        let cells = grid(&manifest);
+        assert!(!cells[0].1.spares() && cells.iter().filter(|(fixed, _)| fixed.is_some()).count() == 7);
+        assert_eq!(cells.iter().map(|(_, limits)| limits.max_skips).max(), Some(3));
+        (manifest.ahead, manifest.schema) = (8, 1);
+        let cells = grid(&manifest);
+        assert!(cells.iter().all(|(_, limits)| limits.keep_change == 0.0));
+        assert_eq!(cells.iter().map(|(_, limits)| limits.max_skips).max(), Some(5));
     }
 }

@@ -43,6 +43,9 @@ pub(crate) struct Solve {
     /// Another calibration of the bundle (with --of whole other plans): what would the thresholds cost there?
     #[arg(long, value_name = "FILE")]
     held_out: Option<PathBuf>,
+    /// With --of whole: also write the best fixed plan within the average, to be judged beside
+    #[arg(long, value_name = "FILE")]
+    fixed_out: Option<PathBuf>,
     #[command(flatten)]
     promise: PromiseArgs,
     #[command(flatten)]

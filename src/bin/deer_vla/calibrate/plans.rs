@@ -50,7 +50,7 @@ pub(super) fn calibrate(
 ) -> anyhow::Result<()> {
     let bundle = runner.reader.bundle;
     let rules = rules(&runner.reader, config)?;
-    let settings = grid(bundle.manifest.sees_jointly());
+    let settings = grid(&bundle.manifest);
     let limits: Vec<PlanLimits> = settings.iter().map(|(_, limits)| *limits).collect();
     let (manifest_sha256, metric) = (bundle.hash.clone(), rules.metric);
     let job = Job { manifest_sha256, metric, window: 0, seed, grid: limits, predictor_sha256: None, signs: false };

@@ -27,18 +27,25 @@ impl Solve {
         let whole = solve_whole(&plans, &costs.parts, cap, average, self.budget.method())
             .with_context(|| format!("--average, in {}", costs.unit))?;
         let out = self.out.clone().unwrap_or_else(|| bundle.path("thresholds.json"));
-        let file = ThresholdsFile {
-            schema: SCHEMA,
-            manifest_sha256: plans.manifest_sha256.clone(),
-            metric: plans.metric,
-            thresholds: whole.best.limits.iter().map(|&limit| limit.is_finite().then_some(limit)).collect(),
-            budget: Some(self.told_whole(&whole, cap, &costs)),
-            calibration_sha256: Some(hash),
-            predictor_sha256: None,
-            seed: Some(plans.seed),
-            plan: Some(whole.best.plan),
+        let budget = self.told_whole(&whole, cap, &costs);
+        let write = |planned: &Planned, path: &Path| -> anyhow::Result<()> {
+            let file = ThresholdsFile {
+                schema: SCHEMA,
+                manifest_sha256: plans.manifest_sha256.clone(),
+                metric: plans.metric,
+                thresholds: planned.limits.iter().map(|&limit| limit.is_finite().then_some(limit)).collect(),
+                budget: Some(budget.clone()),
+                calibration_sha256: Some(hash.clone()),
+                predictor_sha256: None,
+                seed: Some(plans.seed),
+                plan: Some(planned.plan),
+            };
+            write_whole(path, (serde_json::to_string_pretty(&file)? + "\n").as_bytes())
         };
-        write_whole(&out, (serde_json::to_string_pretty(&file)? + "\n").as_bytes())?;
+        write(&whole.best, &out)?;
+        if let Some(path) = &self.fixed_out {
+            write(whole.fixed.as_ref().context("--fixed-out: no fixed plan costs so little")?, path)?;
+        }
         tell(bundle, &whole, average, &costs);
         if let Some(path) = &self.held_out {
             tell_held_out(path, bundle, &whole, &costs)?;
