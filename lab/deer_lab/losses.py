@@ -89,9 +89,14 @@ class Trainee(nn.Module):
         state_width: int = 0,
         goal_width: int = 0,
         draws: Draws | None = None,
+        teacher: Policy | None = None,
     ) -> None:
+        """`teacher`: whose actions, at full depth with every picture, are learned in place of the demonstrated ones."""
         super().__init__()
         config = policy.config
+        self._teacher = (
+            teacher and teacher.eval().requires_grad_(False),
+        )  # in a tuple it is no part of what is trained
         self.policy, self.objective, self.draws = policy, objective, draws or Draws()
         self.exits = len(config.decoder.exits)
         many = objective.auxiliary and self.exits > 1  # one exit has the shared head to itself
@@ -119,28 +124,17 @@ class Trainee(nn.Module):
         for module in self.part(stage):
             module.requires_grad_(True)
 
-    def features(self, media: Tensor, ids: Tensor, mask: Tensor, steps: int) -> Tensor:
-        """(B*T, M, D), prompts (B, P) and which of their tokens are real (B, P) -> (E, B, T, W).
+    def features(self, media: Tensor, ids: Tensor, mask: Tensor, steps: int, policy: Policy | None = None) -> Tensor:
+        """(B*T, M, D), prompts (B, P) and which of their tokens are real (B, P) -> (E, B, T, W), of another `policy`
+        where one is given.
 
         Short prompts and long ones go by themselves, so that less is computed on what only fills up.
         """
         order = mask.sum(1).argsort()
         windows = media.unflatten(0, (-1, steps))
-        halves = [self._features(windows[rows], ids[rows], mask[rows]) for rows in order.chunk(2)]
+        policy = policy or self.policy
+        halves = [features_of(policy, windows[rows], ids[rows], mask[rows]) for rows in order.chunk(2)]
         return torch.cat(halves, dim=1)[:, order.argsort()]
-
-    def _features(self, media: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, M, D), (B, P), (B, P) -> (E, B, T, W)."""
-        steps = media.shape[1]
-        longest = 2 * math.ceil(int(mask.sum(1).max()) / 2)  # few shapes: each is compiled by itself
-        media, ids, mask = media.flatten(0, 1), ids[:, :longest], mask[:, :longest]
-        hidden = self.policy.embed(ids).repeat_interleave(steps, 0)
-        mask = mask.repeat_interleave(steps, 0)
-        found = []
-        for stage in self.policy.stages:
-            hidden, feature, *_ = stage(hidden, media, mask)
-            found.append(feature.unflatten(0, (-1, steps)))
-        return torch.stack(found)
 
     def forward(self, batch: dict[str, Tensor], images: list[Tensor]) -> dict[str, Tensor]:
         """Every term of the loss by name; `images`: per camera (B*T, 3, S, S). What is minimised is their sum."""
@@ -149,6 +143,8 @@ class Trainee(nn.Module):
             media, heats = self.see(batch, images)
         if stage == "vision":
             return self.state_terms(media, heats, batch)
+        if self._teacher[0]:
+            batch = batch | {"actions": self.taught(media, batch)}
         windows, steps = batch["weight"].shape
         plans = draw_plans(self.draws, windows, steps, len(self.policy.config.cameras), media.device)
         run = planned(batch, plans, self.policy.config.head.ahead - 1)
@@ -162,6 +158,13 @@ class Trainee(nn.Module):
             found = self.state_terms(media, heats, batch)
             terms |= {name: weight * loss for name, loss in found.items()}
         return terms
+
+    @torch.no_grad()
+    def taught(self, media: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """What the teacher does in each step of the windows: (B, T, 7), six arm outputs and the probability of open."""
+        teacher, steps = self._teacher[0].to(media.device), batch["weight"].shape[1]
+        arm, gripper = teacher.head.window(self.features(media, batch["ids"], batch["mask"], steps, teacher)[-1])
+        return torch.cat((arm, gripper.sigmoid()), dim=-1)
 
     def see(self, batch: dict[str, Tensor], images: list[Tensor]) -> tuple[Tensor, list[Tensor | None]]:
         """Media (B*T, M, D) and heats as Vision.look gives them, or the media that the batch brings."""
@@ -231,6 +234,20 @@ class Trainee(nn.Module):
                 [mean(((logit[..., 0] > 0) != (wanted[..., ARM_DIMS] > 0.5)).float()) for _, logit in found]
             ),
         }
+
+
+def features_of(policy: Policy, media: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    """What a policy's exits show: (B, T, M, D), (B, P), (B, P) -> (E, B, T, W)."""
+    steps = media.shape[1]
+    longest = 2 * math.ceil(int(mask.sum(1).max()) / 2)  # few shapes: each is compiled by itself
+    media, ids, mask = media.flatten(0, 1), ids[:, :longest], mask[:, :longest]
+    hidden = policy.embed(ids).repeat_interleave(steps, 0)
+    mask = mask.repeat_interleave(steps, 0)
+    found = []
+    for stage in policy.stages:
+        hidden, feature, *_ = stage(hidden, media, mask)
+        found.append(feature.unflatten(0, (-1, steps)))
+    return torch.stack(found)
 
 
 def fresh(head: nn.Module) -> nn.Module:

@@ -1,5 +1,6 @@
 """The loss against numbers worked out by hand, the sampling against its distribution, the stages against who learns."""
 
+import copy
 import math
 
 import pytest
@@ -209,3 +210,23 @@ def test_errors_are_told_per_exit():
     found = trainee()
     errors = found.errors(*batch_of())
     assert errors["arm"].shape == errors["gripper"].shape == (6,)
+
+
+def test_what_a_teacher_does_with_every_picture_is_learned_not_what_was_demonstrated():
+    torch.manual_seed(0)
+    teacher = Policy(CONFIGS["toy"])
+    learner = Trainee(copy.deepcopy(teacher), Objective(auxiliary=False), teacher=teacher).eval()
+    learner.enter("head")
+    batch, images = batch_of()
+    with torch.no_grad():
+        media = learner.policy.vision(*images)
+        features = learner.features(media, batch["ids"], batch["mask"], 4)
+        arm, gripper = teacher.head.window(features[-1])
+    taught = learner.taught(media, batch)
+    assert torch.equal(taught, torch.cat((arm, gripper.sigmoid()), dim=-1))
+    losses = []
+    for actions in (batch["actions"], torch.rand(2, 4, 7)):
+        torch.manual_seed(1)  # the same exits are drawn
+        losses.append(float(learner(batch | {"actions": actions}, images)["s1"]))
+    assert losses[0] == losses[1]
+    assert len(learner.state_dict()) == len(teacher.state_dict())  # the teacher is no part of what is saved

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from deer_lab.predictor import INPUTS, Regressor, Table, comparison, fit_all, split
 
 CONTRACT = json.loads((Path(__file__).parents[2] / "tests" / "contracts" / "predictor.json").read_text())

@@ -34,7 +34,7 @@ pub(crate) struct Frames {
     bundle: Option<PathBuf>,
     /// The policy's cameras and how many pixels wide and high it sees their pictures; a ROLE alone leaves them as they are
     #[arg(long, value_name = "ROLE=SIZE,...", value_delimiter = ',', value_parser = camera)]
-    cameras: Vec<(String, Option<u32>)>,
+    cameras: Vec<RoleAndSize>,
     /// Steps a second [default: the bundle's, the source file's]
     #[arg(long, value_name = "HZ")]
     rate: Option<f64>,
@@ -52,12 +52,15 @@ pub(crate) struct Frames {
     force: bool,
 }
 
-fn camera(text: &str) -> Result<(String, Option<u32>), String> {
+fn camera(text: &str) -> Result<RoleAndSize, String> {
     let Some((role, size)) = text.split_once('=') else { return Ok((text.to_owned(), None)) };
     let expected = || "expected ROLE=SIZE with 16 to 1024 pixels, such as static=200".to_owned();
     let size = size.parse().ok().filter(|size| (16..=1024).contains(size)).ok_or_else(expected)?;
     Ok((role.to_owned(), Some(size)))
 }
+
+/// A camera's role, and the side of its pictures where they are made square.
+type RoleAndSize = (String, Option<u32>);
 
 impl Frames {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
@@ -83,8 +86,8 @@ impl Frames {
         Ok(())
     }
 
-    /// Role and size of each camera, and the rate.
-    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<(String, Option<u32>)>, f64)> {
+    /// The cameras, and the rate.
+    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<RoleAndSize>, f64)> {
         if let Some(folder) = &self.bundle {
             let manifest = Bundle::open(folder)?.manifest;
             let cameras = manifest.cameras.iter().map(|camera| (camera.role.clone(), Some(camera.size))).collect();
