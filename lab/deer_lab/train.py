@@ -76,7 +76,7 @@ class Settings:
     static_shift: float = 10 / 224  # random shift of a window's pictures, up to this share of their side
     gripper_shift: float = 4 / 224
     precision: str = "no"  # mixed precision: "no", "fp16" or "bf16"
-    distill: bool = False  # learn what the run --init does at full depth with every picture, not what was demonstrated
+    teacher: str = ""  # folder of a run: what it does at full depth with every picture is learned, not what was shown
     relabel: float = 0.0  # share of windows that are taught another task that could be done there (--aids)
     compile: bool = False  # let PyTorch compile vision and stages: minutes first, then faster
     seed: int = 0
@@ -136,8 +136,6 @@ class Run:
         """`init`: the folder of a run to begin with, `init_part`: one of INIT_PARTS, what is taken of it.
 
         Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
-        if settings.distill and not init:
-            raise ValueError("--distill needs --init: the run whose actions are learned")
         self.settings, self.out = settings, out
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
@@ -170,7 +168,7 @@ class Run:
         self.prompts = [prompts, len(self.windows.instructions)]
         set_seed(settings.seed)
         state_width = self.windows.state_width if self.windows.has_state else 0
-        teacher = Policy.of_run(init) if init and settings.distill else None
+        teacher = Policy.of_run(Path(settings.teacher)) if settings.teacher else None
         self.trainee = Trainee(Policy(config), objective, state_width, self.windows.goal_width, draws, teacher)
         if init:
             self._load(init, init_part)
