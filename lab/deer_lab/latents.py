@@ -15,6 +15,7 @@ from tqdm import tqdm
 from deer_lab.config import PolicyConfig
 from deer_lab.model import Vision
 from deer_lab.pictures import normalised
+from deer_lab.runs import read_weights
 
 FRAMES = 128  # at once
 
@@ -22,9 +23,9 @@ FRAMES = 128  # at once
 def keep_latents(init: Path, config: PolicyConfig, shards: list[Path], accelerator: Accelerator) -> list[Path]:
     """For each shard one with `media` (T, M, D) float16 in place of its pictures, as the vision of the run `init` sees
     them; those that are missing are made, by all processes together."""
-    with safe_open(init / "policy.safetensors", "pt") as file:
-        names = sorted(name for name in file.keys() if name.startswith("vision."))  # noqa: SIM118 (no mapping)
-        weights = {name: file.get_tensor(name) for name in names}
+    found, _ = read_weights(init)
+    names = sorted(name for name in found if name.startswith("vision."))
+    weights = {name: found[name] for name in names}
     digest = hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in names)).hexdigest()
     folder = shards[0].parent / f"latents-{digest[:12]}"
     folder.mkdir(exist_ok=True)

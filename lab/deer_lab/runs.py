@@ -1,11 +1,19 @@
-"""The files of a training run's folder, read with a sentence about what is wrong where they cannot be."""
+"""The files of a training run's folder, read with a sentence about what is wrong where they cannot be.
+
+python -m deer_lab.runs RUN --on BASE --out OUT    # keeps of a run what differs from another, in half precision
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
+import shutil
+import sys
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -17,16 +25,35 @@ class RunError(ValueError):
 
 
 def read_weights(run: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The policy's tensors by name, and what is said of them: configuration, stage, step. Raises RunError."""
+    """The policy's tensors by name, and what is said of them: configuration, stage, step; also of a run that holds only
+    what differs from the run `on`, a folder as seen from its own. Raises RunError."""
     path = run / WEIGHTS
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
-        return load_file(path), about
+        tensors = load_file(path)
     except FileNotFoundError as error:
         raise RunError(f"{path} is not there; name the folder of a training run") from error
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}; train again, or copy the run again") from error
+    return (read_weights(run / about["on"])[0] if "on" in about else {}) | tensors, about
+
+
+def keep_difference(run: Path, base: Path, out: Path) -> int:
+    """Leaves in `out` a run that holds of `run` what differs from `base`, in half precision; how many tensors.
+
+    Raises RunError."""
+    (own, about), (other, _) = read_weights(run), read_weights(base)
+    kept = {name: value.half() for name, value in own.items() if not same(value, other.get(name))}
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(kept, out / WEIGHTS, about | {"on": os.path.relpath(base, out)})
+    for name in (TOKENIZER, "embodiment.json"):
+        shutil.copy2(run / name, out)
+    return len(kept)
+
+
+def same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and torch.equal(one.float(), other.float())
 
 
 def read_tokenizer(run: Path) -> Tokenizer:
@@ -36,3 +63,22 @@ def read_tokenizer(run: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exceptions
         raise RunError(f"{path} is no tokenizer: {error}; copy it from where the run was trained") from error
+
+
+def main() -> int:
+    """Exit codes: 0 done, 2 a run that cannot be used."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--on", type=Path, required=True, help="folder of the run that it differs from")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    try:
+        print(f"{keep_difference(args.run, args.on, args.out)} tensors differ: {args.out}")
+    except RunError as error:
+        print(f"runs: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
