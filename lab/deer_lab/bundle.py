@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -24,6 +23,7 @@ from deer_lab.embodiment import CALVIN, FILE, Embodiment, EmbodimentError
 from deer_lab.export import ExportError, export_bundle, replacing
 from deer_lab.manifest import About, write_thresholds
 from deer_lab.model import make_part
+from deer_lab.runs import WEIGHTS, RunError, find_weights, read_tensors
 
 NEVER = -1.0  # the threshold of an exit that is never taken
 
@@ -42,12 +42,11 @@ class Source:
 
 def from_run(run: Path) -> Source:
     """The weights of a training run's folder, read part by part. Raises ExportError."""
-    path = run / "policy.safetensors"
+    path = run / WEIGHTS
     try:
-        with safe_open(path, "pt") as file:
-            about, names = file.metadata() or {}, set(file.keys())
-    except (OSError, SafetensorError) as error:
-        raise ExportError(f"{path} cannot be read: {error}; name the folder of a training run") from error
+        places, about = find_weights(run)
+    except RunError as error:
+        raise ExportError(str(error)) from error
     try:
         config = find_config(about.get("config", ""))
     except ValueError as error:
@@ -57,10 +56,9 @@ def from_run(run: Path) -> Source:
         module = make_part(config, name)
         prefix = name if not name.startswith("stage_") else f"stages.{int(name.removeprefix('stage_'))}"
         wanted = {f"{prefix}.{key}": value for key, value in module.state_dict().items()}
-        if missing := sorted(wanted.keys() - names):
+        if missing := sorted(wanted.keys() - places.keys()):
             raise ExportError(f"{path} lacks {missing[0]} and {len(missing) - 1} more tensors of {name}")
-        with safe_open(path, "pt") as file:
-            found = {key: file.get_tensor(key) for key in wanted}
+        found = read_tensors(places, wanted)
         for key, value in found.items():
             if value.shape != wanted[key].shape:
                 raise ExportError(f"{path}: {key} is {tuple(value.shape)}, expected {tuple(wanted[key].shape)}")

@@ -9,11 +9,12 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -24,19 +25,36 @@ class RunError(ValueError):
     """A run that cannot be used; the message names the file and how to mend it."""
 
 
-def read_weights(run: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The policy's tensors by name, and what is said of them: configuration, stage, step; also of a run that holds only
-    what differs from the run `on`, a folder as seen from its own. Raises RunError."""
+def find_weights(run: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """In which file each of the policy's tensors is, and what is said of them: configuration, stage, step.
+
+    A run may hold only what differs from the run `on`, a folder as seen from its own. Raises RunError.
+    """
     path = run / WEIGHTS
     try:
         with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-        tensors = load_file(path)
+            names, about = list(file.keys()), file.metadata() or {}
     except FileNotFoundError as error:
         raise RunError(f"{path} is not there; name the folder of a training run") from error
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}; train again, or copy the run again") from error
-    return (read_weights(run / about["on"])[0] if "on" in about else {}) | tensors, about
+    below = find_weights(run / about["on"])[0] if "on" in about else {}
+    return below | dict.fromkeys(names, path), about
+
+
+def read_weights(run: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The policy's tensors by name, and what is said of them. Raises RunError."""
+    places, about = find_weights(run)
+    return read_tensors(places, places), about
+
+
+def read_tensors(places: dict[str, Path], names: Iterable[str]) -> dict[str, Tensor]:
+    """Some of the tensors that `find_weights` found."""
+    names, found = list(names), {}
+    for path in {places[name] for name in names}:
+        with safe_open(path, "pt") as file:
+            found |= {name: file.get_tensor(name) for name in names if places[name] == path}
+    return found
 
 
 def keep_difference(run: Path, base: Path, out: Path) -> int:
