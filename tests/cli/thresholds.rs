@@ -120,33 +120,37 @@ fn a_budget_becomes_thresholds_that_the_bundle_takes() {
     }
 }
 
+/// The toy's random weights are never sure of the gripper, so nothing of it would be spared.
+const TABLETOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tabletop");
+
 #[test]
 fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_stands_beside() {
     let folder = TempDir::new().unwrap();
-    let (bag, toy) = (Rollout::read().bag(folder.path()), folder.path().join("toy"));
-    fs::create_dir(&toy).unwrap();
-    for entry in fs::read_dir(TOY).unwrap().map(Result::unwrap) {
-        fs::copy(entry.path(), toy.join(entry.file_name())).unwrap();
+    let (bag, own) = (Rollout::read().bag(folder.path()), folder.path().join("tabletop"));
+    fs::create_dir(&own).unwrap();
+    for entry in fs::read_dir(TABLETOP).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), own.join(entry.file_name())).unwrap();
     }
-    let calibrate = ["calibrate", text(&toy), text(&bag), "--plans"];
+    fs::remove_file(own.join("calibration.json")).unwrap();
+    let calibrate = ["calibrate", text(&own), text(&bag), "--plans"];
     assert_says(&refused(1, &calibrate), &["--plans comes second", "calibration.json"]);
-    done(&["calibrate", text(&toy), text(&bag)]);
+    done(&["calibrate", text(&own), text(&bag)]);
     done(&calibrate);
-    let file = toy.join("plans.json");
+    let file = own.join("plans.json");
     let plans = json(&file);
     let (every, second) = (&plans["cells"][0], &plans["cells"][2]);
     assert_eq!((&every["skipped"], &second["fixed"]), (&0.into(), &"every 2nd step".into()));
     assert!(second["skipped"].as_u64() > Some(0) && second["looks"][0].as_u64() < every["looks"][0].as_u64());
 
-    let whole = ["solve", text(&toy), "--of", "whole", "--held-out", text(&file)];
-    let output = deer_vla(&[&whole[..], &["--average", "2.5MFLOP"]].concat());
+    let whole = ["solve", text(&own), "--of", "whole", "--held-out", text(&file)];
+    let output = deer_vla(&[&whole[..], &["--average", "30MFLOP"]].concat());
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert_says(&said, &["plan:", "a step, all included", "exit ", "open loop", "held out, this plan"]);
-    let thresholds = json(&toy.join("thresholds.json"));
-    assert!(thresholds["budget"]["expected"]["average"]["value"].as_f64() <= Some(2.5e-3 * (1.0 + 1e-9)));
+    assert_says(&said, &["plan:", "a step, all included", "exit ", "open loop", "held out, "]);
+    let thresholds = json(&own.join("thresholds.json"));
+    assert!(thresholds["budget"]["expected"]["average"]["value"].as_f64() <= Some(3e-2 * (1.0 + 1e-9)));
     assert!(thresholds["plan"]["max_age"].is_u64(), "{thresholds}");
-    done(&["check", text(&toy)]);
+    done(&["check", text(&own)]);
     assert_says(&refused(1, &[&whole[..], &["--average", "1e-6GFLOP"]].concat()), &["the nearest that can is"]);
     assert_says(&refused(1, &whole), &["needs --average"]);
 }

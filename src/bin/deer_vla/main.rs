@@ -234,7 +234,10 @@ mod tests {
         for document in documents {
             for command in commands(&fs::read_to_string(&document).unwrap()) {
                 count += 1;
-                if let Err(error) = Cli::try_parse_from(words(&command)) {
+                // A sentence may name an option without all that its command needs.
+                if let Err(error) = Cli::try_parse_from(words(&command))
+                    && error.kind() != clap::error::ErrorKind::MissingRequiredArgument
+                {
                     panic!("{}: {command}\n{error}", document.display());
                 }
             }

@@ -117,7 +117,8 @@ fn tell(bundle: &Bundle, Whole { best, fixed }: &Whole, average: f64, costs: &Co
 /// The same limits on other recordings.
 fn tell_held_out(path: &Path, bundle: &Bundle, whole: &Whole, costs: &Costs) -> anyhow::Result<()> {
     let (plans, _) = Plans::read(path, bundle).context("--held-out")?;
-    for planned in [Some(&whole.best), whole.fixed.as_ref()].into_iter().flatten() {
+    let beside = whole.fixed.as_ref().filter(|_| whole.best.fixed.is_none());
+    for planned in [Some(&whole.best), beside].into_iter().flatten() {
         let name = planned.fixed.as_deref().unwrap_or("this plan");
         let there = planned.on(&plans, &costs.parts).context("--held-out holds no cell with this plan's limits")?;
         eprintln!("held out, {name}: {:.6} {}, error {:.5}", there.cost, costs.unit, there.error);
