@@ -153,7 +153,7 @@ def test_a_tokenizer_larger_than_the_models_vocabulary_is_refused(run, tmp_path)
 def test_the_command_line_says_what_is_wrong(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bundle", str(tmp_path), "--out", str(tmp_path / "out")])
     assert bundle.main() == 1
-    assert "cannot be read" in capsys.readouterr().err
+    assert "is not there" in capsys.readouterr().err
 
 
 def test_random_weights_follow_from_the_seed(run):
