@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deer_lab.config import PolicyConfig
-from deer_lab.model import Head, Stage, Vision, make_part
+from deer_lab.head import Head
+from deer_lab.model import Stage, make_part
+from deer_lab.vision import Vision
 
 MAX_ROWS = 16  # candidates in one call of the head
 

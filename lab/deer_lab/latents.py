@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from deer_lab.config import PolicyConfig
-from deer_lab.model import Vision
 from deer_lab.pictures import normalised
 from deer_lab.runs import read_weights
+from deer_lab.vision import Vision
 
 FRAMES = 128  # at once
 

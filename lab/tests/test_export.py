@@ -19,7 +19,8 @@ from deer_lab.config import CONFIGS, Camera, ConvConfig, DecoderConfig, HeadConf
 from deer_lab.export import ExportError, count_macs, export_bundle, replacing
 from deer_lab.graphs import graph_names
 from deer_lab.manifest import About
-from deer_lab.model import Eye, Policy, Vision, part_names
+from deer_lab.model import Policy, part_names
+from deer_lab.vision import Eye, Vision
 from deer_lab.whole import merge_stages
 
 torch.set_num_threads(1)

@@ -6,20 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from deer_lab.attention import attend
 from deer_lab.config import CONFIGS, Camera, ClipConfig, ConvConfig
-from deer_lab.model import (
-    ClipEncoder,
-    Head,
-    Keypoints,
-    Policy,
-    Resampler,
-    Stage,
-    Vision,
-    alibi_slopes,
-    attend,
-    make_part,
-    part_names,
-)
+from deer_lab.head import Head
+from deer_lab.model import Policy, Stage, alibi_slopes, make_part, part_names
+from deer_lab.vision import ClipEncoder, Keypoints, Resampler, Vision
 
 torch.set_num_threads(1)
 TOY = CONFIGS["toy"]
