@@ -215,6 +215,19 @@ def test_the_cameras_are_calvins(world):
 
 
 @with_calvin
+def test_a_period_is_drawn_once_however_often_it_is_looked_at(world, monkeypatch):
+    draws = []
+    draw = world._simulator.pictures
+    monkeypatch.setattr(world._simulator, "pictures", lambda: draws.append(1) or draw())
+    world.reset(InitialState(**TRACE["initial"]))
+    first, again = world.pictures(), world.pictures()
+    assert len(draws) == 1 and all((first[camera] == again[camera]).all() for camera in first)
+    for _ in range(5):
+        world.step(np.array([0, 0, -1, 0, 0, 0, 1.0]))
+    assert not (world.pictures()["gripper"] == first["gripper"]).all() and len(draws) == 2
+
+
+@with_calvin
 def test_the_oracle_asks_for_a_change(world):
     world.reset(InitialState(**TRACE["initial"]))
     before = world.state()

@@ -1,7 +1,6 @@
 """Demonstrations in rosbags become the windows that a network is trained on."""
 
 import dataclasses
-import json
 import math
 from io import BytesIO
 from itertools import islice
@@ -32,11 +31,11 @@ from deer_lab.embodiment import CALVIN
 from deer_lab.program import find_program
 from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
 from deer_lab.worlds.tabletop import expert
+from deer_lab.worlds.tabletop.aids import told
 from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
 from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.tabletop.motion import Goal
 from deer_lab.worlds.tabletop.tasks import TASKS
-from deer_lab.worlds.tabletop.truth import truth
 
 if find_program() is None:
     pytest.skip("rosbags are read by deer_vla: cargo build, or name it in DEER_VLA", allow_module_level=True)
@@ -144,27 +143,28 @@ def test_a_shard_is_made_once(bag, tmp_path):
 
 def test_the_truth_names_blocks_hand_and_fixtures(world):
     state = world.state()
-    numbers = truth(json.loads(json.dumps(state.as_dict())))
+    numbers = told(state)
     assert numbers[:3] == pytest.approx(state.blocks["blue_block"].position)
     assert numbers[18:21] == pytest.approx(state.tcp_position)
     assert numbers[30] == state.gripper_open
 
 
 def test_the_truth_says_where_a_block_is_from_the_turned_hand(world):
-    state = json.loads(json.dumps(world.state().as_dict()))
-    hand = state["tcp_position"]
-    state["tcp_euler"][2] = math.pi / 2
-    state["blocks"]["blue_block"] |= {"position": [hand[0], hand[1] + 0.05, hand[2] - 1], "quaternion": [1, 0, 0, 0]}
+    x, y, z = world.state().tcp_position
+    block = dataclasses.replace(
+        world.state().blocks["blue_block"], position=(x, y + 0.05, z - 1), quaternion=(1, 0, 0, 0)
+    )
+    blocks = world.state().blocks | {"blue_block": block}
+    state = dataclasses.replace(world.state(), blocks=blocks, tcp_euler=(math.pi, 0, math.pi / 2))
     # ahead of a hand that looks along y; further down than is asked for; half a turn from it when doubled
-    assert truth(state)[31:36] == pytest.approx([0.05, 0, -0.12, -1, 0], abs=1e-6)
+    assert told(state)[31:36] == pytest.approx([0.05, 0, -0.12, -1, 0], abs=1e-6)
 
 
 def test_the_truth_says_how_far_the_hand_is_tilted(world):
-    state = json.loads(json.dumps(world.state().as_dict()))
-    state["tcp_euler"] = [math.pi, 0, 0.5]  # straight down, however it is turned
-    assert truth(state)[46:] == pytest.approx([0, 0], abs=1e-6)
-    state["tcp_euler"] = [0.1 - math.pi, 0, 0]  # turned about x: tilted towards y
-    assert truth(state)[46:] == pytest.approx([0, math.sin(0.1)], abs=1e-6)
+    state = dataclasses.replace(world.state(), tcp_euler=(math.pi, 0, 0.5))  # straight down, however it is turned
+    assert told(state)[46:] == pytest.approx([0, 0], abs=1e-6)
+    state = dataclasses.replace(state, tcp_euler=(0.1 - math.pi, 0, 0))  # turned about x: tilted towards y
+    assert told(state)[46:] == pytest.approx([0, math.sin(0.1)], abs=1e-6)
 
 
 def test_windows_stay_within_one_instruction(tmp_path):
@@ -192,8 +192,7 @@ def test_the_true_state_is_standardised(tmp_path):
 
 
 def test_the_expert_answers_for_every_task_that_could_begin(world):
-    state = json.loads(json.dumps(world.state().as_dict()))
-    found = dict(zip(TASKS, answers(state), strict=True))
+    found = dict(zip(TASKS, answers(world.state()), strict=True))
     assert found["open_drawer"].shape == (11,)
     assert found["open_drawer"][:6] == pytest.approx(expert.act("open_drawer", world.state())[:6], abs=1e-3)
     assert (found["open_drawer"][6], found["turn_on_led"][6]) == (1, 0), "the button is pressed with closed fingers"

@@ -47,6 +47,13 @@ def test_a_row_says_chains_rates_length_and_cost(results):
     assert tables.written(text, results) == text
 
 
+def test_a_result_that_may_be_missing_has_a_row_once_it_is_kept(results, tmp_path):
+    block = "<!-- judged: full_depth exit_0? -->\n<!-- end -->"
+    assert "exit 0" not in tables.written(block, results)
+    tables.keep("exit_0", tmp_path / "results.json", results)
+    assert "| exit 0 | 4 | 75% |" in tables.written(block, results)
+
+
 def test_a_run_judged_in_process_has_a_row_without_milliseconds(results):
     text = tables.written("<!-- judged: full_depth -->\n<!-- end -->", results)
     assert "] | 12.3 | 45.6 |\n<!-- end -->" in text

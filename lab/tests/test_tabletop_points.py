@@ -20,7 +20,7 @@ def desk():
 def shown(desk: Desk, camera: str, number: int) -> np.ndarray:
     """The colour where a point is said to be."""
     picture = desk.pictures()[camera]
-    x, y, visible = seen(desk.state().as_dict())[camera][number]
+    x, y, visible = seen(desk.state())[camera][number]
     assert visible
     column, row = ((np.array([x, y]) + 1) / 2 * picture.shape[0]).astype(int)
     return picture[row, column].astype(int)
@@ -40,10 +40,10 @@ def test_both_cameras_see_a_block_where_it_is_said_to_be(desk):
 def test_what_lies_in_a_closed_drawer_is_not_asked_for(desk):
     for drawer, visible in (("closed", 0), ("open", 1)):
         desk.reset(InitialState(drawer=drawer, pink_block="drawer"))
-        assert seen(desk.state().as_dict())["static"][PINK, 2] == visible
+        assert seen(desk.state())["static"][PINK, 2] == visible
 
 
 def test_what_is_outside_a_picture_is_not_asked_for(desk):
     desk.reset(InitialState())
-    x, y, visible = seen(desk.state().as_dict())["gripper"][-1]  # the switch's lever, far to the right
+    x, y, visible = seen(desk.state())["gripper"][-1]  # the switch's lever, far to the right
     assert max(abs(x), abs(y)) == 1 and not visible

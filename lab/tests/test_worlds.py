@@ -19,7 +19,7 @@ from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.catalog import open_world
 from deer_lab.worlds.judge.evaluate import Judged, evaluate
-from deer_lab.worlds.judge.record import record
+from deer_lab.worlds.judge.record import demonstrate, record
 
 TINY = "tests.tiny_world"
 LAB = Path(__file__).parents[1]
@@ -69,6 +69,14 @@ def test_its_expert_is_recorded_with_its_own_joints_fingers_and_rate(tmp_path):
     command = found["/gripper"][0][1]
     assert command.joint_names == ["finger"] and list(command.points[0].positions) == [0.03]
     assert json.loads(found["/state"][0][1].data).keys() == {"x", "joints"}
+
+
+def test_only_what_is_recorded_is_drawn():
+    world, drawn = open_world(TINY), []
+    draw = world.pictures
+    world.pictures = lambda: drawn.append(1) or draw()
+    frames = demonstrate(world, "five", noise=0.0, rng=np.random.default_rng(0), every=5)
+    assert len(drawn) == len(frames) and [frame.period for frame in frames] == list(range(0, 5 * len(frames), 5))
 
 
 @pytest.mark.parametrize("name", ["moon", "os", "tests.moon", "tests.conftest", "world"])

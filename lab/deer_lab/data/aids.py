@@ -8,6 +8,7 @@ A world brings them as a module (`--aids deer_lab.worlds.tabletop.aids`) with
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -26,6 +27,15 @@ class Aids:
     points: dict[str, np.ndarray] = field(default_factory=dict)
     answers: np.ndarray | None = None
     sentences: tuple[tuple[str, ...], ...] = ()
+
+
+def gathered(
+    frames: list[tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]], sentences: Iterable[Iterable[str]]
+) -> Aids:
+    """Of each frame its state (K), its points by camera (n, 3) and its answers (tasks, 7 + G)."""
+    states, points, answers = zip(*frames, strict=True)
+    by_camera = {camera: np.stack([shown[camera] for shown in points]) for camera in points[0]}
+    return Aids(np.stack(states), by_camera, np.stack(answers), tuple(map(tuple, sentences)))
 
 
 def load_aids(name: str | None) -> ModuleType | None:

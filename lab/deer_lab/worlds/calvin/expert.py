@@ -34,7 +34,12 @@ PUSH_SPEED = 0.4
 
 def act(task: str, state: State) -> np.ndarray:
     """The expert's action [7] for `task` in `state`. Raises KeyError for an unknown task."""
-    return steer(state, leave_first(state, PLANS[task](state), task))
+    return steer(state, goal_of(task, state))
+
+
+def goal_of(task: str, state: State) -> Goal:
+    """Where the expert would go next. Raises KeyError for an unknown task."""
+    return leave_first(state, PLANS[task](state), task)
 
 
 def leave_first(state: State, goal: Goal, task: str) -> Goal:

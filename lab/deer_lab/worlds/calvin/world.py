@@ -27,19 +27,25 @@ class Calvin:
         self.name = f"calvin:{scene}"
         self.tasks = phrasings()
         self._simulator = Simulator(scene)
+        self._shown: dict[str, np.ndarray] | None = (
+            None  # drawn once a period, for to draw takes fifty times the physics
+        )
         self.reset(CalvinState())
 
     def reset(self, initial: InitialState) -> None:
         """See World.reset."""
         self._simulator.reset(ROBOT, scene_of(initial))
+        self._shown = None
 
     def step(self, action: np.ndarray) -> None:
         """See World.step."""
         self._simulator.step(actions.checked(action))
+        self._shown = None
 
     def pictures(self) -> dict[str, np.ndarray]:
         """See World.pictures."""
-        return self._simulator.pictures()
+        self._shown = self._shown or self._simulator.pictures()
+        return dict(self._shown)
 
     def state(self) -> State:
         """See World.state."""

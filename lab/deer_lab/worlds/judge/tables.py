@@ -7,7 +7,8 @@ A table stands in the README between `<!-- rows: NAME NAME … -->` (a row per r
 (likewise without milliseconds, for runs judged in process), `<!-- exits: NAME NAME … -->` (average lengths, a column
 per exit, of NAME_exit_0, … and NAME), `<!-- errors: NAME NAME … -->` (arm errors from `deer_lab.errors`,
 likewise), `<!-- tasks: NAME -->` (a row per task) or `<!-- benched: NAME NAME … -->` (a row
-per bundle that was benched) and `<!-- end -->`; NAME is a file in lab/results/tabletop.
+per bundle that was benched) and `<!-- end -->`; NAME is a file in lab/results/tabletop. Of a name with a `?` behind it
+nothing is shown until its result is kept.
 """
 
 import argparse
@@ -137,7 +138,15 @@ def benched(names: list[str], results: Path) -> str:
 
 def written(text: str, results: Path) -> str:
     """`text` with its tables made anew. Raises FileNotFoundError for a result that is not kept."""
-    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3].split(), results)}\n{found[4]}", text)
+
+    def there(name: str) -> bool:
+        return not name.endswith("?") or (results / f"{name[:-1]}.json").is_file()
+
+    def made(found: re.Match) -> str:
+        names = [name.removesuffix("?") for name in found[3].split() if there(name)]
+        return f"{found[1]}{TABLES[found[2]](names, results)}\n{found[4]}"
+
+    return BLOCK.sub(made, text)
 
 
 TABLES = {table.__name__: table for table in (rows, judged, exits, errors, tasks, benched)}

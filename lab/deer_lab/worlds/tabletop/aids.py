@@ -4,18 +4,23 @@ import json
 
 import numpy as np
 
-from deer_lab.data.aids import Aids
+from deer_lab.data.aids import Aids, gathered
+from deer_lab.worlds.rotation import yaw_of
 from deer_lab.worlds.tabletop.answers import SENTENCES, answers
 from deer_lab.worlds.tabletop.points import seen
-from deer_lab.worlds.tabletop.truth import truth
+from deer_lab.worlds.tabletop.state import State
+from deer_lab.worlds.truth import Seen, truth
 
 TOPIC = "/state"
 
 
 def aids(texts: list[str]) -> Aids:
     """State.as_dict() as JSON, a frame each -> state (T, 48), points (T, 7, 3), answers (T, 34, 11)."""
-    states = [json.loads(text) for text in texts]
-    shown = [seen(state) for state in states]
-    points = {camera: np.stack([places[camera] for places in shown]) for camera in shown[0]}
-    said = tuple(tuple(sentences) for sentences in SENTENCES)
-    return Aids(np.stack([truth(state) for state in states]), points, np.stack([answers(s) for s in states]), said)
+    states = [State.from_dict(json.loads(text)) for text in texts]
+    return gathered([(told(state), seen(state), answers(state)) for state in states], SENTENCES)
+
+
+def told(state: State) -> np.ndarray:
+    """The truth of a state (48)."""
+    blocks = [block for _, block in sorted(state.blocks.items())]
+    return truth(state, [Seen(block.position, yaw_of(block.quaternion), block.held) for block in blocks])

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# experiment_calvin.sh RUN|BUNDLE CHAINS OUT [NAME...]: a policy on the first CHAINS of CALVIN's official chains, scene D, as
+# lab/results/calvin/README.md shows it: full depth, DeeR-B (12 layers) and DeeR-S (4 layers) at an average budget, every exit,
+# fixed plans, and adaptive ones at budgets of the whole step; all of them or those named. A bundle is judged through the
+# node, a training run in process as RUN/bundle. Needs CALVIN_ENV. The same call goes on where it stopped.
+# STATIC=BUNDLE: the static network of twice the depth beside them. WORKERS: that judge.
+set -euo pipefail
+run=$1 chains=$2 out=$3
+shift 3
+names=("$@")
+cd "$(dirname "$0")/.."
+policy=(--run "$run") bundle=$run/bundle
+if [[ -e $run/manifest.json ]]; then policy=(--bundle "$run") bundle=$run; fi
+export OMP_NUM_THREADS=1
+mkdir -p "$out"
+
+wanted() { [[ ${#names[@]} == 0 || " ${names[*]} " == *" $1 "* ]]; }
+
+# judge NAME OPTION...: the result becomes a row of the README
+judge() {
+    wanted "$1" || return 0
+    echo "$1"
+    python -m deer_lab.worlds.judge.evaluate --world calvin:D --workers "${WORKERS:-2}" --chains "$chains" \
+        --out "$out/$1" "${policy[@]}" "${@:2}"
+    python -m deer_lab.worlds.judge.tables --keep "$1=$out/$1/results.json" \
+        --results lab/results/calvin --readme lab/results/calvin/README.md
+}
+
+# solved NAME OPTION...: thresholds for a budget, judged
+solved() {
+    wanted "$1" || return 0
+    deer_vla solve "$bundle" "${@:2}" --out "$out/$1.json"
+    judge "$1" --thresholds "$out/$1.json"
+}
+
+# each NAME EXIT N: the network runs at every N-th step, to this exit; between them the arm does what was foreseen
+each() {
+    judge "$1" --exit "$2" --parameter plan.skip_delta:=2.0 --parameter plan.skip_change:=1.0 \
+        --parameter "plan.max_skips:=$(($3 - 1))" --parameter plan.max_age:=20
+}
+
+judge full_depth --exit 5
+solved deer_b --average 12MFLOP
+solved deer_s --average 10MFLOP --peak 14MFLOP
+for exit in 0 1 2 3 4; do judge "exit_$exit" --exit "$exit"; done
+for n in 2 3 4; do each "step_${n}_exit_1" 1 "$n"; done
+# Adaptive plans beside the best fixed one that costs no more
+for average in 40 30 20; do
+    wanted "whole_$average" || wanted "fixed_$average" || continue
+    deer_vla solve "$bundle" --of whole --average "${average}MFLOP" --out "$out/whole_$average.json" \
+        --fixed-out "$out/fixed_$average.json" || continue # nothing costs so little
+    for kind in whole fixed; do judge "${kind}_$average" --thresholds "$out/${kind}_$average.json"; done
+done
+if [[ -n ${STATIC:-} ]]; then
+    policy=(--bundle "$STATIC")
+    judge static_24
+fi

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# train_calvin.sh [OUT]: makes models/calvin_d, a policy for CALVIN's own scene D, from nothing: demonstrations, training,
+# corrections, skipped steps, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is finished stays in
+# OUT: the same call goes on where it was stopped. A day on two cores, or a machine with a GPU and many cores:
+#     CALVIN_RENDERER=egl PROCESSES=1 WORKERS=16 TRAIN="--loaders 4" lab/train_calvin.sh
+# EPISODES: of demonstrations, one control period in five; STEPS: of the first language stage; all other numbers follow
+# these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
+# CONFIG=calvin_static_24: the static network of twice the depth, trained alike, into OUT/bundle.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+config=${CONFIG:-calvin} out=${1:-out/${CONFIG:-calvin}}
+episodes=${EPISODES:-2800} steps=${STEPS:-4000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
+read -ra more <<< "${TRAIN---compile}"
+bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/bundle")}
+python=(torchrun --standalone --nproc-per-node "$processes" -m)
+((processes > 1)) || python=(python -m)
+export OMP_NUM_THREADS=1
+ulimit -n "$(ulimit -Hn)" # an open file for each recording
+
+# train BATCH OPTION...: BATCH is of all processes together
+train() {
+    "${python[@]}" deer_lab.train --config "$config" --cache "$out/shards" --schedule cosine --huber-delta 0.1 \
+        --aids deer_lab.worlds.calvin.aids --static-shift 0 --gripper-shift 0 "${more[@]}" \
+        --batch $(($1 / processes)) "${@:2}"
+}
+
+# record FOLDER EPISODES SEED OPTION...
+record() {
+    python -m deer_lab.worlds.judge.record --world calvin:D --workers "$workers" --tasks 3 --out "$out/$1" \
+        --episodes "$2" --seed "$3" "${@:4}"
+}
+
+# The encoders learn to show the true state, and keypoints where things are.
+# $1: of which run, or none; $2: where to; then recordings
+see() {
+    train 128 --stage vision ${1:+--init "$1"} --data "${@:3}" --window 1 --steps $((steps * 5 / 8)) \
+        --lr 2e-3 --warmup 100 --seed 0 --out "$2"
+}
+
+# The rest learns on what they see, frame by frame. Most are taught another task than was said, and where it leads.
+# $1: of which run; $2: where to; $3: steps; then recordings
+learn() {
+    train 192 --stage language --relabel 0.6 --goal-weight 2 --init "$1" --data "${@:4}" --window 1 \
+        --steps "$3" --lr 1.2e-3 --head-lr 1.2e-3 --warmup 100 --seed 1 --out "$2"
+}
+
+# The head's memory learns windows as long as it will live. Arguments as before
+remember() {
+    train 16 --stage head --init "$1" --data "${@:4}" --window 24 --steps "$3" \
+        --head-lr 1e-3 --warmup 30 --no-auxiliary --seed 2 --out "$2"
+}
+
+# The head bears kept cameras and skipped steps, up to seven in a row: it learns what head_3 does with every picture.
+# Arguments as before
+foresee() {
+    train 16 --stage head --teacher "$out/head_3" --init "$1" --data "${@:4}" --window 32 --steps "$3" \
+        --head-lr 1e-3 --warmup 30 --no-auxiliary --gripper-weight 0.05 --keep 0.5 --skip 0.9 --longest 7 --seed 3 --out "$2"
+}
+
+# Scenes, for what is seen, and whole episodes, for the memory.
+record scenes "$episodes" 0 --every 5
+record demonstrations $((episodes / 28 + 2)) 100
+scenes=("$out/scenes") whole=("$out/demonstrations")
+see "" "$out/vision_0" "${scenes[@]}"
+learn "$out/vision_0" "$out/language_0" "$steps" "${scenes[@]}"
+remember "$out/language_0" "$out/head_0" $((steps / 16)) "${whole[@]}"
+
+# The expert corrects what this policy does, and it learns on, three times over, never without the demonstrations: of
+# corrections alone it forgets them.
+for round in 1 2 3; do
+    before=$((round - 1))
+    record "corrections_$round" $((episodes * 5 / 28 + 2)) "$round" --every 3 --learner "$out/head_$before"
+    record "whole_corrections_$round" $((episodes / 46 + 2)) "1$round" --learner "$out/head_$before"
+    scenes+=("$out/corrections_$round") whole+=("$out/whole_corrections_$round")
+    start=$out/language_$before
+    if [[ $round == 1 ]]; then # only corrections show a tilted hand
+        start=$out/vision_1
+        see "$out/language_0" "$start" "${scenes[@]}"
+    fi
+    learn "$start" "$out/language_$round" $((steps / 2)) "${scenes[@]}" "${whole[@]:1}"
+    remember "$out/language_$round" "$out/head_$round" $((steps / 10)) "${whole[@]}"
+done
+
+# What it does itself with plans, for it to learn from
+every=(--parameter plan.skip_delta:=2 --parameter plan.skip_change:=1 --parameter plan.max_age:=20)
+some=$((episodes / 28 + 2))
+record own_0 "$some" 31 --learner "$out/head_3"
+record own_1 "$some" 32 --learner "$out/head_3" "${every[@]}" --parameter plan.max_skips:=2
+foresee "$out/head_3" "$out/plans_0" $((steps / 10)) "$out"/own_{0,1} "${whole[@]}"
+record own_2 "$some" 33 --learner "$out/plans_0" "${every[@]}" --parameter plan.max_skips:=4
+foresee "$out/plans_0" "$out/plans_1" $((steps * 3 / 40)) "$out"/own_{0,1,2} "${whole[@]}"
+
+python -m deer_lab.bundle "$out/plans_1" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
+    --description "The 34 tasks of CALVIN's scene D from two cameras and a sentence: 12 layers of width 96, six exits."
+[[ $config == calvin ]] || exit 0 # a static network has no thresholds
+
+# Thresholds, from recordings that were not trained on, and what they cost on others; plans, from what it does itself
+record held_out $((episodes / 42 + 2)) 200
+record held_out_2 $((episodes / 42 + 2)) 201
+record held_out_own $((episodes / 70 + 2)) 202 --learner "$out/plans_1"
+deer_vla calibrate "$bundle" "$out/held_out"
+deer_vla calibrate "$bundle" "$out/held_out_2" --out "$out/held_out_2.json"
+deer_vla calibrate "$bundle" "$out/held_out_own" --plans
+deer_vla solve "$bundle" --average 12MFLOP --held-out "$out/held_out_2.json"
