@@ -134,8 +134,8 @@ class TorchPolicy:
 
     def act(self, world: World) -> np.ndarray:
         """See tabletop.policies.Policy.act."""
-        began = time.perf_counter()
         pictures = world.pictures()
+        began = time.perf_counter()  # to draw them is the world's work
         plan = self._planner.plan(*self._seen(world, pictures))
         if not plan.skip:
             for index, (camera, planned) in enumerate(zip(self._cameras, plan.cameras)):
