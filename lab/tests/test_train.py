@@ -24,7 +24,8 @@ from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import preprocess
-from deer_lab.train import Run, Settings, parameter_groups, rate
+from deer_lab.settings import Settings, parameter_groups, rate
+from deer_lab.train import Run
 
 SETTINGS = Settings("toy", "joint", steps=4, batch=2, window=3, warmup=2, lr=1e-3, head_lr=1e-3)
 
