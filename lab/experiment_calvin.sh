@@ -3,16 +3,21 @@
 # lab/results/calvin/README.md shows it: full depth, DeeR-B (12 layers) and DeeR-S (4 layers) at an average budget, every exit,
 # fixed plans, and adaptive ones at budgets of the whole step; all of them or those named. A bundle is judged through the
 # node, a training run in process as RUN/bundle. Needs CALVIN_ENV. The same call goes on where it stopped.
-# STATIC=BUNDLE: the static network of twice the depth beside them. WORKERS: that judge.
+# STATIC=RUN|BUNDLE: the static network of twice the depth beside them. WORKERS: that judge.
+# KEPT: the folder of tables and results.
 set -euo pipefail
 run=$1 chains=$2 out=$3
 shift 3
 names=("$@")
 cd "$(dirname "$0")/.."
-policy=(--run "$run") bundle=$run/bundle
-if [[ -e $run/manifest.json ]]; then policy=(--bundle "$run") bundle=$run; fi
+bundle=$run
+[[ -e $run/manifest.json ]] || bundle=$run/bundle
+kept=${KEPT:-lab/results/calvin}
 export OMP_NUM_THREADS=1
 mkdir -p "$out"
+
+# judged RUN|BUNDLE: as evaluate is told it
+judged() { if [[ -e $1/manifest.json ]]; then policy=(--bundle "$1"); else policy=(--run "$1"); fi; }
 
 wanted() { [[ ${#names[@]} == 0 || " ${names[*]} " == *" $1 "* ]]; }
 
@@ -23,7 +28,7 @@ judge() {
     python -m deer_lab.worlds.judge.evaluate --world calvin:D --workers "${WORKERS:-2}" --chains "$chains" \
         --out "$out/$1" "${policy[@]}" "${@:2}"
     python -m deer_lab.worlds.judge.tables --keep "$1=$out/$1/results.json" \
-        --results lab/results/calvin --readme lab/results/calvin/README.md
+        --results "$kept" --readme "$kept/README.md"
 }
 
 # solved NAME OPTION...: thresholds for a budget, judged
@@ -39,6 +44,7 @@ each() {
         --parameter "plan.max_skips:=$(($3 - 1))" --parameter plan.max_age:=20
 }
 
+judged "$run"
 judge full_depth --exit 5
 solved deer_b --average 12MFLOP
 solved deer_s --average 10MFLOP --peak 14MFLOP
@@ -52,6 +58,18 @@ for average in 40 30 20; do
     for kind in whole fixed; do judge "${kind}_$average" --thresholds "$out/${kind}_$average.json"; done
 done
 if [[ -n ${STATIC:-} ]]; then
-    policy=(--bundle "$STATIC")
+    judged "$STATIC"
     judge static_24
 fi
+
+# One curve a kind, of the results that there are
+curve() { for name in "${@:2}"; do [[ ! -e $kept/$name.json ]] || echo "$1=$kept/$name.json"; done; }
+mapfile -t results < <(
+    curve one_exit exit_{0..4} full_depth
+    curve deer deer_{s,b}
+    curve every_nth step_{4,3,2}_exit_1
+    curve plans whole_{20,30,40}
+    curve static static_24
+)
+deer_vla report "${results[@]}" --out "$out/report"
+cp "$out/report/success_by_gflop.svg" "$kept"

@@ -5,13 +5,13 @@
 #     CALVIN_RENDERER=egl PROCESSES=1 WORKERS=16 TRAIN="--loaders 4" lab/train_calvin.sh
 # EPISODES: of demonstrations, one control period in five; STEPS: of the first language stage; all other numbers follow
 # these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
-# CONFIG=calvin_static_24: the static network of twice the depth, trained alike, into OUT/bundle.
+# CONFIG=calvin_static_24: the static network of twice the depth, trained alike, into OUT/plans_1/bundle.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 config=${CONFIG:-calvin} out=${1:-out/${CONFIG:-calvin}}
 episodes=${EPISODES:-2800} steps=${STEPS:-4000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
 read -ra more <<< "${TRAIN---compile}"
-bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/bundle")}
+bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/plans_1/bundle")}
 python=(torchrun --standalone --nproc-per-node "$processes" -m)
 ((processes > 1)) || python=(python -m)
 export OMP_NUM_THREADS=1
@@ -92,7 +92,7 @@ foresee "$out/plans_0" "$out/plans_1" $((steps * 3 / 40)) "$out"/own_{0,1,2} "${
 
 python -m deer_lab.bundle "$out/plans_1" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
     --description "The 34 tasks of CALVIN's scene D from two cameras and a sentence: 12 layers of width 96, six exits."
-[[ $config == calvin ]] || exit 0 # a static network has no thresholds
+[[ $config == calvin ]] || exit 0 # a static network has one exit, so no thresholds
 
 # Thresholds, from recordings that were not trained on, and what they cost on others; plans, from what it does itself
 record held_out $((episodes / 42 + 2)) 200
