@@ -35,7 +35,10 @@ pub(super) struct Health {
 struct CameraCounts {
     role: String,
     newest: Option<Stamp>,
+    /// Messages in the current period.
     received: u64,
+    came: u64,
+    read: u64,
     refused: u64,
     last_refusal: String,
     said: Option<Instant>,
@@ -48,6 +51,8 @@ impl Health {
             role: role.clone(),
             newest: None,
             received: 0,
+            came: 0,
+            read: 0,
             refused: 0,
             last_refusal: String::new(),
             said: None,
@@ -66,9 +71,15 @@ impl Health {
         }
     }
 
+    /// Counts messages that came, and pictures that were read.
+    pub(super) fn came(&mut self, camera: usize, messages: u64, reads: u64) {
+        let camera = &mut self.cameras[camera];
+        (camera.received, camera.came, camera.read) =
+            (camera.received + messages, camera.came + messages, camera.read + reads);
+    }
+
     pub(super) fn picture(&mut self, camera: usize, stamp: Stamp) {
         self.cameras[camera].newest = Some(stamp);
-        self.cameras[camera].received += 1;
     }
 
     /// Counts a picture that could not be read; tells whether to say so.
@@ -230,6 +241,8 @@ impl CameraCounts {
         let mut values = vec![
             ("Events in window".to_owned(), received.to_string()),
             ("Actual frequency (Hz)".to_owned(), format!("{:.1}", received as f64 / window_secs)),
+            ("came".to_owned(), self.came.to_string()),
+            ("read".to_owned(), self.read.to_string()),
             ("refused".to_owned(), self.refused.to_string()),
         ];
         if let Some(stamp) = self.newest {

@@ -65,6 +65,20 @@ pub(super) struct Arrival {
     pub(super) received: Duration,
     /// Messages since the one that was looked at last, this one included.
     pub(super) messages: u64,
+    /// Pictures that were read meanwhile, this one not included.
+    pub(super) reads: u64,
+}
+
+impl Arrival {
+    fn is_read(&self) -> bool {
+        matches!(self.content, Content::Read(..))
+    }
+
+    /// Whether it was read and spares reading one that was taken at `stamp`.
+    fn will_do(&self, stamp: Stamp, pairing: Option<&Pairing>) -> bool {
+        let nearly = || pairing.is_some_and(|pairing| pairing.soon(stamp, self.stamp));
+        matches!(self.content, Content::Read(Ok(_), _)) && nearly()
+    }
 }
 
 pub(super) struct Inbox {
@@ -88,14 +102,22 @@ impl Inbox {
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
-    /// Replaces the camera's picture that nobody has looked at yet.
+    /// Replaces the camera's picture that nobody has looked at yet; but one that was read already and is nearly as new
+    /// stays, for it will do.
     pub(super) fn picture(&self, arrival: Arrival) {
         let mut state = self.lock();
-        if let Some(slot) = state.pictures.get_mut(arrival.camera) {
-            let messages = arrival.messages + slot.as_ref().map_or(0, |before| before.messages);
-            *slot = Some(Arrival { messages, ..arrival });
-            state.news = true;
+        let State { pictures, pairing, news, .. } = &mut *state;
+        let Some(slot) = pictures.get_mut(arrival.camera) else { return };
+        match slot {
+            Some(before) if !arrival.is_read() && before.will_do(arrival.stamp, pairing.as_ref()) => {
+                before.messages += arrival.messages;
+            }
+            _ => {
+                let before = slot.as_ref().map_or((0, 0), |b| (b.messages, b.reads + u64::from(b.is_read())));
+                *slot = Some(Arrival { messages: arrival.messages + before.0, reads: before.1, ..arrival });
+            }
         }
+        *news = true;
         drop(state);
         self.wake.notify_one();
     }
@@ -120,13 +142,14 @@ impl Inbox {
         !state.closed
     }
 
-    /// Everything that has arrived; but for pictures none of which is wanted by when it was taken: they are left for
-    /// newer ones to take their place, so that nobody reads them in vain.
-    pub(super) fn take(&self, wanted: impl Fn(Stamp) -> bool) -> (VecDeque<Message>, Vec<Arrival>) {
+    /// Everything that has arrived; but for pictures that by when they were taken are not worth reading yet: they are left
+    /// for newer ones to take their place, so that nobody reads them in vain.
+    pub(super) fn take(&self, reads: impl Fn(&[Option<Stamp>]) -> bool) -> (VecDeque<Message>, Vec<Arrival>) {
         let mut state = self.lock();
         state.news = false;
-        let any = state.pictures.iter().flatten().any(|arrival| wanted(arrival.stamp));
-        let pictures = state.pictures.iter_mut().filter_map(|slot| slot.take_if(|_| any)).collect();
+        let waiting: Vec<_> = state.pictures.iter().map(|slot| slot.as_ref().map(|waits| waits.stamp)).collect();
+        let reads = reads(&waiting);
+        let pictures = state.pictures.iter_mut().filter_map(|slot| slot.take_if(|_| reads)).collect();
         (std::mem::take(&mut state.messages), pictures)
     }
 
@@ -135,9 +158,12 @@ impl Inbox {
         self.lock().pairing = Some(pairing.clone());
     }
 
-    /// Whether a picture taken then is worth reading before anybody asks for it.
-    pub(super) fn wants(&self, stamp: Stamp) -> bool {
-        self.lock().pairing.as_ref().is_none_or(|pairing| pairing.wants(stamp))
+    /// Whether a camera's picture taken then is worth reading before anybody asks for it: one at a time.
+    pub(super) fn wants(&self, camera: usize, stamp: Stamp) -> bool {
+        let state = self.lock();
+        let Some(pairing) = &state.pairing else { return true };
+        let waits = state.pictures.get(camera).and_then(Option::as_ref);
+        pairing.wants(stamp) && !waits.is_some_and(Arrival::is_read)
     }
 
     /// The messages that have arrived; the pictures are left.
@@ -156,7 +182,14 @@ mod tests {
 
     fn arrival(camera: usize, width: u32) -> Arrival {
         let image = Payload::Raw(Box::new(Image { width, ..Image::default() }));
-        Arrival { camera, stamp: Stamp(1), content: Content::Unread(image), received: Duration::ZERO, messages: 1 }
+        Arrival {
+            camera,
+            stamp: Stamp(1),
+            content: Content::Unread(image),
+            received: Duration::ZERO,
+            messages: 1,
+            reads: 0,
+        }
     }
 
     #[test]
@@ -167,25 +200,49 @@ mod tests {
             inbox.push(Message::Estop(width == 30, Duration::ZERO));
         }
         assert!(inbox.wait(Instant::now()));
-        let (messages, pictures) = inbox.take(|_| true);
+        let (messages, pictures) = inbox.take(|_: &[_]| true);
         assert_eq!((messages.len(), pictures.len()), (30, 1));
         assert_eq!((pictures[0].camera, pictures[0].messages), (1, 30));
         assert!(matches!(&pictures[0].content, Content::Unread(Payload::Raw(image)) if image.width == 30));
-        let (messages, pictures) = inbox.take(|_| true);
+        let (messages, pictures) = inbox.take(|_: &[_]| true);
         assert!(messages.is_empty() && pictures.is_empty());
     }
 
     #[test]
     fn pictures_that_nobody_wants_are_left_and_count_for_the_next() {
         let inbox = Inbox::new(2);
-        let unwanted = |_| false;
+        let unwanted = |_: &[_]| false;
         (0..2).for_each(|camera| inbox.picture(arrival(camera, 1)));
         assert!(inbox.take(unwanted).1.is_empty());
         let waits = Instant::now();
         assert!(inbox.wait(waits + Duration::from_millis(1)) && waits.elapsed() >= Duration::from_millis(1));
         inbox.picture(arrival(1, 2));
-        let pictures = inbox.take(|_| true).1;
+        let pictures = inbox.take(|_: &[_]| true).1;
         assert_eq!(pictures.iter().map(|arrival| arrival.messages).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn while_nobody_takes_pictures_one_of_a_camera_is_read_and_the_newest_kept() {
+        let inbox = Inbox::new(1);
+        let period = 100_000_000;
+        inbox.expect(&Pairing::new(0.1));
+        let at = |stamp, content| Arrival { stamp: Stamp(stamp), content, ..arrival(0, 1) };
+        let read = || {
+            let (rgb, encoding) = (vec![0; 768], "rgb8");
+            Content::Read(Ok(Frame { stamp: Stamp(period), width: 16, height: 16, rgb, encoding }), Duration::ZERO)
+        };
+        let unread = || arrival(0, 1).content;
+        assert!(inbox.wants(0, Stamp(period)));
+        inbox.picture(at(period, read()));
+        assert!(!inbox.wants(0, Stamp(2 * period)), "one waits");
+        inbox.picture(at(period + period / 2, unread()));
+        let taken = inbox.take(|_: &[_]| true).1.remove(0);
+        assert!(taken.is_read() && taken.messages == 2, "what is nearly as new and was read will do");
+        inbox.picture(at(period, read()));
+        inbox.picture(at(2 * period, unread()));
+        let taken = inbox.take(|_: &[_]| true).1.remove(0);
+        assert!(!taken.is_read() && taken.stamp == Stamp(2 * period), "what was read is too old by now");
+        assert_eq!((taken.messages, taken.reads), (2, 1));
     }
 
     #[test]

@@ -36,11 +36,11 @@ impl Receivers {
     fn raw(&self, camera: usize, image: Image) {
         let image = Payload::Raw(Box::new(image));
         let (stamp, received) = (image.stamp(), self.hear(camera));
-        self.inbox.picture(Arrival { camera, stamp, content: Content::Unread(image), received, messages: 1 });
+        self.inbox.picture(Arrival { camera, stamp, content: Content::Unread(image), received, messages: 1, reads: 0 });
     }
 
-    /// Decodes files as they come, beside the control thread and each camera's beside the other's: only the newest, and
-    /// none that comes too soon for the next step.
+    /// Decodes files as they come, beside the control thread and each camera's beside the other's: only the newest, none
+    /// that comes too soon for the next step, and none while one that was decoded waits.
     async fn files(
         self,
         camera: usize,
@@ -61,14 +61,14 @@ impl Receivers {
             }
             let image = Payload::Compressed(Box::new(file));
             let stamp = image.stamp();
-            let content = if self.inbox.wants(stamp) {
+            let content = if self.inbox.wants(camera, stamp) {
                 let view = view.clone();
                 let Ok((frame, took)) = spawn_blocking(move || timed(image, &view)).await else { continue };
                 Content::Read(frame, took)
             } else {
                 Content::Unread(image)
             };
-            self.inbox.picture(Arrival { camera, stamp, content, received, messages });
+            self.inbox.picture(Arrival { camera, stamp, content, received, messages, reads: 0 });
         }
     }
 

@@ -47,7 +47,7 @@ impl<N: Network> Worker<N> {
             self.come_round();
             // Read before the inbox, so that no halt is older than what it was for.
             let halts = self.mailbox.halts();
-            let (messages, pictures) = self.inbox.take(|stamp| self.session.wants(stamp));
+            let (messages, pictures) = self.inbox.take(|waiting| self.session.reads(waiting));
             // Pictures first: whoever enables the arm after something that took long means the cameras as they are now.
             pictures.into_iter().for_each(|arrival| self.see(arrival, halts));
             messages.into_iter().for_each(|message| self.hear(message, halts));
@@ -87,11 +87,12 @@ impl<N: Network> Worker<N> {
     }
 
     fn see(&mut self, arrival: Arrival, halts: u64) {
-        let Arrival { camera, content, received, messages, .. } = arrival;
+        let Arrival { camera, stamp, content, received, messages, reads } = arrival;
         let (read, took) = match content {
             Content::Unread(image) => timed(image, &self.views[camera]),
             Content::Read(read, took) => (read, took),
         };
+        self.health.came(camera, messages, reads + 1);
         match &read {
             Ok(frame) => self.health.picture(camera, frame.stamp),
             Err(error) => {
@@ -102,7 +103,7 @@ impl<N: Network> Worker<N> {
             }
         }
         let frame = read.map_err(|error| error.to_string());
-        self.on(Event::Picture(Picture { camera, frame, received, messages, took }), halts);
+        self.on(Event::Picture(Picture { camera, stamp, frame, received, messages, took }), halts);
     }
 
     fn hear(&mut self, message: Message, halts: u64) {

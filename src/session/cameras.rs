@@ -28,7 +28,7 @@ impl Cameras {
 
     /// Takes what a camera sent. Only what can be read counts as a sign of life: a picture that is refused is none.
     pub(super) fn take(&mut self, picture: Picture, frozen: Option<u32>) {
-        let Picture { camera, frame, received, messages, took } = picture;
+        let Picture { camera, frame, received, messages, took, .. } = picture;
         let Some(slot) = self.slots.get_mut(camera) else { return };
         match frame {
             Ok(frame) => {
@@ -77,6 +77,12 @@ impl Cameras {
         let stamps = self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp));
         let fresh = self.slots.iter().all(|slot| slot.frame.is_some() && !slot.used);
         fresh && self.pairing.due(stamps, now)
+    }
+
+    /// Whether pictures that wait, taken then, are worth reading now.
+    pub(super) fn reads(&self, waiting: &[Option<Stamp>]) -> bool {
+        let unused = |slot: &Slot| slot.frame.as_ref().filter(|_| !slot.used).map(|(frame, _)| frame.stamp);
+        self.pairing.reads(waiting.iter().copied().zip(self.slots.iter().map(unused)))
     }
 
     /// Which pictures belong together, and when they are due.

@@ -7,6 +7,7 @@ use crate::frame::Frame;
 use crate::network::Settings;
 use crate::safety::{self, Guard, Hold};
 use crate::thresholds::Live;
+use crate::units::Stamp;
 
 /// What reaches the session. `R` stands for whoever waits for a reply.
 pub enum Event<R> {
@@ -53,6 +54,8 @@ pub enum Event<R> {
 pub struct Picture {
     /// Which camera, in the manifest's order.
     pub camera: usize,
+    /// When it was taken.
+    pub stamp: Stamp,
     /// What it shows; or why it could not be read.
     pub frame: Result<Frame, String>,
     /// When it came, on the machine's clock.

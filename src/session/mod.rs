@@ -9,7 +9,7 @@
 //!
 //! 1. wait until something has arrived or [`Session::wake`];
 //! 2. read how often the arm was halted, then take what has arrived, and hand it to [`Session::on`]; pictures, where it
-//!    [wants](Session::wants) one of them;
+//!    [reads](Session::reads) them;
 //! 3. [`Session::look`]: it may want the network's opinion;
 //! 4. while it [is thinking](Session::thinking): let it [`Session::think`], which takes its time, then once more read
 //!    the halts, take and hand over what has arrived, and [`Session::finish`].
@@ -143,10 +143,10 @@ impl<N: Network> Session<N> {
         }
     }
 
-    /// Whether a picture taken then is worth reading: one that comes too soon after the last step's will be followed by
-    /// another before a step is due. In lock-step every picture is waited for.
-    pub fn wants(&self, stamp: Stamp) -> bool {
-        self.pairing().is_none_or(|pairing| pairing.wants(stamp))
+    /// Whether pictures are worth reading that wait, of each camera the newest, taken then: one that comes too soon after
+    /// the last step's will be followed by another before a step is due. In lock-step every picture is waited for.
+    pub fn reads(&self, waiting: &[Option<Stamp>]) -> bool {
+        self.safety.rules.lock_step() || self.cameras.reads(waiting)
     }
 
     /// What decides that, for whoever reads pictures while the session is busy; `None` in lock-step.

@@ -44,8 +44,25 @@ impl Pairing {
 
     /// Whether a picture taken at `stamp` may be one of the next set. A fast camera's next one will be.
     pub fn wants(&self, stamp: Stamp) -> bool {
-        let soon = |last: Stamp| stamp > last && stamp.secs_since(last) < SOONEST_PERIODS * self.period_secs;
-        !self.last.is_some_and(soon)
+        !self.last.is_some_and(|last| self.soon(stamp, last))
+    }
+
+    /// Whether a picture taken at `stamp` is one of a camera that is faster than steps are, of which one at hand was taken
+    /// `before`.
+    pub fn soon(&self, stamp: Stamp, before: Stamp) -> bool {
+        stamp > before && stamp.secs_since(before) < SOONEST_PERIODS * self.period_secs
+    }
+
+    /// Whether the pictures that wait are worth reading now. Of each camera: when the one was taken that waits, and the one
+    /// that was read and that no step has used.
+    ///
+    /// A fast camera beside a slow one is read once, then when the other's picture has come, and once a period meanwhile,
+    /// so that somebody looks at it.
+    pub fn reads(&self, cameras: impl Iterator<Item = (Option<Stamp>, Option<Stamp>)> + Clone) -> bool {
+        let set = cameras.clone().all(|(waits, unused)| waits.or(unused).is_some());
+        let overdue = |waits: Stamp, unused: Stamp| !(0.0..self.period_secs).contains(&waits.secs_since(unused));
+        let reads = |waits: Stamp, unused: Option<Stamp>| set || unused.is_none_or(|unused| overdue(waits, unused));
+        cameras.into_iter().any(|(waits, unused)| waits.is_some_and(|waits| self.wants(waits) && reads(waits, unused)))
     }
 
     /// A step begins on the set whose newest picture was taken at `newest`.
@@ -87,6 +104,24 @@ mod tests {
         assert!(wants(&pairing, 0.5), "so is a clock that was set back");
         pairing.forget_step();
         assert!(wants(&pairing, 1.05));
+    }
+
+    #[test]
+    fn of_a_fast_camera_beside_a_slow_one_few_pictures_are_read() {
+        let mut pairing = Pairing::new(0.1);
+        let stamp = |secs: Option<f64>| secs.map(Stamp::from_secs);
+        let reads = |pairing: &Pairing, fast: [Option<f64>; 2], slow: [Option<f64>; 2]| {
+            pairing.reads([fast, slow].into_iter().map(|[waits, unused]| (stamp(waits), stamp(unused))))
+        };
+        let none = [None, None];
+        pairing.begin_step(Some(Stamp::from_secs(1.0)));
+        assert!(!reads(&pairing, [Some(1.05), None], none), "too soon after the last step");
+        assert!(reads(&pairing, [Some(1.08), None], none), "the first of the next set");
+        assert!(!reads(&pairing, [Some(1.1), Some(1.08)], none), "one is at hand");
+        assert!(reads(&pairing, [Some(1.2), Some(1.08)], none), "it must be seen what the camera sends");
+        assert!(reads(&pairing, [Some(1.1), Some(1.08)], [Some(1.11), None]), "now the newest of both");
+        assert!(reads(&pairing, [None, Some(1.08)], [Some(1.11), None]));
+        assert!(reads(&pairing, [Some(0.5), Some(1.08)], none), "a clock that was set back");
     }
 
     #[test]

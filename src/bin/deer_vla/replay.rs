@@ -252,7 +252,8 @@ impl Results {
     fn event<R>(&mut self, (_, input): (Stamp, Input), received: Duration) -> Option<Event<R>> {
         Some(match input {
             Input::Frame { camera, frame } => {
-                Event::Picture(Picture { camera, frame: Ok(frame), received, messages: 1, took: Duration::ZERO })
+                let (stamp, took) = (frame.stamp, Duration::ZERO);
+                Event::Picture(Picture { camera, stamp, frame: Ok(frame), received, messages: 1, took })
             }
             Input::Instruction(text) => Event::Instruction(text),
             Input::Estop(pressed) => Event::Estop { pressed, received },

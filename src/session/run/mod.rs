@@ -299,13 +299,17 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
     fn hear(&mut self, pictures: bool) -> (Duration, u64) {
         let (mut at, halts) = (self.now, self.halts);
         let mut events = VecDeque::new();
-        let wants = |picture: &Picture| picture.frame.as_ref().map_or(true, |frame| self.session.wants(frame.stamp));
+        let waiting: Vec<_> = self.inbox.pictures.iter().map(|slot| slot.as_ref().map(|waits| waits.stamp)).collect();
         let news = pictures && std::mem::take(&mut self.inbox.news);
-        if news && self.inbox.pictures.iter().flatten().any(wants) {
+        if news && self.session.reads(&waiting) {
             events.extend(self.inbox.pictures.iter_mut().filter_map(Option::take).map(Event::Picture));
         }
         events.append(&mut self.inbox.events);
         for event in events {
+            if let Event::Picture(picture) = &event {
+                at += picture.took;
+                self.see(Seen::Read(picture.camera));
+            }
             let now = self.moment(at, halts);
             let effects = self.session.on(event, now, &mut || self.pace.watch());
             at += self.pace.took();

@@ -60,4 +60,6 @@ pub enum Seen {
     Order(Order, Option<String>),
     /// The network began to work.
     Thinking,
+    /// A camera's picture was read.
+    Read(usize),
 }

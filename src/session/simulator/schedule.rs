@@ -103,6 +103,8 @@ pub enum What {
     Clock(f64),
     /// Threads are late by up to so much for a while.
     Busy(Duration, Duration),
+    /// Pictures take so long to be read for a while.
+    Heavy(Duration, Duration),
 }
 
 /// How a camera goes wrong.
@@ -181,7 +183,7 @@ impl Robot {
         let control_hz = if draw.of(1).one_in(4) { 10.0 } else { 30.0 };
         let camera = |i: u64| {
             let draw = draw.of(10 + i);
-            let factor = draw.of(1).pick(&[1.0, 1.0, 1.0, 2.0, 0.7]);
+            let factor = draw.of(1).pick(&[1.0, 1.0, 1.0, 2.0, 4.0, 0.7]);
             Camera {
                 rate_hz: control_hz * factor,
                 phase: draw.of(2).ms(1.0, 1e3 / control_hz),
@@ -233,7 +235,7 @@ impl Incident {
         // Nothing outlasts the incidents' time.
         let long = long.min(calm.saturating_sub(at));
         let which = draw.of(4);
-        let what = match draw.of(3).below(16) {
+        let what = match draw.of(3).below(17) {
             0..=5 => What::Camera(which.below(2), which.of(1).pick(&FAULTS), long),
             6 => What::Say(which.below(4)),
             7 => What::Enable(which.one_in(2)),
@@ -247,7 +249,8 @@ impl Incident {
                 let long = if which.of(2).one_in(4) { Duration::from_millis(1300) } else { long };
                 What::Network(which.of(1).pick(&troubles), long)
             }
-            14 => What::Clock(which.pick(&[-3.0, -0.15, 0.15, 0.5, 60.0])),
+            14 => What::Heavy(which.ms(2.0, 60.0), long),
+            15 => What::Clock(which.pick(&[-3.0, -0.15, 0.15, 0.5, 60.0])),
             _ => What::Busy(which.ms(5.0, 30.0), long),
         };
         Self { at, what }

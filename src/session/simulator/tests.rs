@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::network::PlanLimits;
 
 fn bundle() -> Bundle {
     Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap()
@@ -25,4 +28,54 @@ fn a_schedule_repeats_to_the_bit() {
     };
     assert_eq!(told(7), told(7));
     assert_ne!(told(7), told(8));
+}
+
+/// A robot of 30 Hz whose cameras send so many pictures a second, which take so long to be read from 0.5 s to 4.5 s.
+fn flooded(rates_hz: [f64; 2], reading: Duration) -> Schedule {
+    let drawn = Schedule::draw(0);
+    let camera = |rate_hz, ms| Camera {
+        rate_hz,
+        phase: Duration::from_millis(ms),
+        jitter: Duration::from_millis(2),
+        latency: Duration::from_millis(3),
+    };
+    let robot = Robot {
+        control_hz: 30.0,
+        cameras: [camera(rates_hz[0], 1), camera(rates_hz[1], 5)],
+        heartbeat_secs: None,
+        deadline: None,
+        stage: Duration::from_millis(2),
+        autostart: true,
+        servo: false,
+        late: Duration::from_millis(1),
+        plan: PlanLimits::default(),
+        ..drawn.robot
+    };
+    let (at, long) = (Duration::from_millis(500), Duration::from_secs(4));
+    let incidents = vec![Incident { at, what: What::Heavy(reading, long) }];
+    Schedule { robot, incidents, calm: at + long, end: at + long + Duration::from_secs(2), ..drawn }
+}
+
+/// Pictures of the first camera that were shown and read, actions, and holds but for the first.
+fn counts(schedule: &Schedule) -> [usize; 4] {
+    let (lines, result) = tell(schedule, &bundle());
+    result.unwrap();
+    assert!(!lines.iter().any(|line| line.text.contains("hold_fault")));
+    ["camera 0", "  Read(0)", "  decision act", "  decision hold"]
+        .map(|what| lines.iter().filter(|line| line.text.starts_with(what)).count())
+}
+
+#[test]
+fn cameras_that_are_faster_than_their_pictures_can_be_read_are_read_once_a_step() {
+    for ms in [1, 5, 10, 15, 20, 40] {
+        let [shown, read, acts, holds] = counts(&flooded([60.0; 2], Duration::from_millis(ms)));
+        assert!(shown > 380 && acts > 60, "{ms} ms: {acts} actions on {shown} pictures");
+        assert!(read <= acts + holds + 2, "{ms} ms: {read} pictures were read for {acts} actions and {holds} holds");
+    }
+}
+
+#[test]
+fn a_fast_camera_waits_for_a_slow_one_unread() {
+    let [shown, read, acts, _] = counts(&flooded([240.0, 30.0], Duration::from_millis(1)));
+    assert!(shown > 1500 && acts > 180 && read <= 2 * acts + 2, "{read} of {shown} were read for {acts} actions");
 }

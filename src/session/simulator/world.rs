@@ -219,6 +219,15 @@ impl<'a> World<'a> {
         self.taken(camera) + self.schedule.robot.cameras[camera].latency
     }
 
+    /// How long a picture takes to be read that was taken at `at`.
+    fn reading(&self, at: Duration) -> Duration {
+        let of = |incident: &Incident| match incident.what {
+            What::Heavy(took, long) => (incident.at..incident.at + long).contains(&at).then_some(took),
+            _ => None,
+        };
+        self.schedule.incidents.iter().rev().find_map(of).unwrap_or(Duration::from_micros(500))
+    }
+
     fn show(&mut self, camera: usize) {
         let (taken, received) = (self.taken(camera), self.run.now());
         let count = self.next[camera];
@@ -246,7 +255,7 @@ impl<'a> World<'a> {
         self.judge.picture(camera, Taken { stamp, received, bad, unreadable, same, resized });
         let frame = if unreadable { Err("half a picture".to_owned()) } else { Ok(frame(stamp, shows, fault)) };
         self.note(|| format!("camera {camera}: picture {shows} of {stamp}, {fault:?}"));
-        self.arrive(Event::Picture(Picture { camera, frame, received, messages: 1, took: Duration::from_micros(500) }));
+        self.arrive(Event::Picture(Picture { camera, stamp, frame, received, messages: 1, took: self.reading(taken) }));
     }
 
     fn beat(&mut self) {
@@ -281,7 +290,7 @@ impl<'a> World<'a> {
         self.note(|| format!("{what:?}"));
         let now = self.run.now();
         match *what {
-            What::Camera(..) | What::Silence(_) | What::Busy(..) => (),
+            What::Camera(..) | What::Silence(_) | What::Busy(..) | What::Heavy(..) => (),
             What::Clock(_) => self.judge.clock_set(now),
             What::Say(which) => self.say(which),
             What::Enable(on) => self.enable(on),

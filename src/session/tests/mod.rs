@@ -128,7 +128,8 @@ fn the_reason_is_said_once_a_second_where_nothing_else_is() {
     let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
     let refuse = |robot: &mut Robot| {
         let frame = Err("image encoding \"yuyv\" is not read".to_owned());
-        let picture = Picture { camera: 0, frame, received: Duration::ZERO, messages: 1, took: Duration::ZERO };
+        let (received, took) = (Duration::ZERO, Duration::ZERO);
+        let picture = Picture { camera: 0, stamp: Stamp(1), frame, received, messages: 1, took };
         robot.on(Event::Picture(picture), 0.9);
     };
     refuse(&mut robot);
@@ -216,7 +217,8 @@ fn pictures_that_take_long_to_be_read_are_part_of_the_step() {
     let mut robot = Robot::new(&[0.5, 0.5], false, Some(limits()));
     for camera in 0..2 {
         let (received, took) = (Duration::from_secs(1), Duration::from_millis(18));
-        let picture = Picture { camera, frame: Ok(frame(1.0)), received, messages: 1, took };
+        let frame = frame(1.0);
+        let picture = Picture { camera, stamp: frame.stamp, frame: Ok(frame), received, messages: 1, took };
         robot.on(Event::Picture(picture), 1.0);
     }
     let refused = robot.enable(1.0).unwrap_err();
@@ -299,8 +301,9 @@ fn a_clock_that_is_set_holds_until_pictures_of_the_new_time_have_come() {
     let mut robot = Robot::acting();
     let mut at = |secs: f64, machine: f64| {
         for camera in 0..2 {
-            let received = Duration::from_secs_f64(machine);
-            let picture = Picture { camera, frame: Ok(frame(secs)), received, messages: 1, took: Duration::ZERO };
+            let (frame, received) = (frame(secs), Duration::from_secs_f64(machine));
+            let (stamp, took) = (frame.stamp, Duration::ZERO);
+            let picture = Picture { camera, stamp, frame: Ok(frame), received, messages: 1, took };
             robot.on(Event::Picture(picture), secs);
         }
         let now = Moment { machine: Duration::from_secs_f64(machine), ..robot.at(secs) };

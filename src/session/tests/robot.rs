@@ -74,8 +74,8 @@ impl Robot {
     }
 
     pub(super) fn show(&mut self, camera: usize, frame: Frame, secs: f64) {
-        let received = Duration::from_secs_f64(secs);
-        let picture = Picture { camera, frame: Ok(frame), received, messages: 1, took: Duration::ZERO };
+        let (stamp, received, took) = (frame.stamp, Duration::from_secs_f64(secs), Duration::ZERO);
+        let picture = Picture { camera, stamp, frame: Ok(frame), received, messages: 1, took };
         self.on(Event::Picture(picture), secs);
     }
 

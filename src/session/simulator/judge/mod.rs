@@ -215,7 +215,7 @@ impl Judge {
                 self.stands |= *order == Order::Halt;
                 Ok(())
             }
-            Seen::Log(..) => Ok(()),
+            Seen::Log(..) | Seen::Read(_) => Ok(()),
             Seen::Thinking => {
                 self.thinking = at;
                 Ok(())
