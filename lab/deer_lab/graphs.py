@@ -4,7 +4,8 @@ image ─▶ vision_ROLE ─▶ media_ROLE
 ids ─▶ embed ─▶ hidden ─▶ stage_00 ─▶ hidden, feature (2, W): probe, exit 0 ─▶ stage_01 ─▶ hidden, feature (1, W) …
 h ─▶ head_state ─▶ gates          once a step: what is the same at every exit
 feature, gates, c ─▶ head         arm and gripper of every row, the state after the last row; where it foresees, the
-                                  actions of the periods after: ahead (N, K-1, 7)
+                                  actions of the periods after: ahead (N, K-1, 7); and all that is of a row at once,
+                                  which a GPU brings to the host in one copy: actions (N, K, 7)
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def signature(roles: list[str], max_tokens: int, graph: str, ahead: int = 1) -> 
     if graph == "head_state":
         return Signature(("h",), ("gates",))
     if graph == "head":
-        outputs = ("arm", "gripper", "h_next", "c_next", *(["ahead"] if ahead > 1 else []))
+        outputs = ("arm", "gripper", "actions", "h_next", "c_next", *(["ahead"] if ahead > 1 else []))
         return Signature(("feature", "gates", "c"), outputs, {"feature": (0, "N", MAX_ROWS)})
     inputs = ("hidden", *(f"media_{role}" for role in roles))
     return Signature(inputs, ("hidden_next", "feature"), {"hidden": tokens}, writes=("hidden", "feature"))
@@ -132,8 +133,8 @@ class HeadAction(nn.Module):
         self.norms, self.arm, self.gripper, self.foreseen = head.norms, head.arm, head.gripper, head.foreseen
 
     def forward(self, feature: Tensor, gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-        """(N, W), (L, 4 H), (L, 1, H) -> arm (N, 6), gripper (N, 1), the state after the last row 2 x (L, 1, H), and
-        where the head foresees ahead (N, K-1, 7)."""
+        """(N, W), (L, 4 H), (L, 1, H) -> arm (N, 6), gripper (N, 1), actions (N, K, 7), the state after the last row
+        2 x (L, 1, H), and where the head foresees ahead (N, K-1, 7)."""
         x, h_next, c_next = feature, [], []
         layers = zip(self.weights, self.norms, gates.split(1), c.flatten(1).split(1))
         for weight, norm, recurrent, before in layers:
@@ -145,4 +146,6 @@ class HeadAction(nn.Module):
             x = norm(h)
         last = (torch.cat(rows, dim=1)[-1:].reshape(c.shape) for rows in (h_next, c_next))
         ahead = (self.foreseen(x),) if self.foreseen else ()
-        return self.arm(x).tanh(), self.gripper(x).sigmoid(), *last, *ahead
+        arm, gripper = self.arm(x).tanh(), self.gripper(x).sigmoid()
+        actions = torch.cat((torch.cat((arm, gripper), dim=-1).unsqueeze(1), *ahead), dim=1)
+        return arm, gripper, actions, *last, *ahead

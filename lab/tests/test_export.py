@@ -104,7 +104,10 @@ def test_every_graph_has_the_tensors_of_the_contract(bundle):
         "stage_00.onnx": (seen, ["hidden_next", "feature"]),
         "stage_01.onnx": (seen, ["hidden_next", "feature"]),
         "head_state.onnx": ({"h": state}, ["gates"]),
-        "head.onnx": ({"feature": ["N", 8], "gates": gates, "c": state}, ["arm", "gripper", "h_next", "c_next"]),
+        "head.onnx": (
+            {"feature": ["N", 8], "gates": gates, "c": state},
+            ["arm", "gripper", "actions", "h_next", "c_next"],
+        ),
         "whole.onnx": (seen, ["feature_00", "feature_01"]),
     }
     for file, (inputs, outputs) in contract.items():
@@ -134,6 +137,7 @@ def test_any_number_of_candidates_gives_what_pytorch_gives(bundle, policy, rows)
     outputs = run(bundle, "head.onnx", feature=feature, gates=gates, c=c)
     arm, gripper, h_next, c_next = policy.head(feature, h, c)
     assert close(outputs["arm"], arm) and close(outputs["gripper"], gripper)
+    assert close(outputs["actions"], torch.cat((arm, gripper), dim=1)[:, None])
     assert close(outputs["h_next"], h_next[:, -1:]) and close(outputs["c_next"], c_next[:, -1:])
 
 

@@ -102,8 +102,11 @@ fn print(out: &mut impl Write, m: &Measured) -> io::Result<()> {
         writeln!(out, "this bundle has no `whole` graph to compare the stages with")?;
     }
     if m.provider != "cpu" {
-        let Copied { to_device, to_host } = m.copied;
-        writeln!(out, "\na full-depth step copies {to_device} bytes to the device and {to_host} back")?;
+        let Copied { to_device, to_host, copies_to_host } = m.copied;
+        writeln!(
+            out,
+            "\na full-depth step copies {to_device} bytes to the device and {to_host} back in {copies_to_host} copies"
+        )?;
         let recorded = if m.recorded.is_empty() { "none".to_owned() } else { m.recorded.join(", ") };
         writeln!(out, "run as CUDA graphs: {recorded}")?;
     }

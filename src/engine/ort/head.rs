@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewD, Ix3, s};
 use ort::memory::AllocationDevice;
 use ort::value::{Tensor, TensorRef};
 
-use super::mirror::Mirror;
+use super::actions::{Actions, Fetched, foreseen};
 use super::part::{Call, Loader, Part};
 use super::spec::Spec;
 use crate::engine::{Action, EngineError, LstmState};
@@ -25,27 +25,20 @@ pub(super) struct Head {
     now: usize,
     /// By the place that is read, and whether the first exit's rows are.
     calls: Vec<[Call; 2]>,
-    outs: [Out; 2],
+    outs: [Actions; 2],
     /// The first exit's rows: probe and feature; in schema 1 the probe alone. Then any other's.
     rows: [Tensor<f32>; 2],
     joint: bool,
     /// What features from elsewhere foresaw, where that is newer than what any exit did.
     elsewhere: Option<Vec<Action>>,
-    /// Bytes that actions took to the host.
-    pub(super) fetched: u64,
+    /// What actions took to the host.
+    pub(super) fetched: Fetched,
 }
 
 /// Schema 2: what is the same at every exit of a step is made by a part of its own.
 struct Recall {
     part: Part,
     calls: Vec<Call>,
-}
-
-struct Out {
-    arm: Mirror,
-    gripper: Mirror,
-    /// Where the head foresees.
-    ahead: Option<Mirror>,
 }
 
 impl Head {
@@ -62,11 +55,7 @@ impl Head {
         }
         let first = if joint { 1 } else { 2 };
         let rows = [tensor(&[first, manifest.width])?, tensor(&[1, manifest.width])?];
-        let out = |n| -> Result<Out, EngineError> {
-            let output = |shape: &[usize]| Mirror::output(&part, options, shape);
-            let ahead = (manifest.ahead > 1).then(|| output(&[n, manifest.ahead - 1, 7])).transpose()?;
-            Ok(Out { arm: output(&[n, 6])?, gripper: output(&[n, 1])?, ahead })
-        };
+        let out = |rows| Actions::new(&part, options, manifest, rows);
         let mut outs = [out(first)?, out(1)?];
         let mut gates = tensor(&[shape[0], 4 * shape[2]])?;
         let recall = manifest.parts.head_state.as_ref().map(|file| {
@@ -76,7 +65,18 @@ impl Head {
         let recall = recall.transpose()?;
         let gates = recall.as_ref().map(|_| &gates);
         let calls = bind(&part, &mut states, &rows, gates, &mut outs)?;
-        Ok(Self { recall, states, now: REST, calls, outs, rows, joint, elsewhere: None, fetched: 0, part })
+        Ok(Self {
+            recall,
+            states,
+            now: REST,
+            calls,
+            outs,
+            rows,
+            joint,
+            elsewhere: None,
+            fetched: Fetched::default(),
+            part,
+        })
     }
 
     /// The parts that it runs.
@@ -115,11 +115,8 @@ impl Head {
         let mut actions = Vec::with_capacity(2);
         for &which in calls {
             self.part.run(&self.calls[self.now][which])?;
-            let Out { arm, gripper, .. } = &mut self.outs[which];
-            let fetched = arm.fetch().and_then(|arm| Ok(arm + gripper.fetch()?));
-            self.fetched += fetched.map_err(|e| self.part.failed(e))?;
-            let (arm, gripper) = (arm.host().extract_tensor().1, gripper.host().extract_tensor().1);
-            actions.extend(arm.chunks_exact(6).zip(gripper).map(|(arm, &gripper)| Action::new(arm, gripper)));
+            self.fetched = self.fetched + self.outs[which].fetch().map_err(|e| self.part.failed(e))?;
+            actions.extend(self.outs[which].rows());
         }
         Ok(actions)
     }
@@ -130,10 +127,9 @@ impl Head {
             return Ok(foreseen.clone());
         }
         let which = usize::from(k > 0 || self.joint);
-        let Some(ahead) = &mut self.outs[which].ahead else { return Ok(Vec::new()) };
-        self.fetched += ahead.fetch().map_err(|e| self.part.failed(e))?;
-        let (shape, numbers) = ahead.host().extract_tensor();
-        Ok(foreseen(shape, numbers))
+        let (foreseen, fetched) = self.outs[which].ahead().map_err(|e| self.part.failed(e))?;
+        self.fetched = self.fetched + fetched;
+        Ok(foreseen)
     }
 
     /// The state after the last action becomes the state.
@@ -210,13 +206,6 @@ impl Head {
     }
 }
 
-/// The last row's actions of `[N, K-1, 7]`: six arm outputs and the probability of open each.
-fn foreseen(shape: &[i64], numbers: &[f32]) -> Vec<Action> {
-    let each = shape.iter().skip(1).product::<i64>().max(1) as usize;
-    let last = numbers.chunks_exact(each).last().unwrap_or_default();
-    last.chunks_exact(7).map(|action| Action::new(&action[..6], action[6])).collect()
-}
-
 fn cube(array: ArrayViewD<'_, f32>) -> Result<Array3<f32>, EngineError> {
     let failed = |e: ndarray::ShapeError| EngineError::Run { part: "head".into(), reason: e.to_string() };
     Ok(array.into_dimensionality::<Ix3>().map_err(failed)?.to_owned())
@@ -238,15 +227,14 @@ fn bind(
     states: &mut [[Tensor<f32>; 2]; 3],
     rows: &[Tensor<f32>; 2],
     gates: Option<&Tensor<f32>>,
-    outs: &mut [Out; 2],
+    outs: &mut [Actions; 2],
 ) -> Result<Vec<[Call; 2]>, EngineError> {
     let mut bind = |graph: usize, from: &[Tensor<f32>; 2], to: &mut [Tensor<f32>; 2]| {
         let [h, c] = from;
         let recurrent = gates.map_or(("h", h), |gates| ("gates", gates));
         let mut call = |which: usize| {
-            let ([h_next, c_next], Out { arm, gripper, ahead }) = (&mut *to, &mut outs[which]);
-            let outputs = [("arm", arm.bound()), ("gripper", gripper.bound()), ("h_next", h_next), ("c_next", c_next)];
-            let outputs = outputs.into_iter().chain(ahead.as_mut().map(|ahead| ("ahead", ahead.bound())));
+            let [h_next, c_next] = &mut *to;
+            let outputs = outs[which].bound().into_iter().chain([("h_next", h_next), ("c_next", c_next)]);
             part.call(graph + which, [("feature", &rows[which]), recurrent, ("c", c)], outputs)
         };
         Ok([call(0)?, call(1)?])

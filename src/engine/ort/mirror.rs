@@ -25,7 +25,7 @@ impl Mirror {
     }
 
     fn new(part: &Part, options: &Options, shape: &[usize], twin: bool) -> Result<Self, EngineError> {
-        let bytes = if options.on_host() { 0 } else { 4 * shape.iter().product::<usize>() as u64 };
+        let bytes = 4 * shape.iter().product::<usize>() as u64;
         let twin = twin.then(|| part.device_tensor(options, shape)).transpose()?;
         Ok(Self { host: part.host_tensor(shape)?, twin, bytes })
     }
@@ -45,7 +45,7 @@ impl Mirror {
         self.twin.as_mut().unwrap_or(&mut self.host)
     }
 
-    /// To where the part computes; gives the bytes that this takes.
+    /// To where the part computes; gives the bytes that this takes where that is not the host.
     pub(super) fn send(&mut self) -> ort::Result<u64> {
         if let Some(twin) = &mut self.twin {
             self.host.copy_into(twin)?;
@@ -53,7 +53,7 @@ impl Mirror {
         Ok(self.bytes)
     }
 
-    /// To the host; gives the bytes that this takes.
+    /// To the host; gives the bytes that this takes where the part computes elsewhere.
     pub(super) fn fetch(&mut self) -> ort::Result<u64> {
         if let Some(twin) = &self.twin {
             twin.copy_into(&mut self.host)?;

@@ -6,6 +6,7 @@
 //! What a part reads and writes is bound once, where it computes: a step makes no tensor, and only pictures and actions
 //! cross between host and device.
 
+mod actions;
 mod head;
 mod library;
 mod mirror;
@@ -86,6 +87,8 @@ pub struct Traffic {
     pub to_device: u64,
     /// Actions.
     pub to_host: u64,
+    /// In so many copies, each of which waits for the device.
+    pub copies_to_host: u64,
 }
 
 /// A bundle's network, loaded.
@@ -138,7 +141,11 @@ impl OrtEngine {
 
     /// What crossed between host and device so far.
     pub fn traffic(&self) -> Traffic {
-        Traffic { to_device: self.vision.sent, to_host: self.head.fetched }
+        if self.loader.options.on_host() {
+            return Traffic::default();
+        }
+        let fetched = self.head.fetched;
+        Traffic { to_device: self.vision.sent, to_host: fetched.bytes, copies_to_host: fetched.copies }
     }
 
     /// The parts that are recorded as CUDA graphs.
@@ -260,5 +267,41 @@ impl Engine for OrtEngine {
         self.bind()?;
         self.stages.truncate(cap + 1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the acts of a full-depth step take to the host, and then what it foresees.
+    fn fetched(bundle: &str) -> [(u64, u64); 2] {
+        let bundle = Bundle::open(format!("{}/{bundle}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let exits = bundle.manifest.exits.len();
+        let mut engine = OrtEngine::load(&bundle, exits - 1, &Options::default()).unwrap();
+        engine.embed(&[1, 2]).unwrap();
+        engine.recall().unwrap();
+        for k in 0..exits {
+            engine.stage(k).unwrap();
+            engine.act().unwrap();
+        }
+        let acted = engine.head.fetched;
+        assert_eq!(engine.ahead().unwrap().len(), bundle.manifest.ahead - 1);
+        assert_eq!(engine.traffic(), Traffic::default(), "the host is where it computes");
+        [acted, engine.head.fetched].map(|fetched| (fetched.copies, fetched.bytes))
+    }
+
+    #[test]
+    fn an_exit_takes_one_copy_to_the_host_and_what_it_foresees_none() {
+        let ahead = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap().manifest.ahead as u64;
+        // Six exits, the first with the probe's row.
+        assert_eq!(fetched("models/toy"), [(6, 7 * 7 * ahead * 4); 2]);
+    }
+
+    #[test]
+    fn a_bundle_without_that_output_takes_two() {
+        let [acted, foreseen] = fetched("tests/data/schema_1");
+        // Two exits and the probe.
+        assert_eq!((acted, foreseen), ((6, 3 * 7 * 4), acted));
     }
 }

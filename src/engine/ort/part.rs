@@ -57,8 +57,10 @@ impl Loader {
             .with_execution_providers(providers(&self.options, &self.bundle, graphs))
             .map_err(|e| missing_provider(self.options.provider, &e.to_string()))?;
         let session = builder.commit_from_file(&path).map_err(|e| refuse(e.to_string()))?;
+        let offered = |(name, _): &&(String, Vec<i64>)| session.outputs().iter().any(|outlet| outlet.name() == name);
+        let outputs: Vec<_> = spec.outputs.iter().chain(spec.offered.iter().filter(offered)).cloned().collect();
         for (direction, expected, found) in
-            [("input", &spec.inputs, session.inputs()), ("output", &spec.outputs, session.outputs())]
+            [("input", &spec.inputs, session.inputs()), ("output", &outputs, session.outputs())]
         {
             compare(direction, expected, found).map_err(|(tensor, expected, found)| EngineError::Shape {
                 part: name.into(),
@@ -75,6 +77,11 @@ impl Loader {
 impl Part {
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the graph has an output of this name.
+    pub(super) fn gives(&self, name: &str) -> bool {
+        self.session.outputs().iter().any(|outlet| outlet.name() == name)
     }
 
     pub(super) fn failed(&self, error: impl std::fmt::Display) -> EngineError {

@@ -13,6 +13,8 @@ type Tensors = Vec<(String, Vec<i64>)>;
 pub(super) struct Spec {
     pub(super) inputs: Tensors,
     pub(super) outputs: Tensors,
+    /// Outputs that need not be there.
+    pub(super) offered: Tensors,
 }
 
 fn tensors<const N: usize>(list: [(&str, &[i64]); N]) -> Tensors {
@@ -28,6 +30,10 @@ pub(super) fn media_names(manifest: &Manifest) -> Vec<String> {
 }
 
 impl Spec {
+    fn new(inputs: Tensors, outputs: Tensors) -> Self {
+        Self { inputs, outputs, offered: Vec::new() }
+    }
+
     fn media(manifest: &Manifest) -> [i64; 3] {
         [1, manifest.media.tokens as i64, manifest.media.width as i64]
     }
@@ -40,12 +46,12 @@ impl Spec {
         } else {
             vec![("image".to_owned(), image(manifest.cameras[camera].size))]
         };
-        Self { inputs, outputs: tensors([("media", &Self::media(manifest))]) }
+        Self::new(inputs, tensors([("media", &Self::media(manifest))]))
     }
 
     pub(super) fn embed(manifest: &Manifest) -> Self {
         let width = manifest.width as i64;
-        Self { inputs: tensors([("ids", &[1, FREE])]), outputs: tensors([("hidden", &[1, FREE, width])]) }
+        Self::new(tensors([("ids", &[1, FREE])]), tensors([("hidden", &[1, FREE, width])]))
     }
 
     /// Stage 0 also gives the probe: in schema 2 as the first row of its feature, in schema 1 by itself.
@@ -58,7 +64,7 @@ impl Spec {
             outputs.extend(tensors([("probe", &[1, width])]));
         }
         let media = media_names(manifest).into_iter().map(|name| (name, Self::media(manifest).to_vec()));
-        Self { inputs: tensors([("hidden", &hidden)]).into_iter().chain(media).collect(), outputs }
+        Self::new(tensors([("hidden", &hidden)]).into_iter().chain(media).collect(), outputs)
     }
 
     pub(super) fn whole(manifest: &Manifest) -> Self {
@@ -66,16 +72,17 @@ impl Spec {
         let probe = manifest.sees_jointly().then(|| ("probe".to_owned(), vec![1, width]));
         let rows = |k: usize| if k == 0 && !manifest.sees_jointly() { 2 } else { 1 };
         let exits = (0..manifest.exits.len()).map(|k| (format!("feature_{k:02}"), vec![rows(k), width]));
-        Self { inputs: Self::stage(manifest, 0).inputs, outputs: probe.into_iter().chain(exits).collect() }
+        Self::new(Self::stage(manifest, 0).inputs, probe.into_iter().chain(exits).collect())
     }
 
     /// The recurrent products of all layers, which are the same at every exit of a step.
     pub(super) fn head_state(manifest: &Manifest) -> Self {
         let (layers, hidden) = (manifest.lstm.layers as i64, manifest.lstm.hidden as i64);
-        Self { inputs: tensors([("h", &[layers, 1, hidden])]), outputs: tensors([("gates", &[layers, 4 * hidden])]) }
+        Self::new(tensors([("h", &[layers, 1, hidden])]), tensors([("gates", &[layers, 4 * hidden])]))
     }
 
-    /// In schema 2 the state after the last row is given, in schema 1 that after each.
+    /// In schema 2 the state after the last row is given, in schema 1 that after each. What is given row by row may also
+    /// be given at once.
     pub(super) fn head(manifest: &Manifest) -> Self {
         let (layers, hidden) = (manifest.lstm.layers as i64, manifest.lstm.hidden as i64);
         let (before, joint) = ([layers, 1, hidden], manifest.sees_jointly());
@@ -87,7 +94,9 @@ impl Spec {
         if manifest.ahead > 1 {
             outputs.extend(tensors([("ahead", &[FREE, manifest.ahead as i64 - 1, 7])]));
         }
-        Self { inputs: tensors([("feature", &[FREE, manifest.width as i64]), recurrent, ("c", &before)]), outputs }
+        let inputs = tensors([("feature", &[FREE, manifest.width as i64]), recurrent, ("c", &before)]);
+        let offered = tensors([("actions", &[FREE, manifest.ahead as i64, 7])]);
+        Self { inputs, outputs, offered }
     }
 }
 

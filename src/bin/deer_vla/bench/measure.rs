@@ -52,6 +52,8 @@ pub(super) struct Measured {
 pub(super) struct Copied {
     pub(super) to_device: u64,
     pub(super) to_host: u64,
+    /// Each of which waits for the device.
+    pub(super) copies_to_host: u64,
 }
 
 /// All stages in turn against the same network as one graph.
@@ -312,7 +314,8 @@ impl Rounds {
         policy.step(&mut || Duration::ZERO)?;
         let after = policy.engine().traffic();
         let (to_device, to_host) = (after.to_device - before.to_device, after.to_host - before.to_host);
-        Ok(Copied { to_device, to_host })
+        let copies_to_host = after.copies_to_host - before.copies_to_host;
+        Ok(Copied { to_device, to_host, copies_to_host })
     }
 
     fn parts_ms(&self) -> anyhow::Result<Vec<(String, Quantiles)>> {
