@@ -31,6 +31,7 @@ def copies(path: Path, provider: str, names: Signature, values: dict) -> tuple[l
         session = onnxruntime.InferenceSession(path, options, providers=[provider, PROVIDERS["cpu"]])
         if provider not in session.get_providers():
             raise SystemExit(f"copies: {provider} does not load here")
+        names = names.among({output.name for output in session.get_outputs()})
         outputs = session.run(list(names.outputs), names.taken(values))
         events = json.loads(Path(session.end_profiling()).read_text())
     moved = [event["args"] for event in events if event.get("args", {}).get("op_name", "").startswith("Memcpy")]

@@ -10,8 +10,8 @@ feature, gates, c ─▶ head         arm and gripper of every row, the state af
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,10 @@ class Signature:
         """The inputs as the module takes them: a stage its media as one list."""
         inputs = list(self.taken(values).values())
         return (inputs[0], inputs[1:]) if self.inputs[0] == "hidden" else tuple(inputs)
+
+    def among(self, outputs: Container[str]) -> Signature:
+        """As a graph has it that may have been exported before heads gave `actions`."""
+        return replace(self, outputs=tuple(name for name in self.outputs if name != "actions" or name in outputs))
 
     def given(self, outputs: dict) -> dict:
         """The outputs, as a step calls them."""

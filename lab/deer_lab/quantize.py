@@ -103,7 +103,7 @@ def compare(bundle: Path, folder: Path, manifest: dict) -> dict[str, float]:
     values, found = first_inputs(bundle, manifest), {}
     for name, entry in part_entries(manifest).items():
         sessions = [open_session(place / entry["file"]) for place in (bundle, folder)]
-        names = signature_in(manifest, name)
+        names = signature_in(manifest, name).among({output.name for output in sessions[0].get_outputs()})
         wanted, given = (session.run(list(names.outputs), names.taken(values)) for session in sessions)
         if not all(np.isfinite(output).all() for output in given):
             raise ExportError(f"{entry['file']}: the variant's output is not finite; nothing was written")
