@@ -1,6 +1,10 @@
 """Makes the models that `deer_vla` runs, and the simulated world it runs them in."""
 
+import os
 import sys
+
+# Official builds of ONNX Runtime tell Microsoft how they are used, unless this is set before they are loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # What brings a library that not every module needs.
 BRINGS = {

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 #[cfg(feature = "ros")]
 fn main() -> ExitCode {
+    if let Err(error) = deer_vla::engine::ort::without_telemetry() {
+        eprintln!("deer_vla_node: ONNX Runtime's telemetry could not be turned off: {error}");
+    }
     match deer_vla::ros::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -127,6 +127,18 @@ fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there
 }
 
 #[test]
+fn onnx_runtime_keeps_no_record_of_how_it_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deer_vla"));
+    // Where it would stay quiet by itself, or keep its record elsewhere.
+    for variable in ["ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI", "XDG_CACHE_HOME"] {
+        command.env_remove(variable);
+    }
+    assert!(command.args(["check", TOY]).env("HOME", home.path()).output().unwrap().status.success());
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn bench_measures_every_part_and_the_whole() {
     let json: Value = serde_json::from_str(&done(&["bench", TOY, "--steps", "3", "--json"])).unwrap();
     let parts: Vec<_> = json["parts_ms"].as_array().unwrap().iter().map(|part| part[0].as_str().unwrap()).collect();

@@ -111,6 +111,9 @@ const DIFFERENT: u8 = 3;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
+    if let Err(error) = deer_vla::engine::ort::without_telemetry() {
+        eprintln!("deer_vla: ONNX Runtime's telemetry could not be turned off: {error}");
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_unset| "error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();

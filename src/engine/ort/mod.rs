@@ -13,6 +13,7 @@ mod mirror;
 mod part;
 mod spec;
 mod stage;
+mod telemetry;
 mod vision;
 mod whole;
 
@@ -29,6 +30,7 @@ pub use library::{Library, Source};
 use part::{Loader, Part};
 use spec::{Spec, media_names};
 use stage::{Ends, Stage};
+pub use telemetry::without_telemetry;
 use vision::Vision;
 pub use whole::Whole;
 
