@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--jpeg", action="store_true", help="pictures as JPEG, which the nodes alone read")
     parser.add_argument("--only", nargs="*", default=[], help="contestants whose name has one of these words")
     given = parser.parse_args()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
@@ -103,6 +104,8 @@ def main() -> None:
         before, its_bundle = given.before and given.before.resolve(), given.before_bundle.resolve()
         all_of_them = contestants(given.node.resolve(), before, its_bundle, weights)
         chosen = [c for c in all_of_them if not given.only or any(word in c.name for word in given.only)]
+        if given.jpeg:
+            chosen = [replace(c, command=[*c.command, "-p", "images.transport:=compressed"]) for c in chosen if c.armed]
         if any("torch" in c.command for c in chosen):
             save_weights(weights)
         for size in given.sizes:
@@ -110,7 +113,7 @@ def main() -> None:
             for number in range(given.rounds):
                 for contestant in chosen if number % 2 == 0 else chosen[::-1]:
                     c, domain = contestant, 90 + number % 5
-                    result = run(c.command, domain, c.node, SIZES[size], given.seconds, c.armed)
+                    result = run(c.command, domain, c.node, SIZES[size], given.seconds, c.armed, given.jpeg)
                     found[contestant.name].append(result)
                     said = row(f"{c.name}, round {number + 1}", [result], [result])
                     print(said, file=sys.stderr, flush=True)

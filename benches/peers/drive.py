@@ -15,13 +15,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "ros"))
-from messages import SECOND, decision_from, image_message, nanoseconds_of, time_message  # noqa: E402
+from messages import SECOND, decision_from, image_message, jpeg_message, nanoseconds_of, time_message  # noqa: E402
 
 PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 HZ = 30
@@ -72,15 +72,16 @@ def pictures(size: tuple[int, int], seed: int) -> list[np.ndarray]:
 class Robot:
     """Cameras of two sizes, an operator, and an arm that only listens."""
 
-    def __init__(self, domain: int, node: str, sizes: tuple[tuple[int, int], tuple[int, int]]):
+    def __init__(self, domain: int, node: str, sizes: tuple[tuple[int, int], tuple[int, int]], jpeg: bool = False):
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node("robot", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        cameras = [[image_message(p, 0) for p in pictures(size, seed)] for seed, size in enumerate(sizes)]
+        message, kind = (jpeg_message, CompressedImage) if jpeg else (image_message, Image)
+        cameras = [[message(p, 0) for p in pictures(size, seed)] for seed, size in enumerate(sizes)]
         self.sets = list(zip(*cameras, strict=True))
-        self.images = [self.node.create_publisher(Image, f"{role}/image", 1) for role in ("static", "gripper")]
+        self.images = [self.node.create_publisher(kind, f"{role}/image", 1) for role in ("static", "gripper")]
         self.instruction = self.node.create_publisher(String, "instruction", 10)
         self.twists, self.decided = [], []  # (stamp, name, when sent), (Decision, when sent)
         hear = self.node.create_subscription
@@ -152,13 +153,13 @@ class Robot:
         rclpy.shutdown(context=self.context)
 
 
-def run(command: list, domain: int, node: str, sizes, seconds: float, arm: bool) -> Found:
+def run(command: list, domain: int, node: str, sizes, seconds: float, arm: bool, jpeg: bool = False) -> Found:
     """Starts a node, drives it, and ends it."""
     variables = os.environ | {"ROS_DOMAIN_ID": str(domain), "OMP_NUM_THREADS": "1"}
     # The profile is for whoever publishes pictures: its segment would count as the node's memory.
     variables.pop(PROFILE, None)
     process = subprocess.Popen(list(map(str, command)), env=variables, stdout=subprocess.DEVNULL)
-    robot = Robot(domain, node, sizes)
+    robot = Robot(domain, node, sizes, jpeg)
     try:
         robot.meet(process)
         robot.wait(1.0)
