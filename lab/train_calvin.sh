@@ -24,7 +24,7 @@ train() {
         --batch $(($1 / processes)) "${@:2}"
 }
 
-# record FOLDER EPISODES SEED OPTION...
+# record FOLDER EPISODES SEED OPTION...; a few more than their share, as not every episode comes to anything
 record() {
     python -m deer_lab.worlds.judge.record --world calvin:D --workers "$workers" --tasks 3 --out "$out/$1" \
         --episodes "$2" --seed "$3" "${@:4}"
@@ -69,8 +69,8 @@ remember "$out/language_0" "$out/head_0" $((steps / 16)) "${whole[@]}"
 # corrections alone it forgets them.
 for round in 1 2 3; do
     before=$((round - 1))
-    record "corrections_$round" $((episodes * 5 / 28 + 2)) "$round" --every 3 --learner "$out/head_$before"
-    record "whole_corrections_$round" $((episodes / 46 + 2)) "1$round" --learner "$out/head_$before"
+    record "corrections_$round" $((episodes * 5 / 28 + 4)) "$round" --every 3 --learner "$out/head_$before"
+    record "whole_corrections_$round" $((episodes / 46 + 4)) "1$round" --learner "$out/head_$before"
     scenes+=("$out/corrections_$round") whole+=("$out/whole_corrections_$round")
     start=$out/language_$before
     if [[ $round == 1 ]]; then # only corrections show a tilted hand
@@ -83,7 +83,7 @@ done
 
 # What it does itself with plans, for it to learn from
 every=(--parameter plan.skip_delta:=2 --parameter plan.skip_change:=1 --parameter plan.max_age:=20)
-some=$((episodes / 28 + 2))
+some=$((episodes / 28 + 4))
 record own_0 "$some" 31 --learner "$out/head_3"
 record own_1 "$some" 32 --learner "$out/head_3" "${every[@]}" --parameter plan.max_skips:=2
 foresee "$out/head_3" "$out/plans_0" $((steps / 10)) "$out"/own_{0,1} "${whole[@]}"
@@ -97,7 +97,7 @@ python -m deer_lab.bundle "$out/plans_1" --out "$bundle" --license Apache-2.0 --
 # Thresholds, from recordings that were not trained on, and what they cost on others; plans, from what it does itself
 record held_out $((episodes / 42 + 2)) 200
 record held_out_2 $((episodes / 42 + 2)) 201
-record held_out_own $((episodes / 70 + 2)) 202 --learner "$out/plans_1"
+record held_out_own $((episodes / 70 + 4)) 202 --learner "$out/plans_1"
 deer_vla calibrate "$bundle" "$out/held_out"
 deer_vla calibrate "$bundle" "$out/held_out_2" --out "$out/held_out_2.json"
 deer_vla calibrate "$bundle" "$out/held_out_own" --plans

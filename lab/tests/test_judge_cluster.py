@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -66,6 +68,19 @@ def test_a_cluster_judges_and_records_what_one_machine_does(cluster, tmp_path):
         record(episodes=2, seed=0, workers=1, out=tmp_path / f"bags_{bool(place)}", world_name=TINY, cluster=place)
     one, other = (sorted((tmp_path / f"bags_{there}").rglob("*.mcap")) for there in (False, True))
     assert len(one) == 2 and [bag.read_bytes() for bag in one] == [bag.read_bytes() for bag in other]
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate", "--policy", "expert", "--chains", "2"], ["record", "--episodes", "2", "--tasks", "1"]]
+)
+def test_a_cluster_finds_the_jobs_of_a_command(cluster, tmp_path, command):
+    program, *options = command
+    words = [*options, "--world", TINY, "--ray", cluster.address, "--out", str(tmp_path)]
+    run = [sys.executable, "-m", f"deer_lab.worlds.judge.{program}", *words]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    log = tmp_path / {"evaluate": "progress.jsonl", "record": "episodes.jsonl"}[program]
+    assert len(log.read_text().splitlines()) == 3  # what was asked, and two jobs
 
 
 def test_what_a_job_raises_is_raised_here(cluster):

@@ -399,4 +399,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from deer_lab.worlds.judge import evaluate as itself  # so that a cluster finds its jobs by their name
+
+    sys.exit(itself.main())
