@@ -1,5 +1,6 @@
 """Evaluations side by side: what a step costs under a plan, and what one plan gains against another."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -35,23 +36,25 @@ def test_a_skipped_step_costs_nothing_and_a_kept_camera_no_encoder(bundle):
 
 def test_a_plan_is_compared_chain_by_chain():
     done, steps = np.array([5.0, 5, 0, 5]), np.array([100.0, 100, 360, 100])
-    first = Judged("first", done, steps, steps, steps)
+    first = Judged("first", done, *[steps] * 5)
     same = compare(first, first)
     assert same["length"] == (0, 0, 0) and same["gmac"] == (1, 1, 1)
-    half = compare(first, Judged("half", done, steps, steps / 2, steps))
+    half = compare(first, dataclasses.replace(first, name="half", gmac=steps / 2))
     assert half["gmac"] == pytest.approx((0.5, 0.5, 0.5))  # of pairs: no chance in it
-    worse = compare(first, Judged("worse", done - 1, steps, steps, steps))
+    worse = compare(first, dataclasses.replace(first, name="worse", done=done - 1))
     assert worse["length"] == (-1, -1, -1) and worse["steps"][0] == pytest.approx(15 / 11)
 
 
 def test_evaluations_of_other_chains_are_not_compared(bundle, capsys, monkeypatch):
     for name, numbers in (("a", [0, 1]), ("b", [1, 2])):
-        outcome = {"steps": 3, "taken": [{"exit": 0, "llm_ms": 1, "total_ms": 1}]}
+        step = {"exit": 0, "llm_ms": 1, "total_ms": 1}
+        taken = [step | {"because": "first steps"}, step, step | {"skipped": True}, step | {"skipped": True}]
+        outcome = {"steps": 4, "taken": taken}
         chains = [{"chain": n, "succeeded": 1, "outcomes": [outcome]} for n in numbers]
         (bundle / name).mkdir()
         (bundle / name / "results.json").write_text(json.dumps({"chains": chains}))
     a, b = str(bundle / "a"), str(bundle / "b")
     monkeypatch.setattr("sys.argv", ["pairs", a, a, "--bundle", str(bundle)])
-    assert main() == 0 and "| a | 1.00 | +0.00 [+0.00, +0.00] | 3.0 |" in capsys.readouterr().out
+    assert main() == 0 and "| a | 1.00 | +0.00 [+0.00, +0.00] | 50% (25%) | 4.0 |" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["pairs", a, b, "--bundle", str(bundle)])
     assert main() == 1 and "same chains" in capsys.readouterr().err

@@ -153,7 +153,8 @@ class NodePolicy:
         llm_ms = sum(map(float, decision["stage_ms"].split())) + float(decision["head_ms"])
         plan = decision.get("plan", "").split()
         looked = tuple(camera == "look" for camera in plan)
-        self.taken.append(Taken(int(decision["exit"]), llm_ms, float(decision["total_ms"]), looked, plan == ["skip"]))
+        exit_taken, because = int(decision["exit"]), decision.get("plan_because")
+        self.taken.append(Taken(exit_taken, llm_ms, float(decision["total_ms"]), looked, plan == ["skip"], because))
         return action_from_twist(velocity, self._open, world.control_hz)
 
     def _ask(self, stamp: int, pictures: dict[str, np.ndarray]) -> dict[str, str]:

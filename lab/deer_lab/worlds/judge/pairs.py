@@ -20,17 +20,22 @@ from deer_lab.worlds.judge.compute import Compute
 from deer_lab.worlds.judge.policies import Taken
 
 DRAWS = 10_000
+COLUMNS = ("plan", "tasks in a row", "difference", "ran (had to)")
+COLUMNS += ("periods a task", "ratio", "GMAC a task", "ratio", "ms a task", "ratio")
 
 
 @dataclass(frozen=True)
 class Judged:
-    """By chain [N]: tasks done, control periods, giga multiply-accumulates and milliseconds of the whole model."""
+    """By chain [N]: tasks done, control periods, giga multiply-accumulates and milliseconds of the whole model; control
+    periods at which the network ran, and those at which a rule of the plan forbade anything less."""
 
     name: str
     done: np.ndarray
     steps: np.ndarray
     gmac: np.ndarray
     ms: np.ndarray
+    ran: np.ndarray
+    forbidden: np.ndarray
 
 
 def read(folder: Path, compute: Compute) -> tuple[list[int], Judged]:
@@ -42,6 +47,8 @@ def read(folder: Path, compute: Compute) -> tuple[list[int], Judged]:
         [sum(outcome["steps"] for outcome in chain["outcomes"]) for chain in chains],
         [1e-9 * sum(compute.macs(step)[1] for step in taken) for taken in steps],
         [sum(step.total_ms for step in taken) for taken in steps],
+        [sum(not step.skipped for step in taken) for taken in steps],
+        [sum(step.because is not None for step in taken) for taken in steps],
     )
     return [chain["chain"] for chain in chains], Judged(folder.name, *(np.array(c, dtype=float) for c in columns))
 
@@ -80,11 +87,12 @@ def main() -> int:
         return 1
     first = judged[0]
     print(f"{len(chains[0])} chains; ratios and differences against {first.name}\n")
-    print("| plan | tasks in a row | difference | periods a task | ratio | GMAC a task | ratio | ms a task | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
     for one in judged:
         against = compare(first, one)
         cells = [one.name, f"{one.done.mean():.2f}", "{:+.2f} [{:+.2f}, {:+.2f}]".format(*against["length"])]
+        cells.append(f"{one.ran.sum() / one.steps.sum():.0%} ({one.forbidden.sum() / one.steps.sum():.0%})")
         for what, form in (("steps", ".1f"), ("gmac", ".3f"), ("ms", ".0f")):
             value = getattr(one, what).sum() / max(one.done.sum(), 1)
             cells += [f"{value:{form}}", "{:.2f} [{:.2f}, {:.2f}]".format(*against[what])]

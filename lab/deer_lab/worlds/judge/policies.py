@@ -14,7 +14,8 @@ from deer_lab.worlds.world import World
 class Taken:
     """One step of a network with exits: the exit taken, milliseconds of the language model and of the whole step.
 
-    `looked`: at which cameras, all where it is empty; `skipped`: the network was not asked, the last action went on.
+    `looked`: at which cameras, all where it is empty; `skipped`: the network was not asked, the last action went on;
+    `because`: the rule that forbade to spare anything (plan_because of ~/decision).
     """
 
     exit: int
@@ -22,6 +23,7 @@ class Taken:
     total_ms: float
     looked: tuple[bool, ...] = ()
     skipped: bool = False
+    because: str | None = None
 
 
 class Policy(Protocol):

@@ -148,7 +148,7 @@ class TorchPolicy:
         self._grip(float(self._step.gripper))
         milliseconds = (time.perf_counter() - began) * 1e3
         looked = tuple(camera.look for camera in plan.cameras)
-        self.taken.append(Taken(self._step.exit, milliseconds, milliseconds, looked, plan.skip))
+        self.taken.append(Taken(self._step.exit, milliseconds, milliseconds, looked, plan.skip, plan.because))
         return np.r_[arm, self._gripper]
 
     def _seen(self, world: World, pictures: dict[str, np.ndarray]) -> tuple[list[Picture], Situation]:
