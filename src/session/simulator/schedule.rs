@@ -165,11 +165,14 @@ impl Schedule {
         let mut incidents: Vec<_> = (0..count).map(|i| Incident::draw(draw.of(100 + i as u64), calm)).collect();
         incidents.retain(|incident| robot.servo || !matches!(incident.what, What::Servo(_)));
         incidents.sort_by_key(|incident| incident.at);
-        // Load is forgotten in seconds, and a network that was too slow is given its next chance after two.
+        // Load is forgotten in seconds, by steps and by pictures read, and a network that was too slow is given its next
+        // chance after two.
         let slow = incidents.iter().any(|incident| matches!(incident.what, What::Network(..)));
+        let heavy = incidents.iter().any(|incident| matches!(incident.what, What::Heavy(..)));
         let after = match (slow, robot.deadline) {
-            (true, Some(_)) => 9.0,
+            (true, Some(_)) => 13.0,
             (true, None) => 3.0,
+            (false, _) if heavy => 3.0,
             (false, _) => 1.2,
         };
         let begun = robot.cameras.iter().map(|camera| camera.phase).max().unwrap_or_default();

@@ -51,6 +51,8 @@ pub(super) struct Judge {
     beaten: Duration,
     servo_stands: Option<Duration>,
     set: Option<Duration>,
+    /// It has said that it is warm.
+    looked: bool,
     calls: HashMap<Caller, Option<Duration>>,
     /// Act answers that may still be carried out.
     answers: VecDeque<(Duration, Answer)>,
@@ -115,6 +117,7 @@ impl Judge {
             beaten: Duration::ZERO,
             servo_stands: None,
             set: None,
+            looked: false,
             calls: HashMap::new(),
             answers: VecDeque::new(),
             thinking: Duration::ZERO,
@@ -183,8 +186,9 @@ impl Judge {
         self.servo_stands = stands.then_some(at);
     }
 
+    /// Of one that was set before its first look the node cannot know.
     pub(super) fn clock_set(&mut self, at: Duration) {
-        (self.set, self.newest) = (Some(at), [None; 2]);
+        (self.set, self.newest) = (self.looked.then_some(at), [None; 2]);
     }
 
     pub(super) fn calmed(&mut self, at: Duration) {
@@ -215,7 +219,11 @@ impl Judge {
                 self.stands |= *order == Order::Halt;
                 Ok(())
             }
-            Seen::Log(..) | Seen::Read(_) => Ok(()),
+            Seen::Log(..) => {
+                self.looked = true;
+                Ok(())
+            }
+            Seen::Read(_) => Ok(()),
             Seen::Thinking => {
                 self.thinking = at;
                 Ok(())
