@@ -39,10 +39,12 @@ class OnnxPart:
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._inputs = [given.name for given in self._session.get_inputs()]
+        # "actions" gives the node once more what arm and gripper say
+        self._outputs = [given.name for given in self._session.get_outputs() if given.name != "actions"]
 
     def __call__(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         values = {name: value.numpy() for name, value in zip(self._inputs, inputs, strict=True)}
-        outputs = tuple(map(torch.from_numpy, self._session.run(None, values)))
+        outputs = tuple(map(torch.from_numpy, self._session.run(self._outputs, values)))
         return outputs if len(outputs) > 1 else outputs[0]
 
 
