@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # train_plans.sh [OUT]: makes lab/weights/tabletop_ahead again: the tabletop's policy learns to foresee its own next actions, and
-# to bear skipped steps, from what it does itself with every picture. Half an hour on two cores; the same call goes on.
+# to bear kept pictures and skipped steps, from what it does itself with every picture. Two hours on two cores; the same
+# call goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-out/plans}
@@ -16,18 +17,31 @@ record() {
         --learner "$learner" --out "$out/runs_$seed" "${parameters[@]}"
 }
 
-# foresee INIT STEPS SEED OUT: the head alone learns; skipped steps in windows of 32, up to seven in a row
-foresee() {
+# train INIT OUT OPTION...: on all recordings, up to seven steps skipped in a row
+train() {
     torchrun --nproc-per-node 2 -m deer_lab.train --config tabletop_ahead --cache "$out/shards" --schedule cosine \
-        --aids deer_lab.worlds.tabletop.aids --huber-delta 0.1 --static-shift 0 --gripper-shift 0 --stage head \
-        --teacher "$before" --init "$1" --data "$out"/runs_* --window 32 --batch 8 --steps "$2" --head-lr 1e-3 \
-        --warmup 30 --no-auxiliary --gripper-weight 0.05 --skip 0.9 --longest 7 --seed "$3" --out "$4"
+        --aids deer_lab.worlds.tabletop.aids --huber-delta 0.1 --static-shift 0 --gripper-shift 0 --teacher "$before" \
+        --init "$1" --data "$out"/runs_* --no-auxiliary --skip 0.9 --longest 7 --out "$2" "${@:3}"
+}
+
+# foresee INIT OUT STEPS SEED: the head alone
+foresee() {
+    train "$1" "$2" --stage head --window 32 --batch 8 --steps "$3" --head-lr 1e-3 --warmup 30 --gripper-weight 0.05 --seed "$4"
+}
+
+# bear INIT OUT STEPS OPTION...: all but the encoders, with pictures of different ages
+bear() {
+    train "$1" "$2" --stage language --steps "$3" --keep 0.8 "${@:4}"
 }
 
 every=(plan.skip_delta:=2 plan.skip_change:=1 plan.max_age:=20)
 record 31 102 "$before"
 record 32 102 "$before" "${every[@]}" plan.max_skips:=2
-foresee "$before" 400 4 "$out/first"
+foresee "$before" "$out/first" 400 4
 record 33 120 "$out/first" "${every[@]}" plan.max_skips:=4
-foresee "$out/first" 300 5 "$out/second"
-python -m deer_lab.runs "$out/second" --on "$before" --out lab/weights/tabletop_ahead
+foresee "$out/first" "$out/second" 300 5
+bear "$out/second" "$out/third" 2000 --window 16 --batch 6 --lr 2e-4 --head-lr 1e-3 --warmup 50 --gripper-weight 0.05 \
+    --relabel 0.2 --seed 6
+record 34 102 "$out/third" "${every[@]}" plan.max_skips:=4
+bear "$out/third" "$out/fourth" 600 --window 24 --batch 4 --lr 1.5e-4 --head-lr 7e-4 --warmup 30 --gripper-weight 0.1 --seed 8
+python -m deer_lab.runs "$out/fourth" --on "$before" --out lab/weights/tabletop_ahead
