@@ -51,7 +51,7 @@ solved deer_s --average 10MFLOP --peak 14MFLOP
 for exit in 0 1 2 3 4; do judge "exit_$exit" --exit "$exit"; done
 for n in 2 3 4; do each "step_${n}_exit_1" 1 "$n"; done
 # Adaptive plans beside the best fixed one that costs no more
-for average in 40 30 20; do
+for average in 60 45 30; do
     wanted "whole_$average" || wanted "fixed_$average" || continue
     deer_vla solve "$bundle" --of whole --average "${average}MFLOP" --out "$out/whole_$average.json" \
         --fixed-out "$out/fixed_$average.json" || continue # nothing costs so little
@@ -68,7 +68,7 @@ mapfile -t results < <(
     curve one_exit exit_{0..4} full_depth
     curve deer deer_{s,b}
     curve every_nth step_{4,3,2}_exit_1
-    curve plans whole_{20,30,40}
+    curve plans whole_{30,45,60}
     curve static static_24
 )
 deer_vla report "${results[@]}" --out "$out/report"
