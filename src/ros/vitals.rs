@@ -33,6 +33,10 @@ impl Vitals {
         self.tell(|watchdog| watchdog.hear(camera, machine));
     }
 
+    pub(super) fn read(&self, camera: usize, heard: Duration, shown: Option<Duration>) {
+        self.tell(|watchdog| watchdog.read(camera, heard, shown));
+    }
+
     pub(super) fn allow_silence(&self, max_silence_secs: f64) {
         self.tell(|watchdog| watchdog.allow_silence(max_silence_secs));
     }

@@ -104,6 +104,7 @@ impl<N: Network> Worker<N> {
         }
         let frame = read.map_err(|error| error.to_string());
         self.on(Event::Picture(Picture { camera, stamp, frame, received, messages, took }), halts);
+        self.vitals.read(camera, received, self.session.shown(camera));
     }
 
     fn hear(&mut self, message: Message, halts: u64) {

@@ -24,11 +24,19 @@ pub struct Watchdog {
     stepping: Option<Duration>,
     /// When the control loop came round last.
     alive: Duration,
-    /// Each camera's role and when it was heard last, if ever.
-    cameras: Vec<(String, Option<Duration>)>,
+    cameras: Vec<Camera>,
     /// What was found wrong and is not over.
     found: Option<Verdict>,
     overdue: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Camera {
+    role: String,
+    /// When it sent something last, if ever.
+    heard: Option<Duration>,
+    /// When it sent last what can be read, as far as that is known: what was not read yet counts.
+    shown: Option<Duration>,
 }
 
 /// What a look comes to.
@@ -51,7 +59,7 @@ impl Watchdog {
             armed: false,
             stepping: None,
             alive: Duration::ZERO,
-            cameras: roles.map(|role| (role.to_owned(), None)).collect(),
+            cameras: roles.map(|role| Camera { role: role.to_owned(), heard: None, shown: None }).collect(),
             found: None,
             overdue: false,
         }
@@ -59,12 +67,20 @@ impl Watchdog {
 
     /// A camera has sent something.
     pub fn hear(&mut self, camera: usize, machine: Duration) {
-        if let Some((_, heard)) = self.cameras.get_mut(camera) {
-            *heard = Some(machine);
+        if let Some(camera) = self.cameras.get_mut(camera) {
+            (camera.heard, camera.shown) = (Some(machine), Some(machine));
         }
         self.overdue &= self.overdue(machine);
         if self.silent(machine).is_none() {
             self.found.take_if(|verdict| *verdict == Verdict::HoldSilentCamera);
+        }
+    }
+
+    /// What the camera sent at `heard` was read: `shown` is when it sent last what could be. A picture that cannot be read
+    /// does not make the action on the one before last longer.
+    pub fn read(&mut self, camera: usize, heard: Duration, shown: Option<Duration>) {
+        if let Some(camera) = self.cameras.get_mut(camera).filter(|camera| camera.heard == Some(heard)) {
+            camera.shown = shown;
         }
     }
 
@@ -109,21 +125,22 @@ impl Watchdog {
         let lost = self.stepping.and_then(|began| after(began, LOST_SECS));
         let stuck = stuck.filter(|_| self.found != Some(Verdict::HoldStuck)).or(lost);
         let stuck = stuck.filter(|_| self.found != Some(Verdict::HoldFault));
-        let heard = || self.cameras.iter().filter_map(|(_, heard)| *heard);
-        let overdue = heard().filter_map(|then| after(then, self.patience_secs)).min().filter(|_| !self.overdue);
+        let shown = self.cameras.iter().filter_map(|camera| camera.shown);
+        let overdue = shown.filter_map(|then| after(then, self.patience_secs)).min().filter(|_| !self.overdue);
         // What hangs goes before what is silent: it would not be found.
-        let silent = heard().filter_map(|then| after(then, self.max_silence_secs)).min();
+        let heard = self.cameras.iter().filter_map(|camera| camera.heard);
+        let silent = heard.filter_map(|then| after(then, self.max_silence_secs)).min();
         let silent = silent.filter(|_| self.found.is_none());
         [stuck, overdue, silent].into_iter().flatten().min().filter(|_| self.armed)
     }
 
     fn overdue(&self, machine: Duration) -> bool {
-        self.cameras.iter().any(|(_, heard)| secs_since(*heard, machine) > self.patience_secs)
+        self.cameras.iter().any(|camera| secs_since(camera.shown, machine) > self.patience_secs)
     }
 
     /// The first camera that has been silent for too long.
-    fn silent(&self, machine: Duration) -> Option<&(String, Option<Duration>)> {
-        self.cameras.iter().find(|(_, heard)| secs_since(*heard, machine) > self.max_silence_secs)
+    fn silent(&self, machine: Duration) -> Option<&Camera> {
+        self.cameras.iter().find(|camera| secs_since(camera.heard, machine) > self.max_silence_secs)
     }
 
     fn wrong(&self, machine: Duration) -> Option<Hold> {
@@ -138,7 +155,7 @@ impl Watchdog {
             let message = format!("{what} for {secs:.3} s, a control period is {:.3} s", self.period_secs);
             return Some(Hold::new(Verdict::HoldStuck, message));
         }
-        let (role, heard) = self.silent(machine)?;
+        let Camera { role, heard, .. } = self.silent(machine)?;
         let (secs, limit) = (secs_since(*heard, machine), self.max_silence_secs);
         let message = format!("the {role} camera has sent nothing for {secs:.3} s (max_silence {limit:.3} s)");
         Some(Hold::new(Verdict::HoldSilentCamera, message))
@@ -202,6 +219,22 @@ mod tests {
         watchdog.hear(1, at(1.2));
         assert!(!watchdog.look(at(1.21)).halt);
         assert!(watchdog.look(at(1.26)).halt, "the other one");
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_read_puts_no_halt_off() {
+        let mut watchdog = watchdog();
+        (0..2).for_each(|camera| watchdog.hear(camera, at(1.1)));
+        watchdog.come_round(at(1.1), true, 0.15);
+        watchdog.read(0, at(1.1), Some(at(1.1)));
+        watchdog.read(1, at(1.1), Some(at(1.0)));
+        assert!(!watchdog.look(at(1.14)).halt);
+        assert_eq!(watchdog.look(at(1.16)), Look { halt: true, found: None }, "long work has begun meanwhile");
+        watchdog.hear(1, at(1.17));
+        assert!(!watchdog.look(at(1.18)).halt);
+        watchdog.read(1, at(1.1), Some(at(1.0)));
+        watchdog.come_round(at(1.2), true, 0.15);
+        assert!(!watchdog.look(at(1.24)).halt, "a newer one waits to be read");
     }
 
     #[test]

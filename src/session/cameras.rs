@@ -52,6 +52,11 @@ impl Cameras {
         self.slots.iter().map(|slot| slot.watch.heard()).min().flatten()
     }
 
+    /// When a camera sent last what could be read.
+    pub(super) fn shown(&self, camera: usize) -> Option<Duration> {
+        self.slots.get(camera).and_then(|slot| slot.watch.heard())
+    }
+
     /// When the last of the pictures at hand came.
     pub(super) fn received(&self) -> Option<Duration> {
         self.slots.iter().filter_map(|slot| slot.frame.as_ref().map(|(_, received)| *received)).max()

@@ -149,6 +149,11 @@ impl<N: Network> Session<N> {
         self.safety.rules.lock_step() || self.cameras.reads(waiting)
     }
 
+    /// When a camera sent last what could be read, on the machine's clock.
+    pub fn shown(&self, camera: usize) -> Option<Duration> {
+        self.cameras.shown(camera)
+    }
+
     /// What decides that, for whoever reads pictures while the session is busy; `None` in lock-step.
     pub fn pairing(&self) -> Option<&Pairing> {
         (!self.safety.rules.lock_step()).then(|| self.cameras.pairing())

@@ -11,6 +11,7 @@ pub(super) enum Later {
     Deliver(Event<Caller>),
     Halt,
     StepBegins,
+    Read { camera: usize, heard: Duration, shown: Option<Duration> },
     Round { armed: bool, patience_secs: f64 },
 }
 

@@ -197,6 +197,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
                 self.watchdog.begin_step(self.now);
                 self.see(Seen::Thinking);
             }
+            Later::Read { camera, heard, shown } => self.watchdog.read(camera, heard, shown),
             Later::Round { armed, patience_secs } => self.watchdog.come_round(self.now, armed, patience_secs),
         }
     }
@@ -306,14 +307,20 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
         }
         events.append(&mut self.inbox.events);
         for event in events {
-            if let Event::Picture(picture) = &event {
+            let read = if let Event::Picture(picture) = &event {
                 at += picture.took;
                 self.see(Seen::Read(picture.camera));
-            }
+                Some((picture.camera, picture.received))
+            } else {
+                None
+            };
             let now = self.moment(at, halts);
             let effects = self.session.on(event, now, &mut || self.pace.watch());
             at += self.pace.took();
             self.effects(effects, at);
+            if let Some((camera, heard)) = read {
+                self.later(at, Later::Read { camera, heard, shown: self.session.shown(camera) });
+            }
         }
         (at, halts)
     }

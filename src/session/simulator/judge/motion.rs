@@ -133,8 +133,7 @@ impl Judge {
             }
             let heard = self.pictures[camera].iter().rev().find(|taken| !taken.unreadable).map(|taken| taken.received);
             let overdue = heard.map(|heard| heard + self.period.max(self.gap).mul_f64(1.6));
-            // The session looks every half period; one that just then begins slow work the watchdog halts a period later.
-            if let Some(since) = overdue.filter(|since| at > *since + self.period.mul_f64(1.5) + self.slack) {
+            if let Some(since) = overdue.filter(|since| at > *since + self.period + self.slack) {
                 return Err(forbids(&format!("camera {camera} overdue"), since));
             }
         }
