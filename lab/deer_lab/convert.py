@@ -58,7 +58,7 @@ def convert(args: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    """Exit codes: 0 done, 2 wrong arguments or data, 130 stopped."""
+    """Exit codes: 0 done, 2 wrong arguments or data."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -79,8 +79,6 @@ def main() -> int:
     except (DataError, ValueError, OSError) as error:
         print(f"convert: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

@@ -50,6 +50,11 @@ class PlanLimits:
     max_skips: int = 3
     first_steps: int = 4
 
+    @property
+    def blind(self) -> bool:
+        """Whether plans are the same whatever the pictures show."""
+        return self.keep_change <= 0 and self.skip_change >= 1
+
     @classmethod
     def of(cls, assignments: Iterable[str]) -> PlanLimits:
         """From the node's parameters, each as plan.NAME:=VALUE. Raises ValueError."""

@@ -44,7 +44,7 @@ def to_int8(path: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         quantized = Path(folder) / "quantized.onnx"
         quantize_dynamic(
-            path,
+            onnx.load(path),  # of a file it would leave another beside it
             quantized,
             op_types_to_quantize=["MatMul", "Gather"],
             per_channel=True,

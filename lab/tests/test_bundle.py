@@ -65,8 +65,10 @@ class Pictures:
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
+        self.drawn = 0
 
     def pictures(self) -> dict[str, np.ndarray]:
+        self.drawn += 1
         sizes = {"static": 200, "gripper": 84}
         return {camera: self._rng.integers(0, 256, (size, size, 3), np.uint8) for camera, size in sizes.items()}
 
@@ -105,6 +107,7 @@ def test_a_skipped_step_carries_out_what_was_foreseen_in_torch_and_as_a_bundle(t
         first = skipped.index(True)
         assert skipped[first : first + 4] == [True, True, True, False]
         np.testing.assert_allclose(arms[first : first + 4, 0], [0.2, 0.3, 0.4, 0.1], atol=1e-4)
+        assert world.drawn == skipped.count(False)  # no picture decided here
         make_bundle(from_run(run), run / "bundle", "mine", "MIT")
 
 

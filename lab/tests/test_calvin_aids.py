@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,7 @@ def test_the_expert_answers_for_every_task_that_could_begin(state):
 
 
 def test_a_recording_is_told_frame_by_frame():
-    found = aids([json.dumps(state.as_dict()) for state in TRACE])
+    found = aids([json.dumps(asdict(state)) for state in TRACE])
     frames = len(TRACE)
     assert found.state.shape == (frames, 48) and found.state.dtype == np.float32
     assert {camera: points.shape for camera, points in found.points.items()} == {

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,7 @@ def test_an_initial_state_that_cannot_be_is_refused_by_its_word(words, complaint
 
 def test_a_state_survives_being_recorded():
     for state in traced():
-        assert State.from_dict(json.loads(json.dumps(state.as_dict()))) == state
+        assert State.from_dict(json.loads(json.dumps(asdict(state)))) == state
         assert hash(state.blocks["red_block"])  # tuples throughout
 
 
@@ -150,7 +150,7 @@ def test_the_expert_answers_from_any_state_by_the_state_alone(task):
         action = expert.act(task, state)
         assert action.shape == (7,) and np.isfinite(action).all() and (np.abs(action[:6]) <= 1).all()
         assert action[6] in (-1, 1)
-        assert (expert.act(task, State.from_dict(json.loads(json.dumps(state.as_dict())))) == action).all()
+        assert (expert.act(task, State.from_dict(json.loads(json.dumps(asdict(state))))) == action).all()
 
 
 def test_the_expert_leaves_what_is_beside_the_hand_before_it_goes_elsewhere():
@@ -181,7 +181,7 @@ def steps_of(opened, chain, count=15):
     seen = []
     for action in np.random.default_rng(0).uniform(-1, 1, (count, 7)):
         opened.step(action)
-        seen.append(json.dumps(opened.state().as_dict()))
+        seen.append(json.dumps(asdict(opened.state())))
     return seen, {camera: picture.tobytes() for camera, picture in opened.pictures().items()}
 
 
@@ -231,7 +231,7 @@ def test_a_period_is_drawn_once_however_often_it_is_looked_at(world, monkeypatch
 def test_the_oracle_asks_for_a_change(world):
     world.reset(InitialState(**TRACE["initial"]))
     before = world.state()
-    moved = State.from_dict(before.as_dict() | {"drawer": before.drawer + 0.13})
+    moved = State.from_dict(asdict(before) | {"drawer": before.drawer + 0.13})
     assert world.done("open_drawer", before, moved) and not world.done("open_drawer", before, before)
     assert not world.done("close_drawer", before, moved)
     with pytest.raises(KeyError):

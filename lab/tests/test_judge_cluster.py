@@ -20,7 +20,8 @@ for module in ("ray", "rosbags", "tqdm"):
 
 from ray.cluster_utils import Cluster
 
-from deer_lab.worlds.judge.evaluate import Judged, evaluate
+from deer_lab.worlds.judge.evaluate import evaluate
+from deer_lab.worlds.judge.jobs import Judged
 from deer_lab.worlds.judge.record import record
 from deer_lab.worlds.judge.workers import run_jobs
 from tests.tiny_jobs import fails, marked

@@ -20,6 +20,7 @@ for module in ("mujoco", "tqdm"):
 
 from deer_lab.worlds.catalog import own_world
 from deer_lab.worlds.judge import evaluate, protocol, workers
+from deer_lab.worlds.judge.jobs import Judged, run_chain
 from deer_lab.worlds.judge.policies import POLICIES
 from deer_lab.worlds.tabletop import chains
 from deer_lab.worlds.tabletop.tasks import TASKS
@@ -52,14 +53,14 @@ def test_the_interval_narrows_with_more_chains():
     "policy, count, lowest, highest", [("expert", 12, 4.7, 5.0), ("nothing", 3, 0.0, 0.0), ("random", 5, 0.0, 0.2)]
 )
 def test_a_policy_gets_the_score_it_deserves(policy, count, lowest, highest, tmp_path):
-    judged = evaluate.Judged(policy)
+    judged = Judged(policy)
     results = evaluate.evaluate(judged=judged, mode="chains", count=count, seed=0, workers=1, out=tmp_path)
     assert lowest <= results["summary"]["average_length"] <= highest
     assert json.loads((tmp_path / "results.json").read_text())["chains"][0]["tasks"] == list(chains.load()[0].tasks)
 
 
 def test_the_score_depends_neither_on_workers_nor_on_interruptions(tmp_path):
-    options = {"judged": evaluate.Judged("random"), "mode": "single", "seed": 3}
+    options = {"judged": Judged("random"), "mode": "single", "seed": 3}
     whole = evaluate.evaluate(**options, count=6, workers=1, out=tmp_path / "whole")
     evaluate.evaluate(**options, count=2, workers=1, out=tmp_path / "parts")
     parts = evaluate.evaluate(**options, count=6, workers=2, out=tmp_path / "parts")
@@ -67,9 +68,9 @@ def test_the_score_depends_neither_on_workers_nor_on_interruptions(tmp_path):
 
 
 def test_progress_of_another_evaluation_is_not_mixed_in(tmp_path):
-    evaluate.evaluate(judged=evaluate.Judged("nothing"), mode="single", count=1, seed=0, workers=1, out=tmp_path)
+    evaluate.evaluate(judged=Judged("nothing"), mode="single", count=1, seed=0, workers=1, out=tmp_path)
     with pytest.raises(ValueError, match="another evaluation"):
-        evaluate.evaluate(judged=evaluate.Judged("nothing"), mode="single", count=1, seed=1, workers=1, out=tmp_path)
+        evaluate.evaluate(judged=Judged("nothing"), mode="single", count=1, seed=1, workers=1, out=tmp_path)
 
 
 def die_once(number, marker):
@@ -89,12 +90,12 @@ def test_the_jobs_of_a_killed_worker_are_run_again(tmp_path):
 
 def test_a_task_that_fails_ends_the_chain():
     chain = chains.load()[0]
-    outcomes = evaluate.run_chain(own_world("tabletop"), POLICIES["nothing"](), chain, seed=[0])
+    outcomes = run_chain(own_world("tabletop"), POLICIES["nothing"](), chain, seed=[0])
     assert [(outcome.success, outcome.steps) for outcome in outcomes] == [(False, protocol.MAX_STEPS)]
 
 
 def test_a_chain_can_be_filmed(tmp_path):
-    film, sheet = evaluate.film_chain(evaluate.Judged("expert"), 2, 0, tmp_path)
+    film, sheet = evaluate.film_chain(Judged("expert"), 2, 0, tmp_path)
     assert film.stat().st_size > 50_000 and sheet.exists()
 
 
@@ -148,12 +149,12 @@ def test_a_thresholds_file_brings_its_plan_and_a_parameter_takes_its_place(tmp_p
 
 def test_other_thresholds_or_parameters_are_another_evaluation():
     toy = Path(__file__).parents[2] / "models" / "toy"
-    plain, gated = evaluate.Judged(bundle=toy), evaluate.Judged(bundle=toy, thresholds=(0.1,) * 5)
-    held = evaluate.Judged(bundle=toy, assignments=("budget.hold:=true",))
+    plain, gated = Judged(bundle=toy), Judged(bundle=toy, thresholds=(0.1,) * 5)
+    held = Judged(bundle=toy, assignments=("budget.hold:=true",))
     assert len({judged.identity() for judged in (plain, gated, held)}) == 3
 
 
 def test_chains_can_begin_anywhere(tmp_path):
-    judged = evaluate.Judged(policy="nothing")
+    judged = Judged(policy="nothing")
     results = evaluate.evaluate(judged=judged, mode="chains", count=2, seed=0, workers=1, out=tmp_path, first=7)
     assert [entry["chain"] for entry in results["chains"]] == [7, 8]

@@ -25,6 +25,7 @@ if HAS_TORCH:
 from deer_lab.worlds.catalog import own_world
 from deer_lab.worlds.judge import evaluate, protocol
 from deer_lab.worlds.judge.compute import Compute
+from deer_lab.worlds.judge.jobs import Judged, attempt
 from deer_lab.worlds.judge.node_policy import NodePolicy
 from deer_lab.worlds.tabletop import chains
 
@@ -45,7 +46,7 @@ def without_milliseconds(results: dict) -> str:
 
 def test_the_same_chains_end_the_same_whatever_the_workers(tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "MAX_STEPS", 40)
-    options = {"judged": evaluate.Judged(bundle=TOY, node=NODE), "mode": "single", "seed": 0, "count": 2}
+    options = {"judged": Judged(bundle=TOY, node=NODE), "mode": "single", "seed": 0, "count": 2}
     one, two = (evaluate.evaluate(**options, workers=n, out=tmp_path / str(n)) for n in (1, 2))
     cost = one["compute"]["all_steps"]
     assert cost["steps"] == sum(outcome["steps"] for entry in one["chains"] for outcome in entry["outcomes"])
@@ -58,14 +59,14 @@ def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(n
     exits = []
     for _ in range(2):
         world.reset(chain.initial)
-        outcome = evaluate.attempt(world, node, chain.tasks[0], seed=[0], limit=15)
+        outcome = attempt(world, node, chain.tasks[0], seed=[0], limit=15)
         exits.append([taken.exit for taken in outcome.taken])
     assert exits[0] == exits[1] and len(set(exits[0])) > 1
 
 
 def test_the_nodes_parameters_can_be_given(tmp_path):
     peak = 1e-9 * Compute(TOY).llm_macs(1) + 1e-7  # [GFLOP]
-    judged = evaluate.Judged(bundle=TOY, node=NODE, assignments=(f"budget.peak:={peak:.7f}",))
+    judged = Judged(bundle=TOY, node=NODE, assignments=(f"budget.peak:={peak:.7f}",))
     results = evaluate.evaluate(judged=judged, mode="single", count=1, seed=0, workers=1, out=tmp_path)
     first, second, *deeper = results["compute"]["all_steps"]["exits"]
     assert first + second > 0 and not any(deeper)

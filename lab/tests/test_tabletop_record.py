@@ -20,7 +20,8 @@ from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.action import action_from_twist, checked
-from deer_lab.worlds.judge.record import LEARNER_STEPS, TILT_STEPS, demonstrate, main, record
+from deer_lab.worlds.judge.episode import LEARNER_STEPS, TILT_STEPS, demonstrate
+from deer_lab.worlds.judge.record import main, record
 from deer_lab.worlds.starts import begin
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.desk import Desk
@@ -217,3 +218,15 @@ def test_a_learner_leads_and_the_expert_says_what_it_should_have_done_and_ends_t
         assert frame.executed[3:5] == pytest.approx(tilt if frame.period < TILT_STEPS else [0, 0])
     asked = frames[lead - 1].action[3:5]
     assert np.sign(asked).tolist() == np.sign(-tilt).tolist() and np.abs(asked).max() > 0.05
+
+
+def test_a_learner_stops_where_it_is_told_to_and_leads_no_longer():
+    world, rng, learner = Desk(), np.random.default_rng(3), Stubborn()
+    for exit_number, most in ((2, 9), (0, 1)):
+        begin(world, "turn_on_led", rng)
+        how = {"learner": learner, "exit_number": exit_number, "lead_steps": most}
+        frames = demonstrate(world, "turn_on_led", noise=0.0, rng=rng, **how)
+        assert learner.stopped_at == exit_number
+        led = [frame.executed[:3] == pytest.approx(learner.act(None)[:3]) for frame in frames]
+        assert led.index(False) < most
+    world.close()

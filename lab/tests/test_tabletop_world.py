@@ -3,6 +3,9 @@
 import dataclasses
 import importlib.util
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from deer_lab.worlds.rotation import (
 from deer_lab.worlds.tabletop.desk import Desk
 from deer_lab.worlds.words import InitialState
 
+ROOT = Path(__file__).parents[1]
 STILL_OPEN = np.array([0, 0, 0, 0, 0, 0, OPEN])
 
 
@@ -255,6 +259,14 @@ def test_rotations_survive_every_form():
 
 def test_states_are_plain_data(desk):
     state = desk.state()
-    assert json.loads(json.dumps(state.as_dict()))["blocks"]["red_block"]["on"] == "table"
+    assert json.loads(json.dumps(dataclasses.asdict(state)))["blocks"]["red_block"]["on"] == "table"
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.led = True
+
+
+def test_pytorch_may_load_its_compiler_after_a_picture_was_drawn():
+    """Mesa's LLVM and Triton's in one process: in the wrong order it ends with a segmentation fault."""
+    pytest.importorskip("torch")
+    code = "from deer_lab.worlds.tabletop.desk import Desk; Desk().pictures(); import torch._dynamo"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr

@@ -18,8 +18,10 @@ for module in ("rosbags", "tqdm"):
 from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.catalog import open_world
-from deer_lab.worlds.judge.evaluate import Judged, evaluate
-from deer_lab.worlds.judge.record import demonstrate, record
+from deer_lab.worlds.judge.episode import demonstrate
+from deer_lab.worlds.judge.evaluate import evaluate
+from deer_lab.worlds.judge.jobs import Judged
+from deer_lab.worlds.judge.record import record
 
 TINY = "tests.tiny_world"
 LAB = Path(__file__).parents[1]

@@ -1,6 +1,6 @@
 """A world of one number: a point on a line, five places to bring it to, and pictures that show where it is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,9 +23,6 @@ class Initial:
 class State:
     x: float
     joints: tuple[float, ...]
-
-    def as_dict(self):
-        return asdict(self)
 
 
 class Line:

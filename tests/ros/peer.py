@@ -115,10 +115,14 @@ class Peer:
         """Listens until the condition holds, and gives what it gave."""
         end = time.monotonic() + patience
         while not (result := condition()):
-            assert time.monotonic() < end, f"waited {patience:.0f} s in vain for {what}"
+            assert time.monotonic() < end, f"waited {patience:.0f} s in vain for {what}; at last {self.said()}"
             self.tick(0)
             self.executor.spin_once(timeout_sec=0.05)
         return result
+
+    def said(self) -> list[tuple]:
+        """The last decisions: which pictures they are about, and what they say."""
+        return [(d.stamps, d["epoch"], d["verdict"], d.message) for d in self.decisions[-3:]]
 
     def meet(self, alive: Callable[[], None]) -> None:
         """Waits until the node hears and is heard: until it has answered a frame, by the right clock."""

@@ -1,6 +1,7 @@
 """In real time: whatever goes wrong, the arm is told to stand within two control periods, and then left alone."""
 
 import itertools
+import math
 
 import pytest
 from arm import moved, stamps_of
@@ -128,11 +129,13 @@ def test_the_stream_is_what_the_decisions_asked_for(live):
     asked = [0.0] * 6
     for decision in (decision for decision in decisions if decision.acts):
         asked = [sum_ + v * PERIOD / SECOND for sum_, v in zip(asked, decision.numbers("twist"), strict=True)]
-    # A halt drops what is still under way, and the decisions say how much. A controller hears jitter as motion.
-    for axes, lost, jitter in ((slice(0, 3), "dropped_m", 0.003), (slice(3, 6), "dropped_rad", 0.006)):
+    # A halt drops what is still under way, and the decisions say how much. On a busy machine commands come late, by up
+    # to a quarter of a tick; the arm goes on as it did for so long, which is off by what the command changes.
+    for axes, lost in ((slice(0, 3), "dropped_m"), (slice(3, 6), "dropped_rad")):
         dropped = sum(float(decision[lost]) for decision in decisions)
-        error = sum((a - b) ** 2 for a, b in zip(moved(twists)[axes], asked[axes], strict=True)) ** 0.5
-        assert error <= dropped + jitter, (moved(twists), asked, dropped)
+        changes = itertools.pairwise(numbers_of(twist)[axes] for twist in twists)
+        late = TICK / 4 / SECOND * sum(math.dist(before, after) for before, after in changes)
+        assert math.dist(moved(twists)[axes], asked[axes]) <= dropped + late, (moved(twists), asked, dropped, late)
 
 
 def test_enabling_again_clears_the_networks_memory(pair, pictures):

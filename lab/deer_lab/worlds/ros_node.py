@@ -156,7 +156,7 @@ class WorldNode(Node):
         joints.header.stamp, joints.header.frame_id = stamp, self._value("frame_id")
         frame.append((self._joints_out, joints))
         if self._state_out.get_subscription_count():
-            frame.append((self._state_out, String(data=json.dumps(state.as_dict()))))
+            frame.append((self._state_out, String(data=json.dumps(asdict(state)))))
         return frame
 
     def _image(self, stamp: Time, camera: str, pixels: np.ndarray) -> Image | CompressedImage:

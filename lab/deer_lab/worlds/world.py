@@ -45,12 +45,9 @@ class Fingers:
 
 
 class State(Protocol):
-    """A scene's true state: a record of the world's own."""
+    """A scene's true state: a dataclass of the world's own, of numbers, strings and containers that JSON knows."""
 
     joints: tuple[float, ...]  # in the order of World.joint_names
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and containers, ready for JSON."""
 
 
 class World(Protocol):

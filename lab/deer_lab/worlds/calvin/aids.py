@@ -16,7 +16,7 @@ ALIKE = {"blue_block": 4}  # a cube; the others look alike after half a turn
 
 
 def aids(texts: list[str]) -> Aids:
-    """State.as_dict() as JSON, a frame each -> state (T, 48), points (T, 8, 3), answers (T, 34, 12)."""
+    """States as JSON, a frame each -> state (T, 48), points (T, 8, 3), answers (T, 34, 12)."""
     states = [State.from_dict(json.loads(text)) for text in texts]
     return gathered([(told(state), seen(state), answers(state)) for state in states], SENTENCES)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deer_lab.worlds import opengl
 from deer_lab.worlds.calvin.state import PARTS, ROBOT, Block, State
 
 FOLDER = "CALVIN_ENV"  # environment variable: the folder of calvin_env
@@ -67,6 +68,8 @@ def compose(folder: Path, scene: str) -> tuple[Any, Any]:
     with hydra.initialize_config_dir(str(folder / "conf"), version_base="1.1"):
         settings = hydra.compose("config_data_collection", overrides=overrides)
     egl = os.environ.get(RENDERER, "tiny") == "egl"
+    if egl:
+        opengl.prepare()
     environment = hydra.utils.instantiate(settings.env, use_vr=False, use_scene_info=True, use_egl=egl)
     type(environment).__del__ = lambda _: None  # it would print, whenever it is collected; `close` does the same
     return environment, hydra.utils.instantiate(settings.tasks)

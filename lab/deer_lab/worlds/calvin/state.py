@@ -1,7 +1,7 @@
 """The true state of CALVIN's scene, without any of its objects: what is recorded, judged and shown to the expert."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 ROBOT, TABLE = "robot", "table"  # as contacts name them; a part of the table is "table:PART"
@@ -39,13 +39,9 @@ class State:
     joints: tuple[float, ...]  # arm [7] and fingers [2]
     touching: tuple[str, ...]  # what the robot touches
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and containers, ready for JSON."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "State":
-        """What as_dict gave, JSON or not in between."""
+        """What dataclasses.asdict gave, JSON or not in between."""
         blocks = {name: Block(**tuples(block)) for name, block in state["blocks"].items()}
         return cls(**{**tuples(state), "blocks": blocks})
 

@@ -17,7 +17,7 @@ Every message of a frame bears the frame's time; frames are one control period a
 import io
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +144,7 @@ class Demonstration:
             effort=nothing,
         )
         self._add("/joint_states", nanoseconds, joints)
-        self._add("/state", nanoseconds, ros("std_msgs/String", data=json.dumps(frame.state.as_dict())))
+        self._add("/state", nanoseconds, ros("std_msgs/String", data=json.dumps(asdict(frame.state))))
         self._add("/gripper", nanoseconds, gripper(nanoseconds, frame.action, self._world.fingers))
         self._add("/twist", nanoseconds, twist(nanoseconds, frame.action, self._control_hz))
         self._add("/executed_twist", nanoseconds, twist(nanoseconds, frame.executed, self._control_hz))

@@ -18,204 +18,25 @@ RUN/bundle, which says what its exits cost, or else in PyTorch (torch_policy.py)
 """
 
 import argparse
-import dataclasses
 import functools
-import hashlib
-import itertools
 import json
-import multiprocessing.util
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from deer_lab.plan import PlanLimits
-from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
+from deer_lab.worlds.catalog import add_option, own_world
 from deer_lab.worlds.film import Film
 from deer_lab.worlds.judge import protocol
-from deer_lab.worlds.judge.compute import Compute
-from deer_lab.worlds.judge.policies import POLICIES, Policy, Taken
+from deer_lab.worlds.judge.jobs import Judged, chain_job, fixed_chains, own_policy, run_chain, single_job
+from deer_lab.worlds.judge.policies import POLICIES
+from deer_lab.worlds.judge.results import compute_of, print_table, task_table
 from deer_lab.worlds.judge.workers import add_options, run_jobs
-from deer_lab.worlds.world import Chain, World
 
 NEVER, ALWAYS = -1.0, 1e9  # thresholds of an exit that is never taken and of one that always is
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one task ended. `taken` [steps]: what each step took, where there is a network."""
-
-    task: str
-    success: bool
-    steps: int
-    taken: tuple[Taken, ...] = ()
-
-
-def attempt(
-    world: World, policy: Policy, task: str, *, seed: list[int], limit: int, watch: Callable[[], None] = lambda: None
-) -> Outcome:
-    """Lets `policy` do `task` for at most `limit` steps. `watch` is called before each step."""
-    policy.begin(task, world.tasks[task].validation, seed)
-    before = world.state()
-    for step in range(1, limit + 1):
-        watch()
-        world.step(policy.act(world))
-        if world.done(task, before, world.state()):
-            return Outcome(task, True, step, tuple(policy.taken))
-    return Outcome(task, False, limit, tuple(policy.taken))
-
-
-def run_chain(
-    world: World, policy: Policy, chain: Chain, *, seed: list[int], watch: Callable[[], None] = lambda: None
-) -> list[Outcome]:
-    """The outcomes of a chain's tasks up to and including the first failure."""
-    world.reset(chain.initial)
-    outcomes = []
-    for k, task in enumerate(chain.tasks):
-        outcomes.append(attempt(world, policy, task, seed=[*seed, k], limit=protocol.MAX_STEPS, watch=watch))
-        if not outcomes[-1].success:
-            break
-    return outcomes
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What is judged, and where: one of POLICIES by name, a bundle that the program `node` runs, or a training run.
-
-    `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
-    goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE; of a run those of its plan.
-    """
-
-    policy: str | None = None
-    bundle: Path | None = None
-    node: Path | None = None
-    run: Path | None = None
-    thresholds: tuple[float, ...] | None = None
-    metric: str = "rms"
-    assignments: tuple[str, ...] = ()
-    world: str = DEFAULT
-
-    def identity(self) -> str:
-        """Names it in results.json; another bundle of the same name is another."""
-        if self.policy is not None:
-            return self.policy
-        weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
-        limits = f" {self.metric} thresholds {self.thresholds}" if self.thresholds else ""
-        limits += "".join(f" {assignment}" for assignment in self.assignments)
-        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}"
-
-
-@functools.cache
-def own_policy(judged: Judged) -> Policy:
-    """This process's policy."""
-    if judged.policy is not None:
-        return POLICIES[judged.policy]()
-    if judged.run is not None:
-        from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the others need no PyTorch
-
-        return TorchPolicy.from_run(judged.run, judged.thresholds, PlanLimits.of(judged.assignments))
-    from deer_lab.worlds.judge.node_policy import NodePolicy  # only here: the others need no ROS
-
-    policy = NodePolicy(judged.node, judged.bundle, judged.thresholds, judged.metric, judged.assignments)
-    multiprocessing.util.Finalize(None, policy.close, exitpriority=1)  # a worker runs no atexit handlers
-    return policy
-
-
-def chain_job(judged: Judged, number: int, seed: int) -> dict:
-    """One chain of the fixed ones, as an entry of results.json."""
-    chain = fixed_chains(judged.world)[number]
-    outcomes = run_chain(own_world(judged.world), own_policy(judged), chain, seed=[seed, number])
-    return entry_of(number, chain.tasks, outcomes)
-
-
-def entry_of(number: int, tasks: tuple[str, ...], outcomes: list[Outcome]) -> dict:
-    """A chain's entry of results.json."""
-    return {
-        "chain": number,
-        "tasks": tasks,
-        "succeeded": sum(outcome.success for outcome in outcomes),
-        "outcomes": [dataclasses.asdict(outcome) for outcome in outcomes],
-    }
-
-
-@functools.cache
-def fixed_chains(world: str) -> list[Chain]:
-    """A world's chains, read once."""
-    return own_world(world).chains()
-
-
-def single_job(judged: Judged, number: int, seed: int) -> dict:
-    """One task from a random state, as an entry of results.json; `number` runs through the tasks again and again."""
-    world = own_world(judged.world)
-    task = list(world.tasks)[number % len(world.tasks)]
-    world.begin(task, np.random.default_rng([seed, number]))
-    outcome = attempt(world, own_policy(judged), task, seed=[seed, number], limit=world.expert_steps)
-    return entry_of(number, (task,), [outcome])
-
-
-# Results
-
-
-def task_table(names: Iterable[str], entries: list[dict]) -> dict[str, dict]:
-    """Attempts, successes and mean steps to success of every task of `names` that was tried."""
-    table = {}
-    rng = np.random.default_rng(0)
-    outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
-    for task in names:
-        tried = [outcome for outcome in outcomes if outcome["task"] == task]
-        if tried:
-            success = np.array([outcome["success"] for outcome in tried], dtype=float)
-            steps = [outcome["steps"] for outcome in tried if outcome["success"]]
-            table[task] = {
-                "attempts": len(tried),
-                "successes": int(success.sum()),
-                "rate": float(success.mean()),
-                "interval": protocol.interval(success, rng),
-                "mean_steps": float(np.mean(steps)) if steps else None,
-                "most_steps": max(steps, default=None),
-            }
-    return table
-
-
-def compute_of(judged: Judged, entries: list[dict]) -> dict | None:
-    """Mean cost of a step over all steps and over those of successful tasks; None where no bundle says what exits cost
-    (a training run's own is RUN/bundle)."""
-    bundle = judged.run / "bundle" if judged.run else judged.bundle
-    if bundle is None or not (bundle / "manifest.json").is_file():
-        return None
-    compute = Compute(bundle)
-    outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
-    steps = [[Taken(**taken) for taken in outcome["taken"]] for outcome in outcomes]
-    successful = [taken for taken, outcome in zip(steps, outcomes, strict=True) if outcome["success"]]
-    return {
-        "all_steps": compute.summary(list(itertools.chain(*steps))),
-        "successful_tasks": compute.summary(list(itertools.chain(*successful))),
-    }
-
-
-def print_table(results: dict) -> None:
-    """The figures a person wants to see."""
-    for task, row in results["tasks"].items():
-        low, high = row["interval"]
-        steps = "" if row["mean_steps"] is None else f"  {row['mean_steps']:6.1f} steps, at most {row['most_steps']}"
-        tried = f"{row['successes']:4d} of {row['attempts']:4d}"
-        print(f"{task:26s} {tried}  {row['rate']:6.1%} [{low:.1%}, {high:.1%}]{steps}")
-    if results["protocol"] == "chains":
-        for row in results["summary"]["rates"]:
-            low, high = row["interval"]
-            print(f"{row['in_a_row']} in a row  {row['rate']:6.1%} [{low:.1%}, {high:.1%}]")
-        low, high = results["summary"]["interval"]
-        print(f"average length {results['summary']['average_length']:.2f} of 5 [{low:.2f}, {high:.2f}]")
-    if results["compute"] and (cost := results["compute"]["all_steps"]):
-        print(
-            f"{cost['steps']} steps, exits {cost['exits']}: language model {cost['llm_gmac']:.4f} GMAC "
-            f"({cost['llm_share_of_full_depth']:.0%} of full depth) {cost['llm_ms']:.2f} ms, "
-            f"whole model {cost['whole_gmac']:.4f} GMAC {cost['step_ms']:.2f} ms a step"
-        )
 
 
 def evaluate(
@@ -399,6 +220,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from deer_lab.worlds.judge import evaluate as itself  # so that a cluster finds its jobs by their name
-
-    sys.exit(itself.main())
+    sys.exit(main())

@@ -11,8 +11,9 @@ recording goes on where it was stopped and does not depend on the number of work
 
 With a learner, a policy that is being trained leads for the first part of each task, and the expert says at every step
 what it should have done, then ends the task (DAgger, Ross et al. 2011, with one change of hands). The learner stops at
-one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected. With --parameter it has a
-plan, so that what comes of kept cameras and skipped steps is corrected as well.
+one exit a task, all exits taking turns by chance, so each exit's own mistakes are corrected. With --exit it is always
+the same, and with --lead it leads for longer, so that more is seen of where that one's mistakes lead. With --parameter
+it has a plan, so that what comes of kept cameras and skipped steps is corrected as well.
 
 To draw the pictures costs three times a control period of the world, and the next show nearly the same: with `--every`
 only one period in so many is recorded, and the same time shows so many times more scenes. Such recordings are for
@@ -24,123 +25,13 @@ import functools
 import json
 import sys
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from deer_lab.plan import PlanLimits
-from deer_lab.worlds.action import ROTATION_SCALE, checked
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
-from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
-from deer_lab.worlds.judge.policies import Policy
+from deer_lab.worlds.judge.episode import LEARNER_STEPS, record_episode
 from deer_lab.worlds.judge.workers import add_options, run_jobs
-from deer_lab.worlds.world import World
-
-MORE_STEPS = 80  # of one task than the expert needs where nothing disturbs it; beyond them the attempt is thrown away
-NOISE_LEVELS = (0.0, 0.1, 0.2)  # standard deviation, in units of the action; one level an episode
-NOISE_PERIOD = 4  # control periods for which one draw of the noise lasts
-LEARNER_STEPS = 120  # a learner leads for fewer steps than these, drawn evenly
-# A learner's small errors tilt the hand more and more over a chain, and nothing but the pictures tells. So each of its
-# tasks begins with a tilt: its standard deviation about x and about y [rad], and in how many control periods it comes.
-TILT, TILT_STEPS = 0.08, 6
-
-
-class Learner(Policy, Protocol):
-    """A policy in training. `exits`: how many it has; `stop_at` one of them at every step."""
-
-    exits: int
-
-    def stop_at(self, exit_number: int) -> None:
-        """Until further notice."""
-
-
-def demonstrate(
-    world: World, task: str, *, noise: float, rng: np.random.Generator, learner: Learner | None = None, every: int = 1
-) -> list[Frame] | None:
-    """The frames of one task done by the expert with noise, one of `every` so many; None where it was not done.
-
-    A `learner`, which knows its task, leads at first, with a tilted hand.
-    """
-    frames = []
-    lead = 0
-    tilt = np.zeros(7)
-    if learner:
-        learner.stop_at(int(rng.integers(learner.exits)))
-        lead = int(rng.integers(LEARNER_STEPS))
-        tilt[3:5] = rng.normal(0, TILT, 2) / (TILT_STEPS * ROTATION_SCALE)
-    before = state = world.state()
-    disturbance = np.zeros(7)
-    for step in range(world.expert_steps + MORE_STEPS):
-        if step % NOISE_PERIOD == 0:
-            disturbance[:6] = rng.normal(0, noise, 6)
-        action = checked(world.expert(task, state))
-        led = learner.act(world) if step < lead else action + disturbance
-        executed = checked(led + tilt if step < TILT_STEPS else led)
-        if step % every == 0:
-            jpegs = {camera: jpeg(pixels) for camera, pixels in world.pictures().items()}
-            frames.append(Frame(step, jpegs, state, action, executed))
-        world.step(executed)
-        state = world.state()
-        if world.done(task, before, state):
-            return frames
-    return None
-
-
-def next_task(world: World, rng: np.random.Generator, used: set[str]) -> str | None:
-    """A possible task of a group not used yet, groups equally likely."""
-    state = world.state()
-    possible: dict[str, list[str]] = {}
-    for name in world.tasks:
-        if world.group_of(name) not in used and world.possible(name, state):
-            possible.setdefault(world.group_of(name), []).append(name)
-    if not possible:
-        return None
-    return str(rng.choice(possible[str(rng.choice(sorted(possible)))]))
-
-
-@functools.cache
-def own_learner(run: Path, assignments: tuple[str, ...]) -> Learner:
-    """This process's learner, from a training run's folder; `assignments`: its plan's parameters."""
-    from deer_lab.worlds.judge.torch_policy import TorchPolicy  # only here: the expert alone needs no PyTorch
-
-    return TorchPolicy.from_run(run, limits=PlanLimits.of(assignments))
-
-
-def record_episode(
-    number: int,
-    *,
-    seed: int,
-    tasks: int,
-    out: Path,
-    run: Path | None = None,
-    assignments: tuple[str, ...] = (),
-    every: int = 1,
-    world_name: str = DEFAULT,
-) -> dict:
-    """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
-    learner = own_learner(run, assignments) if run else None
-    world = own_world(world_name)
-    rng = np.random.default_rng([seed, number])
-    noise = float(rng.choice(NOISE_LEVELS))
-    demonstration = Demonstration(world)
-    task: str | None = list(world.tasks)[number % len(world.tasks)]
-    world.begin(task, rng)
-    done: list[str] = []
-    while task is not None and len(done) < tasks:
-        phrasings = world.tasks[task]
-        instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
-        if learner:
-            learner.begin(task, instruction, [seed, number])
-        frames = demonstrate(world, task, noise=noise, rng=rng, learner=learner, every=every)
-        if frames is None:
-            break
-        demonstration.add_task(task, instruction, frames)
-        done.append(task)
-        task = next_task(world, rng, {world.group_of(name) for name in done})
-    if done:
-        demonstration.write(out / f"episode_{number:06d}")
-    return {"episode": number, "frames": demonstration.frames, "noise": noise, "tasks": done}
 
 
 def record(
@@ -152,6 +43,8 @@ def record(
     tasks: int = 5,
     run: Path | None = None,
     assignments: tuple[str, ...] = (),
+    exit_number: int | None = None,
+    lead_steps: int = LEARNER_STEPS,
     every: int = 1,
     world_name: str = DEFAULT,
     cluster: str | None = None,
@@ -162,12 +55,16 @@ def record(
     """
     if every != 1 and every < 3:
         raise ValueError(f"--every {every}: give 1, or 3 and more (of two periods apart, frames count as consecutive)")
+    if lead_steps < 1:
+        raise ValueError(f"--lead {lead_steps}: give 1 or more")
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     made_with = {"seed": seed, "tasks": tasks, "every": every}
     made_with |= {} if world_name == DEFAULT else {"world": world_name}
     made_with |= {"parameters": list(assignments)} if assignments else {}
+    made_with |= {"exit": exit_number} if exit_number is not None else {}
+    made_with |= {"lead": lead_steps} if lead_steps != LEARNER_STEPS else {}
     if lines and lines[0] != made_with:
         raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
@@ -175,7 +72,8 @@ def record(
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name, "assignments": assignments}
+    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name}
+    how |= {"assignments": assignments, "exit_number": exit_number, "lead_steps": lead_steps}
     places = {"out": out.absolute(), "run": run and run.absolute()}  # the same for other machines
     job = functools.partial(record_episode, **how, **places)
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
@@ -204,6 +102,14 @@ def main() -> int:
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME:=VALUE", help="of the learner's plan (plan.*)"
     )
+    parser.add_argument("--exit", type=int, metavar="K", help="where the learner stops; else by chance")
+    parser.add_argument(
+        "--lead",
+        type=int,
+        default=LEARNER_STEPS,
+        metavar="STEPS",
+        help=f"the learner leads a task for fewer control periods, by chance ({LEARNER_STEPS})",
+    )
     parser.add_argument("--every", type=int, default=1, help="record one control period in so many: 1, or 3 and more")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bags, one folder an episode")
     args = parser.parse_args()
@@ -219,6 +125,8 @@ def main() -> int:
             tasks=args.tasks,
             run=args.learner,
             assignments=tuple(args.parameter),
+            exit_number=args.exit,
+            lead_steps=args.lead,
             every=args.every,
             world_name=args.world,
         )
@@ -238,6 +146,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from deer_lab.worlds.judge import record as itself  # so that a cluster finds its jobs by their name
-
-    sys.exit(itself.main())
+    sys.exit(main())

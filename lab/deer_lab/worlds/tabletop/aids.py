@@ -15,7 +15,7 @@ TOPIC = "/state"
 
 
 def aids(texts: list[str]) -> Aids:
-    """State.as_dict() as JSON, a frame each -> state (T, 48), points (T, 7, 3), answers (T, 34, 11)."""
+    """States as JSON, a frame each -> state (T, 48), points (T, 7, 3), answers (T, 34, 11)."""
     states = [State.from_dict(json.loads(text)) for text in texts]
     return gathered([(told(state), seen(state), answers(state)) for state in states], SENTENCES)
 

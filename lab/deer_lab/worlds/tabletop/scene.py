@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deer_lab.worlds import opengl
 from deer_lab.worlds.rotation import vector_from_matrix
 
 
@@ -23,6 +24,7 @@ def choose_renderer() -> None:
 
 
 choose_renderer()
+opengl.prepare()
 
 import mujoco  # noqa: E402 (MUJOCO_GL had to be set first)
 

@@ -1,7 +1,7 @@
 """The desk's true state."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -36,11 +36,7 @@ class State:
     joints: tuple[float, ...]  # arm [7] and fingers [2]
     points: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)  # handles and the button
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and containers, ready for JSON."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "State":
-        """What as_dict gave, JSON or not in between."""
+        """What dataclasses.asdict gave, JSON or not in between."""
         return cls(**{**state, "blocks": {name: Block(**block) for name, block in state["blocks"].items()}})
