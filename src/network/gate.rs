@@ -40,6 +40,17 @@ pub struct Candidate<'a> {
     pub feature: ArrayView1<'a, f32>,
 }
 
+/// When an exit is measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context {
+    /// Of the epoch; 0 for the first.
+    pub step: u64,
+    /// Of the oldest camera's media, in control periods.
+    pub age: u32,
+    /// [`Metric::Rms`] of the exit before; `None` at the first.
+    pub delta_before: Option<f32>,
+}
+
 impl Metric {
     /// Its published name.
     pub fn as_str(self) -> &'static str {

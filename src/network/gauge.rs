@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::gate::{Candidate, Metric};
+use super::gate::{Candidate, Context, Metric};
 use super::predictor::{Predictor, signs};
 
 /// A metric that can be measured. [`Metric::Predicted`] without regressors measures nothing: every delta is a fault.
@@ -10,17 +10,6 @@ use super::predictor::{Predictor, signs};
 pub struct Gauge {
     metric: Metric,
     predictor: Option<Arc<Predictor>>,
-}
-
-/// When an exit is measured.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moment {
-    /// Of the epoch; 0 for the first.
-    pub step: u64,
-    /// Of the oldest camera's media, in control periods.
-    pub age: u32,
-    /// [`Metric::Rms`] of the exit before; `None` at the first.
-    pub delta_before: Option<f32>,
 }
 
 impl Gauge {
@@ -40,10 +29,10 @@ impl Gauge {
     }
 
     /// The delta of `exit` beside the one before; not a number when what is measured holds one.
-    pub fn delta(&self, exit: usize, here: Candidate<'_>, before: Candidate<'_>, moment: Moment) -> f32 {
+    pub fn delta(&self, exit: usize, here: Candidate<'_>, before: Candidate<'_>, context: Context) -> f32 {
         match &self.predictor {
-            Some(predictor) => predictor.distance(exit, &signs(here, before, moment)),
-            None => self.metric.delta(here, before, moment.step),
+            Some(predictor) => predictor.distance(exit, &signs(here, before, context)),
+            None => self.metric.delta(here, before, context.step),
         }
     }
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::frame::Frame;
 
-pub use gate::{Candidate, Metric, Reason, rms};
-pub use gauge::{Gauge, Moment};
+pub use gate::{Candidate, Context, Metric, Reason, rms};
+pub use gauge::Gauge;
 pub use glance::Glance;
 pub use observed::Observed;
 pub(crate) use plan::Planner;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ndarray::{Array1, ArrayViewMut4};
 
 use super::costs::Costs;
-use super::gate::{Candidate, Reason, rms};
-use super::gauge::{Gauge, Moment};
+use super::gate::{Candidate, Context, Reason, rms};
+use super::gauge::Gauge;
 use super::plan::{Plan, PlanLimits, Planner, Situation};
 use super::step::{Lap, Step, Timing};
 use crate::bundle::Manifest;
@@ -187,8 +187,8 @@ impl<E: Engine> Policy<E> {
             self.costs.learn(exit, stage_ms + head_ms);
 
             let Some((here, reference)) = neighbours(&seen, before.as_ref()) else { break };
-            let moment = Moment { step: self.steps, age: plan.age(), delta_before };
-            let delta = self.settings.gauge.delta(exit, here.candidate(), reference.candidate(), moment);
+            let context = Context { step: self.steps, age: plan.age(), delta_before };
+            let delta = self.settings.gauge.delta(exit, here.candidate(), reference.candidate(), context);
             deltas.push(delta);
             let Action { arm, gripper } = here.action;
             check(exit, delta, &here.action)?;

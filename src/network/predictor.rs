@@ -7,8 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::{Candidate, rms};
-use super::gauge::Moment;
+use super::gate::{Candidate, Context, rms};
 
 /// The newest `predictor.json` version that is read.
 const SCHEMA: u32 = 1;
@@ -28,12 +27,12 @@ const FARTHEST: f64 = 4.0;
 const MOST_UNITS: usize = 64;
 
 /// The signs of an exit beside the one before.
-pub fn signs(here: Candidate<'_>, before: Candidate<'_>, moment: Moment) -> Signs {
+pub fn signs(here: Candidate<'_>, before: Candidate<'_>, context: Context) -> Signs {
     let delta = rms(&here.arm, &before.arm);
     let mean = |sum: f32| (sum / here.feature.len() as f32).sqrt();
     let change = here.feature.iter().zip(before.feature).map(|(a, b)| (a - b).powi(2)).sum();
     let (norm, margin) = (here.feature.dot(&here.feature), (here.gripper - 0.5).abs());
-    [delta, moment.delta_before.unwrap_or(delta), mean(norm), mean(change), margin, moment.age as f32]
+    [delta, context.delta_before.unwrap_or(delta), mean(norm), mean(change), margin, context.age as f32]
 }
 
 /// `predictor.json`.
@@ -157,7 +156,7 @@ mod tests {
         let here = Candidate { arm: [0.3; 6], gripper: 0.2, feature: near.view() };
         let before = Candidate { arm: [0.1; 6], gripper: 0.9, feature: far.view() };
         for (delta_before, second) in [(None, 0.2), (Some(0.7), 0.7)] {
-            let found = signs(here, before, Moment { step: 9, age: 3, delta_before });
+            let found = signs(here, before, Context { step: 9, age: 3, delta_before });
             let wanted = [0.2, second, 12.5f32.sqrt(), 2f32.sqrt(), 0.3, 3.0];
             assert!(found.iter().zip(wanted).all(|(f, w)| (f - w).abs() < 1e-6), "{found:?}");
         }

@@ -113,6 +113,7 @@ mod tests {
 
     use super::*;
     use crate::network::Metric;
+    use crate::thresholds::PLANS_SCHEMA;
 
     /// A copy of the toy with a calibration in which deltas grow from sample to sample.
     fn calibrated_toy(folder: &Path) -> Bundle {
@@ -165,7 +166,7 @@ mod tests {
         let skips = PlanLimits { skip_delta: 0.1, ..PlanLimits::default() };
         let rows = vec![vec![0.1, 0.2]; 6];
         let cell = |limits, skipped, looks| json!({"limits": limits, "steps": 6, "skipped": skipped, "looks": [looks, looks], "deltas": rows, "errors": rows});
-        let plans = json!({"schema": 1, "manifest_sha256": bundle.hash, "metric": "rms", "seed": 0, "recordings_sha256": "",
+        let plans = json!({"schema": PLANS_SCHEMA, "manifest_sha256": bundle.hash, "metric": "rms", "seed": 0, "recordings_sha256": "",
             "exits": bundle.manifest.exits, "cells": [cell(PlanLimits::default(), 0, 6), cell(skips, 4, 2)]});
         fs::write(folder.path().join("plans.json"), plans.to_string()).unwrap();
         assert_eq!(whole.limits(&bundle, 5, &GivenPlan::default()).unwrap().unwrap().plan, skips);

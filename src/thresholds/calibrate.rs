@@ -8,7 +8,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 
 use crate::bundle::Manifest;
 use crate::engine::{Action, Engine, EngineError, LstmState};
-use crate::network::{Candidate, Gauge, Moment, Signs, rms, signs};
+use crate::network::{Candidate, Context, Gauge, Signs, rms, signs};
 
 /// Turns frames into the calibration's columns. One window after the other, without overlap.
 pub struct Calibrator<'e, E> {
@@ -88,7 +88,7 @@ impl<'e, E: Engine> Calibrator<'e, E> {
     }
 }
 
-/// What every exit says at one moment.
+/// What every exit says at one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exits {
     /// Between each exit's action and the one before.
@@ -129,9 +129,9 @@ pub(super) fn at_exits<E: Engine>(
         let candidate =
             |n: usize| Candidate { arm: actions[n].arm, gripper: actions[n].gripper, feature: features.row(n) };
         // Every frame is looked at.
-        let moment = Moment { step, age: 0, delta_before };
-        deltas.push(gauge.delta(n - 1, candidate(n), candidate(n - 1), moment));
-        shown.push(signs(candidate(n), candidate(n - 1), moment));
+        let context = Context { step, age: 0, delta_before };
+        deltas.push(gauge.delta(n - 1, candidate(n), candidate(n - 1), context));
+        shown.push(signs(candidate(n), candidate(n - 1), context));
         delta_before = Some(rms(&actions[n].arm, &actions[n - 1].arm));
     }
     Ok(Exits { deltas, signs: shown, actions: actions.split_off(1) })

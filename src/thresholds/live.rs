@@ -2,19 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::spent::Spent;
+use super::spent::{STEPS, Spent, TRIM};
 use super::{Calibration, GivenPlan, Limits, Method, PartCosts, Plans, Scope, Shares, Thresholds, gflop, solve};
 use crate::bundle::Bundle;
 use crate::network::{Metric, PlanLimits, Settings, Step};
 
-/// Steps that are looked back on.
-pub(super) const STEPS: usize = 240;
 /// Frames of a calibration's window that are samples.
 const SAMPLES_PER_WINDOW: usize = 6;
 /// A band needs a calibration that is so many times as long as what is looked back on.
 const RUNS: usize = 10;
-/// The share of what the last steps cost beyond the budget that one trim takes off what is asked of the solver.
-pub(super) const TRIM: f64 = 0.5;
 
 /// An average budget.
 #[derive(Debug, Clone, Copy, PartialEq)]

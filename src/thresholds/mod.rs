@@ -45,7 +45,7 @@ pub use shares::Shares;
 #[cfg(feature = "tune")]
 use solve::capped;
 pub use solve::{Method, Solution, SolveError, solve};
-pub use trial::{Rules, Trial, Tried};
+pub use trial::{Course, Rules, Trial, Tried};
 pub use whole::{PartCosts, Planned, Whole, solve_whole};
 
 /// The newest `thresholds.json` version that is read.

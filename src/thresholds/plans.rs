@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, Manifest};
 use crate::network::{Metric, PlanLimits};
 
 /// The newest `plans.json` version that is read.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// `plans.json`: cells, each a setting of the plan's limits that was run on the same recordings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,8 +53,9 @@ pub struct Cell {
     /// `[exit][sample]`: the delta between this exit's action and the one before.
     #[serde(serialize_with = "short")]
     pub deltas: Vec<Vec<f64>>,
-    /// `[exit][sample]`: the sum over the sample's steps of the root mean square of what is carried out where the network
-    /// stops at this exit, minus what full depth with every picture gave for the same moment.
+    /// `[exit][sample]`: the sum over the sample's steps of how far off the arm is: what is carried out where the network
+    /// stops at this exit, minus what full depth with every picture gave for the same moment, as a mean that fades within
+    /// half a second, of which the root mean square over the six outputs.
     #[serde(serialize_with = "short")]
     pub errors: Vec<Vec<f64>>,
 }

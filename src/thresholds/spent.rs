@@ -2,9 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::live::{STEPS, TRIM};
 use super::{Limits, Method, PartCosts, Plans, Shares, solve_whole};
 use crate::network::Step;
+
+/// Steps that are looked back on.
+pub(super) const STEPS: usize = 240;
+/// The share of what the last steps cost beyond the budget that one trim takes off what is asked of the solver.
+pub(super) const TRIM: f64 = 0.5;
 
 /// The last steps' costs, beside the budget of the whole step.
 pub(super) struct Spent {

@@ -35,6 +35,11 @@ pub struct Trial<'e, E> {
     steps: u64,
 }
 
+/// Errors are means over about this time. An action that is off for a moment, and the other way round in the next, leaves
+/// the arm where it should be; what is off in the same direction for long adds up. A plan whose single
+/// actions were nearer than another's, but off in one direction, did half a task less (models/tabletop/README.md).
+const ERROR_SECS: f64 = 0.5;
+
 /// What is the same for every setting that is tried.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -168,6 +173,40 @@ impl Tried {
     }
 }
 
+/// What of a trial leads from one step to the next, for [`Cell::add`].
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// When the network was asked last.
+    held: Option<Tried>,
+    /// Per exit, how far the arm outputs are off as a mean that fades.
+    off: Vec<[f32; 6]>,
+    /// A step's share of that mean.
+    share: f32,
+}
+
+impl Course {
+    /// Of a network with so many exits.
+    pub fn new(exits: usize, period_secs: f64) -> Self {
+        let share = (period_secs / ERROR_SECS).min(1.0) as f32;
+        Self { held: None, off: vec![[0.0; 6]; exits], share }
+    }
+
+    /// An instruction begins.
+    pub fn clear(&mut self) {
+        self.held = None;
+        self.off.fill([0.0; 6]);
+    }
+
+    /// The size of the mean after a step at which `exit` carries `arm` out.
+    fn add(&mut self, exit: usize, arm: &[f32; 6], reference: &[f32; 6]) -> f64 {
+        let off = &mut self.off[exit];
+        for (off, (arm, reference)) in off.iter_mut().zip(arm.iter().zip(reference)) {
+            *off += self.share * (arm - reference - *off);
+        }
+        rms(off, &[0.0; 6]).into()
+    }
+}
+
 impl Cell {
     /// Nothing was tried yet.
     pub fn new(fixed: Option<String>, limits: PlanLimits, cameras: usize, exits: usize) -> Self {
@@ -175,9 +214,8 @@ impl Cell {
         Self { fixed, limits, steps: 0, skipped: 0, looks, deltas: empty.clone(), errors: empty }
     }
 
-    /// Counts a step. `held`: when the network was asked last, which this keeps; `reference`: what full depth with every
-    /// picture gave for the moment.
-    pub fn add(&mut self, tried: &Tried, held: &mut Option<Tried>, reference: &[f32; 6]) {
+    /// Counts a step. `reference`: what full depth with every picture gave for the moment.
+    pub fn add(&mut self, tried: &Tried, course: &mut Course, reference: &[f32; 6]) {
         self.steps += 1;
         for (camera, looks) in self.looks.iter_mut().enumerate() {
             *looks += u64::from(tried.plan.looks(camera));
@@ -185,17 +223,18 @@ impl Cell {
         if let Some(exits) = &tried.exits {
             for (k, action) in exits.actions.iter().enumerate() {
                 self.deltas[k].push(exits.deltas[k].into());
-                self.errors[k].push(rms(&action.arm, reference).into());
+                self.errors[k].push(course.add(k, &action.arm, reference));
             }
-            *held = Some(tried.clone());
+            course.held = Some(tried.clone());
             return;
         }
         self.skipped += 1;
-        let Some(held) = held else { return };
+        let Some(held) = course.held.take() else { return };
         for (k, row) in self.errors.iter_mut().enumerate() {
             let arm = held.after(k, tried.plan.skips);
-            row.last_mut().zip(arm).into_iter().for_each(|(sum, arm)| *sum += f64::from(rms(&arm, reference)));
+            row.last_mut().zip(arm).into_iter().for_each(|(sum, arm)| *sum += course.add(k, &arm, reference));
         }
+        course.held = Some(held);
     }
 
     /// Another recording's steps of the same setting.
@@ -242,11 +281,11 @@ mod tests {
             gripper: Gripper::new(0.5, 0.1, 0.0),
         };
         let mut trial = Trial::new(&mut engine, &manifest, &rules, limits, 1);
-        let (mut cell, mut held) = (Cell::new(None, limits, 2, 6), None);
+        let (mut cell, mut course) = (Cell::new(None, limits, 2, 6), Course::new(6, ERROR_SECS));
         trial.instruction(&[1]).unwrap();
         for n in 0..20 {
             let tried = trial.step(&[frame(n, shade(n)), frame(n, 9)], &mut |_, _| ()).unwrap();
-            cell.add(&tried, &mut held, &[0.5; 6]);
+            cell.add(&tried, &mut course, &[0.5; 6]);
         }
         (cell, engine.calls)
     }
@@ -291,6 +330,20 @@ mod tests {
         let sums = |exit: usize| cell.errors[exit].iter().map(|error| (error * 10.0).round()).collect::<Vec<_>>();
         assert_eq!(sums(5), [0.0, 0.0, 0.0, 0.0, 5.0, 5.0, 5.0, 5.0, 5.0, 0.0], "0.2 and 0.3 off");
         assert_eq!(sums(1)[4], 6.0, "and its own 0.1");
+    }
+
+    #[test]
+    fn what_is_off_by_turns_counts_for_less_than_what_is_off_for_long() {
+        let mut course = Course::new(2, PERIOD);
+        let off = |level: f32| [0.5 + level; 6];
+        let mut sums = [0.0; 2];
+        for n in 0..60 {
+            sums[0] += course.add(0, &off(0.1), &[0.5; 6]);
+            sums[1] += course.add(1, &off(if n % 2 == 0 { 0.1 } else { -0.1 }), &[0.5; 6]);
+        }
+        assert!(sums[0] > 4.0 && sums[1] < 0.3, "{sums:?}");
+        course.clear();
+        assert!(course.add(0, &off(0.1), &[0.5; 6]) < 0.01, "a new instruction begins with nothing");
     }
 
     #[test]

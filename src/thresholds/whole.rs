@@ -39,7 +39,7 @@ pub struct Planned {
     pub looked: Vec<f64>,
     /// The mean cost of a step, skipped ones included.
     pub cost: f64,
-    /// The mean over all steps of the root mean square of what is carried out minus full depth with every picture.
+    /// The mean over all steps of how far off the arm is from full depth with every picture ([`Cell::errors`]).
     pub error: f64,
 }
 
@@ -168,7 +168,7 @@ fn gated(
 mod tests {
     use super::*;
     use crate::network::Metric;
-    use crate::thresholds::Shares;
+    use crate::thresholds::{PLANS_SCHEMA, Shares};
     use proptest::prelude::*;
 
     const EXP: Method = Method::Shares(Shares::Exp);
@@ -197,7 +197,7 @@ mod tests {
     fn plans(cells: Vec<Cell>) -> Plans {
         let (manifest_sha256, recordings_sha256) = (String::new(), String::new());
         Plans {
-            schema: 1,
+            schema: PLANS_SCHEMA,
             manifest_sha256,
             metric: Metric::Rms,
             seed: 0,

@@ -113,7 +113,12 @@ fn what_cannot_be_compared_or_planned_is_refused_before_anything_is_written() {
     assert_says(&refusal(1, &["--exit-code"]), &["holds no /deer_vla/decision to compare with", "--against BAG"]);
     assert_says(&refusal(1, &["--against", "/nowhere"]), &["--against", "/nowhere"]);
     assert_says(&refusal(1, &["--plan", "exit=6"]), &["--plan exit=6", "exits are 0 to 5"]);
-    assert_says(&refusal(2, &["--plan", "fast"]), &["exit=K"]);
-    assert_says(&refusal(2, &["--plan", "exit=1", "--average", "1MFLOP"]), &["cannot be used with"]);
+    assert_says(
+        &refusal(1, &["--plan", "exit=1", "--average", "1MFLOP"]),
+        &["--plan exit=1", "--average", "one of them"],
+    );
+    assert_says(&refusal(1, &["--plan", "skip_delta=3"]), &["plan.skip_delta is 3"]);
+    assert_says(&refusal(2, &["--plan", "fast"]), &["exit=2"]);
+    assert_says(&refusal(2, &["--plan", "layers=3"]), &["exit=K", "max_skips"]);
     assert_says(&refusal(2, &["--deadline", "20"]), &["with its unit", "20ms"]);
 }

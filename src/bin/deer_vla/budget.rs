@@ -11,7 +11,7 @@ use deer_vla::thresholds::{deepest, gigabytes, solve};
 use serde_json::{Value, json};
 
 use crate::bench::{Profile, profile};
-use crate::cost::{Cost, parse_gigabytes};
+use crate::cost::{Cost, parse_gigabytes, scope};
 
 /// What the robot can afford.
 #[derive(Args)]
@@ -39,11 +39,6 @@ pub(crate) struct BudgetArgs {
 
 fn shares(text: &str) -> Result<Shares, String> {
     Shares::ALL.into_iter().find(|family| family.as_str() == text).ok_or_else(|| "one of exp, gauss, gamma".into())
-}
-
-/// What an average is of, as it is typed.
-pub(crate) fn scope(text: &str) -> Result<Scope, String> {
-    [Scope::Llm, Scope::Whole].into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| "llm or whole".into())
 }
 
 /// What the parts of a bundle cost in one unit.

@@ -112,7 +112,8 @@ impl Calibrate {
         let (manifest_sha256, window) = (bundle.hash.clone(), self.window as usize);
         let predictor_sha256 = predictor_sha256(bundle).filter(|_| metric == Metric::Predicted);
         let (signs, seed, grid) = (self.signs.is_some(), self.seed, Vec::new());
-        Ok(Job { manifest_sha256, metric, window, seed, grid, predictor_sha256, signs })
+        let plans_schema = 0;
+        Ok(Job { manifest_sha256, metric, window, seed, grid, plans_schema, predictor_sha256, signs })
     }
 
     fn spread(&self, all: Vec<PathBuf>) -> Vec<PathBuf> {

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use deer_vla::thresholds::Scope;
+
 /// What a step may cost the language model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cost {
@@ -36,6 +38,11 @@ impl Cost {
             Self::Ms(_) => "ms",
         }
     }
+}
+
+/// What an average is of, as it is typed.
+pub(crate) fn scope(text: &str) -> Result<Scope, String> {
+    [Scope::Llm, Scope::Whole].into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| "llm or whole".into())
 }
 
 /// A cost in GFLOP, for verbs that measure nothing.

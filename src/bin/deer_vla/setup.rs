@@ -7,8 +7,7 @@ use deer_vla::bundle::Bundle;
 use deer_vla::config::{Config, RawConfig};
 use deer_vla::thresholds::Scope;
 
-use crate::budget::scope;
-use crate::cost::{parse_gflop, parse_gigabytes};
+use crate::cost::{parse_gflop, parse_gigabytes, scope};
 
 /// How the network is run.
 #[derive(Args)]

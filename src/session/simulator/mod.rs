@@ -88,8 +88,10 @@ impl Line {
         let text = match seen {
             Seen::Twist(_, twist, _) => format!("  twist {:.4?} {:.4?}", twist.linear, twist.angular),
             Seen::Answer(answer) => {
-                let exit = answer.decision.as_ref().map_or(String::new(), |step| format!(" at exit {}", step.exit));
-                format!("  decision {}{exit} {}", answer.verdict.as_str(), answer.message)
+                let how = answer.decision.as_ref().map_or(String::new(), |step| {
+                    if step.plan.skip { ", skipped".into() } else { format!(" at exit {}", step.exit) }
+                });
+                format!("  decision {}{how} {}", answer.verdict.as_str(), answer.message)
             }
             Seen::Order(order, refused) => format!("  order {order:?}, refused: {refused:?}"),
             other => format!("  {other:?}"),

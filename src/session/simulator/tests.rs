@@ -79,3 +79,21 @@ fn a_fast_camera_waits_for_a_slow_one_unread() {
     let [shown, read, acts, _] = counts(&flooded([240.0, 30.0], Duration::from_millis(1)));
     assert!(shown > 1500 && acts > 180 && read <= 2 * acts + 2, "{read} of {shown} were read for {acts} actions");
 }
+
+#[test]
+fn over_skipped_steps_the_stream_goes_on_without_a_stop() {
+    let often = PlanLimits { skip_delta: 9.0, skip_change: 1.0, max_age: 20, max_skips: 3, ..PlanLimits::default() };
+    for ahead in [0, 3] {
+        let mut schedule = flooded([30.0; 2], Duration::from_millis(1));
+        (schedule.robot.plan, schedule.robot.ahead) = (often, ahead);
+        let (lines, result) = tell(&schedule, &bundle());
+        result.unwrap();
+        let count = |what: &str| lines.iter().filter(|line| line.text.starts_with(what)).count();
+        let [acts, skipped, twists] = ["  decision act", "  decision act, skipped", "  twist"].map(count);
+        assert!(
+            10 * skipped > acts && twists > 2 * acts,
+            "{ahead} ahead: {skipped} of {acts} skipped, {twists} twists"
+        );
+        assert_eq!(count("  twist [0.0000, 0.0000, 0.0000] [0.0000, 0.0000, 0.0000]"), 0, "{ahead} ahead");
+    }
+}

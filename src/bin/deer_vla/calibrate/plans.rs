@@ -11,7 +11,7 @@ use deer_vla::engine::ort::OrtEngine;
 use deer_vla::motion::Gripper;
 use deer_vla::network::{Metric, PlanLimits};
 use deer_vla::observe::Observer;
-use deer_vla::thresholds::{Calibration, Cell, Method, PLANS_SCHEMA, Plans, Rules, Shares, Thresholds, Trial, Tried};
+use deer_vla::thresholds::{Calibration, Cell, Course, Method, PLANS_SCHEMA, Plans, Rules, Shares, Thresholds, Trial};
 use deer_vla::thresholds::{gflop, grid, solve};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,9 @@ pub(super) fn calibrate(
     let settings = grid(&bundle.manifest);
     let limits: Vec<PlanLimits> = settings.iter().map(|(_, limits)| *limits).collect();
     let (manifest_sha256, metric) = (bundle.hash.clone(), rules.metric);
-    let job = Job { manifest_sha256, metric, window: 0, seed, grid: limits, predictor_sha256: None, signs: false };
+    let (plans_schema, predictor_sha256) = (PLANS_SCHEMA, None);
+    let job =
+        Job { manifest_sha256, metric, window: 0, seed, grid: limits, plans_schema, predictor_sha256, signs: false };
     let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} plans of recordings, {eta} left")?;
     let progress = ProgressBar::new((recordings.len() * settings.len()) as u64).with_style(style);
@@ -149,7 +151,8 @@ fn tried(
     let mut cells = empty(settings, bundle);
     for cell in &mut cells {
         let trial = Trial::new(&mut runner.engine, &bundle.manifest, rules, cell.limits, seed);
-        let mut beside = Beside { trial, cell, held: None, arms: arms.iter() };
+        let course = Course::new(bundle.manifest.exits.len(), rules.period_secs);
+        let mut beside = Beside { trial, cell, course, arms: arms.iter() };
         runner.reader.show(recording, &mut beside)?;
         progress.inc(1);
     }
@@ -179,12 +182,13 @@ impl Meets for Reference<'_> {
 struct Beside<'e> {
     trial: Trial<'e, OrtEngine>,
     cell: &'e mut Cell,
-    held: Option<Tried>,
+    course: Course,
     arms: std::slice::Iter<'e, [f32; 6]>,
 }
 
 impl Meets for Beside<'_> {
     fn sentence(&mut self, ids: &[i64]) -> anyhow::Result<()> {
+        self.course.clear();
         Ok(self.trial.instruction(ids)?)
     }
 
@@ -192,7 +196,7 @@ impl Meets for Beside<'_> {
         let reference = self.arms.next().context("the recording changed while it was read")?;
         let tried =
             self.trial.step(&set.frames, &mut |camera, image| observer.draw(camera, &set.frames[camera], image))?;
-        self.cell.add(&tried, &mut self.held, reference);
+        self.cell.add(&tried, &mut self.course, reference);
         Ok(())
     }
 }

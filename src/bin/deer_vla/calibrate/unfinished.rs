@@ -23,6 +23,9 @@ pub(super) struct Job {
     /// The plans that are tried, where they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) grid: Vec<PlanLimits>,
+    /// The version of `plans.json`, where that is what is made.
+    #[serde(default)]
+    pub(super) plans_schema: u32,
     /// SHA-256 of the predictor, where it is what the deltas are from.
     #[serde(default)]
     pub(super) predictor_sha256: Option<String>,

@@ -15,8 +15,9 @@ use crate::cost::parse_secs;
 
 #[derive(Args)]
 pub(super) struct OtherwiseArgs {
-    /// What every step does, such as exit=2, instead of what thresholds say
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["thresholds", "average"])]
+    /// What every step does and spares: exit=2 in the place of thresholds, and limits of the parameters plan.*, such as
+    /// skip_delta=2,skip_change=1,max_skips=3
+    #[arg(long, value_name = "PLAN")]
     plan: Option<Plan>,
     /// Time after which a step takes the newest finished exit, such as 20ms, by this machine's speed
     #[arg(long, value_name = "TIME", value_parser = parse_secs)]
@@ -33,8 +34,8 @@ pub(super) struct OtherwiseArgs {
 impl OtherwiseArgs {
     /// Puts plan and deadline into the configuration.
     pub(super) fn ask(&self, raw: &mut RawConfig, manifest: &Manifest) -> anyhow::Result<()> {
-        if let Some(plan) = self.plan {
-            raw.gate.thresholds = plan.thresholds(manifest.exits.len())?;
+        if let Some(plan) = &self.plan {
+            plan.ask(raw, manifest.exits.len())?;
         }
         raw.gate.deadline = self.deadline.unwrap_or(raw.gate.deadline);
         Ok(())
