@@ -38,6 +38,7 @@ for exit in 0 1; do judge "exit_$exit" "$exit"; done
         for n in 2 3 4 5 6; do judge "step_${n}_exit_$exit" "$exit" $(steps "$n"); done
     done
     for delta in 0.03 0.05 0.07 0.1; do judge "skip_$delta" "$gate" $(skips "$delta" 3); done
+    for delta in 0.05 0.1; do judge "skip_${delta}_exit_1" 1 $(skips "$delta" 3); done
     for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_6" "$gate" $(skips "$delta" 6); done
     for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_6_exit_1" 1 $(skips "$delta" 6); done
     for delta in 0.05 0.1 0.2; do judge "skip_${delta}_of_6_keep" 1 $(skips "$delta" 6) plan.keep_change:=0.05; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # train_plans.sh [OUT]: makes lab/weights/tabletop_ahead again: the tabletop's policy learns to foresee its own next actions, and
-# to bear kept pictures and skipped steps, from what it does itself with every picture. Two hours on two cores; the same
+# to bear kept pictures and skipped steps, from what it does itself with every picture. Five hours on two cores; the same
 # call goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -42,6 +42,18 @@ record 33 120 "$out/first" "${every[@]}" plan.max_skips:=4
 foresee "$out/first" "$out/second" 300 5
 bear "$out/second" "$out/third" 2000 --window 16 --batch 6 --lr 2e-4 --head-lr 1e-3 --warmup 50 --gripper-weight 0.05 \
     --relabel 0.2 --seed 6
+# Rounds in which it meets what its own foreseeing leads to.
 record 34 102 "$out/third" "${every[@]}" plan.max_skips:=4
-bear "$out/third" "$out/fourth" 600 --window 24 --batch 4 --lr 1.5e-4 --head-lr 7e-4 --warmup 30 --gripper-weight 0.1 --seed 8
-python -m deer_lab.runs "$out/fourth" --on "$before" --out lab/weights/tabletop_ahead
+longer=(--window 24 --batch 4 --head-lr 7e-4 --warmup 30 --gripper-weight 0.1)
+bear "$out/third" "$out/fourth" 600 "${longer[@]}" --lr 1.5e-4 --seed 8
+record 35 102 "$out/fourth" "${every[@]}" plan.max_skips:=5
+bear "$out/fourth" "$out/fifth" 1000 "${longer[@]}" --lr 2e-4 --seed 9
+record 36 201 "$out/fifth" "${every[@]}" plan.max_skips:=5
+bear "$out/fifth" "$out/sixth" 1400 "${longer[@]}" --lr 2e-4 --seed 10
+# As long again as all before, most pictures new: what made it as good at full depth as the network that it learns from.
+record 37 400 "$out/sixth" "${every[@]}" plan.max_skips:=4
+longest=("${longer[@]}" --keep 0.4 --lr 3e-4 --head-lr 1e-3 --warmup 100)
+bear "$out/sixth" "$out/seventh" 5500 "${longest[@]}" --seed 12
+record 38 300 "$out/seventh" "${every[@]}" plan.max_skips:=5
+bear "$out/seventh" "$out/eighth" 3000 "${longest[@]}" --seed 13
+python -m deer_lab.runs "$out/eighth" --on "$before" --out lab/weights/tabletop_ahead

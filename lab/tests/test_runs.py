@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from deer_lab.config import CONFIGS
 from deer_lab.model import Policy
+from deer_lab.program import ROOT
 from deer_lab.runs import RunError, keep_difference, read_weights
 
 
@@ -47,3 +48,10 @@ def test_a_run_whose_base_is_gone_says_which(runs):
     (runs / "base" / "policy.safetensors").unlink()
     with pytest.raises(RunError, match="base"):
         read_weights(runs / "kept")
+
+
+@pytest.mark.parametrize("run", sorted((ROOT / "lab" / "weights").iterdir()), ids=lambda run: run.name)
+def test_weights_that_are_shipped_are_whole_in_any_clone(run):
+    _, about = read_weights(run)
+    assert about.get("on") in (None, "../tabletop"), "what it differs from lies beside it"
+    assert Policy.of_run(run).stages
