@@ -11,6 +11,7 @@ use crate::units::Stamp;
 pub(super) struct Cameras {
     slots: Vec<Slot>,
     pairing: Pairing,
+    lock_step: bool,
 }
 
 /// A camera's newest picture, when it came, and whether a step has used it.
@@ -18,12 +19,15 @@ struct Slot {
     watch: CameraWatch,
     frame: Option<(Frame, Duration)>,
     used: bool,
+    /// In lock-step: it was used, but beside a picture of another moment. Its partner may be on its way, and after that a
+    /// world sends nothing before both are answered.
+    parted: bool,
 }
 
 impl Cameras {
-    pub(super) fn new<'a>(roles: impl Iterator<Item = &'a str>, period_secs: f64) -> Self {
-        let slot = |role| Slot { watch: CameraWatch::new(role), frame: None, used: true };
-        Self { slots: roles.map(slot).collect(), pairing: Pairing::new(period_secs) }
+    pub(super) fn new<'a>(roles: impl Iterator<Item = &'a str>, period_secs: f64, lock_step: bool) -> Self {
+        let slot = |role| Slot { watch: CameraWatch::new(role), frame: None, used: true, parted: false };
+        Self { slots: roles.map(slot).collect(), pairing: Pairing::new(period_secs), lock_step }
     }
 
     /// Takes what a camera sent. Only what can be read counts as a sign of life: a picture that is refused is none.
@@ -35,7 +39,7 @@ impl Cameras {
                 slot.watch.hear(received, messages);
                 slot.watch.read_in(took);
                 slot.watch.see(&frame, frozen);
-                (slot.frame, slot.used) = (Some((frame, received)), false);
+                (slot.frame, slot.used, slot.parted) = (Some((frame, received)), false, false);
             }
             Err(reason) => slot.watch.refuse(reason),
         }
@@ -79,9 +83,15 @@ impl Cameras {
 
     /// Whether a step should be taken on what is there.
     pub(super) fn due(&mut self, now: Stamp) -> bool {
+        let fresh = self.fresh() || self.reunited();
         let stamps = self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp));
-        let fresh = self.slots.iter().all(|slot| slot.frame.is_some() && !slot.used);
         fresh && self.pairing.due(stamps, now)
+    }
+
+    /// Whether the partner of a picture has come that was used without it.
+    fn reunited(&self) -> bool {
+        let news = self.slots.iter().any(|slot| !slot.used);
+        news && self.slots.iter().all(|slot| !slot.used || slot.parted) && self.together()
     }
 
     /// Whether pictures that wait, taken then, are worth reading now.
@@ -97,8 +107,12 @@ impl Cameras {
 
     /// A step begins on what is there.
     pub(super) fn begin_step(&mut self) {
-        self.pairing.begin_step(self.newest());
         self.mark_used();
+        if self.slots.iter().any(|slot| slot.parted) {
+            self.pairing.begin_apart();
+        } else {
+            self.pairing.begin_step(self.newest());
+        }
     }
 
     /// What is there is acted on.
@@ -112,7 +126,13 @@ impl Cameras {
     }
 
     pub(super) fn mark_used(&mut self) {
-        self.slots.iter_mut().for_each(|slot| slot.used = true);
+        let parted = self.lock_step && !self.together();
+        self.slots.iter_mut().for_each(|slot| (slot.used, slot.parted) = (true, parted));
+    }
+
+    /// Whether the pictures at hand show the same moment.
+    fn together(&self) -> bool {
+        self.pairing.together(self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp)))
     }
 
     /// A new sentence is answered on the pictures at hand, however soon after the last step.

@@ -12,7 +12,7 @@
 //!    [reads](Session::reads) them;
 //! 3. [`Session::look`]: it may want the network's opinion;
 //! 4. while it [is thinking](Session::thinking): let it [`Session::think`], which takes its time, then once more read
-//!    the halts, take and hand over what has arrived, and [`Session::finish`].
+//!    the halts, take and hand over what has arrived but for pictures, and [`Session::finish`].
 
 mod answer;
 mod cameras;
@@ -124,7 +124,7 @@ impl<N: Network> Session<N> {
             network,
             readiness: Readiness::default(),
             live,
-            cameras: Cameras::new(roles, 1.0 / embodiment.control_hz),
+            cameras: Cameras::new(roles, 1.0 / embodiment.control_hz, rules.lock_step()),
             motion: Motion {
                 gripper: Gripper::new(embodiment.gripper.open_above, rules.hysteresis, rules.dwell_secs),
                 limits: rules.limits,

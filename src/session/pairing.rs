@@ -31,15 +31,20 @@ impl Pairing {
 
     /// Whether a step is due at `now` on one unused picture of every camera, taken at `stamps`.
     pub fn due(&mut self, stamps: impl Iterator<Item = Stamp> + Clone, now: Stamp) -> bool {
-        let (Some(oldest), Some(newest)) = (stamps.clone().min(), stamps.max()) else { return false };
+        let Some(newest) = stamps.clone().max() else { return false };
         let too_soon = 0.0..SOONEST_PERIODS * self.period_secs;
         if self.last.is_some_and(|last| too_soon.contains(&newest.secs_since(last))) {
             return false;
         }
         let complete = *self.complete.get_or_insert(now);
-        let together = newest.secs_since(oldest) <= TOGETHER_PERIODS * self.period_secs;
         // A clock that was set back has waited long enough.
-        together || !(0.0..self.period_secs).contains(&now.secs_since(complete))
+        self.together(stamps) || !(0.0..self.period_secs).contains(&now.secs_since(complete))
+    }
+
+    /// Whether pictures taken at `stamps` show the same moment.
+    pub fn together(&self, stamps: impl Iterator<Item = Stamp> + Clone) -> bool {
+        let apart_secs = stamps.clone().max().zip(stamps.min()).map(|(newest, oldest)| newest.secs_since(oldest));
+        apart_secs.is_some_and(|secs| secs <= TOGETHER_PERIODS * self.period_secs)
     }
 
     /// Whether a picture taken at `stamp` may be one of the next set. A fast camera's next one will be.
@@ -68,6 +73,11 @@ impl Pairing {
     /// A step begins on the set whose newest picture was taken at `newest`.
     pub fn begin_step(&mut self, newest: Option<Stamp>) {
         (self.last, self.complete) = (newest, None);
+    }
+
+    /// A step begins on pictures whose partners may still come; they count for no set.
+    pub fn begin_apart(&mut self) {
+        self.complete = None;
     }
 
     /// The next pictures are due however soon they come, or come again.

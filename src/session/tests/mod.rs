@@ -1,3 +1,4 @@
+mod lock_step;
 mod metrics;
 mod plan;
 mod robot;
@@ -172,6 +173,8 @@ fn pictures_taken_too_far_apart_hold() {
     assert!(robot.look(1.1).is_none(), "the partner of the newer one may still come");
     let told = robot.look(1.1 + 1.01 * PERIOD).unwrap();
     assert_eq!((told.verdict, told.twist), (Verdict::HoldSkewedFrames, Twist::default()));
+    robot.show(0, frame(1.1), 1.14);
+    assert!(robot.look(1.14).is_none(), "what was held on is not acted on");
 }
 
 #[test]
@@ -355,5 +358,8 @@ fn in_lock_step_pictures_taken_too_far_apart_hold_once_the_clock_has_gone_on() {
     assert_eq!(robot.look(2.0).unwrap().verdict, Verdict::HoldSpent, "the newer one's partner may still come");
     let told = robot.look(2.01);
     assert!(told.is_none(), "{told:?}");
-    assert_eq!(robot.look(2.0 + 1.01 * PERIOD).unwrap().verdict, Verdict::HoldSkewedFrames);
+    let later = 2.0 + 1.01 * PERIOD;
+    assert_eq!(robot.look(later).unwrap().verdict, Verdict::HoldSkewedFrames);
+    robot.show(1, frame(2.0), later);
+    assert_eq!(robot.look(later).unwrap().verdict, Verdict::Act, "now it has come, and the world waits");
 }
