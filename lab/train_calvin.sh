@@ -2,7 +2,7 @@
 # train_calvin.sh [OUT]: makes models/calvin_d, a policy for CALVIN's own scene D, from nothing: demonstrations, training,
 # corrections, skipped steps, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is finished stays in
 # OUT: the same call goes on where it was stopped. A day on two cores, or a machine with a GPU and many cores:
-#     CALVIN_RENDERER=egl PROCESSES=1 WORKERS=16 TRAIN="--loaders 4" lab/train_calvin.sh
+#     PROCESSES=1 WORKERS=16 TRAIN="--loaders 8" lab/train_calvin.sh
 # EPISODES: of demonstrations, one control period in five; STEPS: of the first language stage; all other numbers follow
 # these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
 # CONFIG=calvin_static_24: the static network of twice the depth, trained alike, into OUT/plans_1/bundle.
