@@ -57,7 +57,7 @@ step "A hundred thousand robots on a virtual clock: cameras, operators and fault
 cargo run --quiet --features ros,faults --example simulate -- --schedules 100000
 
 step "The node against an rclpy peer; colcon; launch files"
-python3 -m pytest -q tests/ros
+python3 -m pytest -q -o tmp_path_retention_policy=failed tests/ros
 
 step "The lab: models and the simulated world, with PyTorch"
 wait "$train"
