@@ -7,6 +7,7 @@ run=$1 chains=$2 out=$3
 shift 3
 names=("$@")
 export OMP_NUM_THREADS=1
+mkdir -p "$out"
 
 # judge NAME EXIT|THRESHOLDS PARAMETER:=VALUE...: EXIT is where every step stops
 judge() {
