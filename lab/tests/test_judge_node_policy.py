@@ -23,7 +23,7 @@ if HAS_TORCH:
     from deer_lab import toy  # first: PyTorch and onnx crash when they are imported after ROS and the renderer
 
 from deer_lab.worlds.catalog import own_world
-from deer_lab.worlds.judge import evaluate, protocol
+from deer_lab.worlds.judge import evaluate, node_policy, protocol
 from deer_lab.worlds.judge.compute import Compute
 from deer_lab.worlds.judge.jobs import Judged, attempt
 from deer_lab.worlds.judge.node_policy import NodePolicy
@@ -54,14 +54,21 @@ def test_the_same_chains_end_the_same_whatever_the_workers(tmp_path, monkeypatch
     assert without_milliseconds(one) == without_milliseconds(two)
 
 
-def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(node):
+def exits_taken(node: NodePolicy) -> list[int]:
     world, chain = own_world("tabletop"), chains.load()[0]
-    exits = []
-    for _ in range(2):
-        world.reset(chain.initial)
-        outcome = attempt(world, node, chain.tasks[0], seed=[0], limit=15)
-        exits.append([taken.exit for taken in outcome.taken])
-    assert exits[0] == exits[1] and len(set(exits[0])) > 1
+    world.reset(chain.initial)
+    return [taken.exit for taken in attempt(world, node, chain.tasks[0], seed=[0], limit=15).taken]
+
+
+def test_a_task_begins_with_a_cleared_state_also_when_its_sentence_is_the_same(node):
+    first, second = exits_taken(node), exits_taken(node)
+    assert first == second and len(set(first)) > 1
+
+
+def test_pictures_that_are_sent_again_to_a_slow_node_change_nothing(node, monkeypatch):
+    seldom = exits_taken(node)
+    monkeypatch.setattr(node_policy, "RESEND_SECS", 0.0)
+    assert exits_taken(node) == seldom
 
 
 def test_the_nodes_parameters_can_be_given(tmp_path):

@@ -101,7 +101,7 @@ class NodePolicy:
         self._reset = self._node.create_client(Trigger, "deer_vla/reset")
         self._twists: dict[int, TwistStamped] = {}
         self._decisions: dict[int, dict[str, str]] = {}
-        self._grips: list[float] = []
+        self._grips: list[bool] = []
         subscribe = self._node.create_subscription
         subscribe(TwistStamped, "deer_vla/twist", self._take_twist, RELIABLE)
         subscribe(JointTrajectory, "deer_vla/gripper", self._take_grip, RELIABLE)
@@ -116,7 +116,7 @@ class NodePolicy:
         self._twists[nanoseconds_of(message.header.stamp)] = message
 
     def _take_grip(self, message: JointTrajectory) -> None:
-        self._grips.append(finger_position(message))
+        self._grips.append(finger_position(message) > OPEN_ABOVE)
 
     def _take_decision(self, message: DiagnosticStatus) -> None:
         values = {value.key: value.value for value in message.values} | {"message": message.message}
@@ -144,9 +144,9 @@ class NodePolicy:
             decision = self._ask(stamp, pictures)
         if decision["verdict"] != "act":
             raise RuntimeError(f"the node holds: {decision['verdict']}: {decision['message']}")
-        if "grip" in decision:
-            self._until(lambda: self._grips, "the gripper command that the decision names")
-            self._open = self._grips.pop() > OPEN_ABOVE
+        if "grip" in decision:  # one of the step before may still come: an answer that is repeated repeats its command
+            self._open = decision["grip"] == "open"
+            self._until(lambda: self._open in self._grips, "the gripper command that the decision names")
         self._until(lambda: stamp in self._twists, f"the twist stamped {stamp}")
         velocity = velocity_of(self._twists[stamp])
         self._twists.clear()
