@@ -6,13 +6,15 @@ the largest part and not of the model. Nothing stands under the final name until
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -231,13 +233,16 @@ def replacing(out: Path) -> Iterator[Path]:
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
         raise ExportError(f"{out} holds files but no manifest.json, so it is no bundle: empty it or name another")
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    folder = out.parent / f".{out.name}-{secrets.token_hex(4)}"
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove)  # Ctrl-C may come before the caller's block, and so ours, is entered
     try:
+        folder.mkdir()
         yield folder
         for readme in out.glob("*.md"):
             shutil.copy2(readme, folder)
-        folder.chmod(0o755)
         shutil.rmtree(out, ignore_errors=True)
         os.replace(folder, out)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove()
+        atexit.unregister(remove)

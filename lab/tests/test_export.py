@@ -4,7 +4,10 @@ import copy
 import gc
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -271,6 +274,27 @@ def test_a_failure_leaves_the_bundle_that_stood_there(bundle, tmp_path):
         raise KeyboardInterrupt
     assert (old / "manifest.json").read_bytes() == (bundle / "manifest.json").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_stop_in_the_very_moment_that_the_new_folder_is_made_leaves_nothing(tmp_path, monkeypatch):
+    make = os.mkdir
+
+    def stopped(path, *more, **named):
+        make(path, *more, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", stopped)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "tiny"):
+        pass
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_program_that_ends_before_the_block_is_entered_leaves_nothing(tmp_path):
+    lines = "from pathlib import Path", "from deer_lab.export import replacing", "new = replacing(Path('tiny'))"
+    code = "\n".join([*lines, "print(new.__enter__().is_dir())", "raise KeyboardInterrupt"])
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode != 0) == ("True\n", True), ended.stderr
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_new_bundle_replaces_the_old_but_not_its_readme(bundle, tmp_path):
