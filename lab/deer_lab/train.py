@@ -136,6 +136,7 @@ class Run:
 
         Of "vision" the vision alone: so networks that differ in the rest share it; of "language" all but the heads.
         What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
+        Its pictures may be of other sizes.
         """
         prefix = INIT_PARTS[part]
         found, _ = read_weights(init)

@@ -5,6 +5,8 @@ Letters in shape comments: B batch, M media tokens, D media width, S picture sid
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -41,7 +43,10 @@ class ClipEncoder(nn.Module):
 
 
 class ConvStem(nn.Module):
-    """Convolutions, a learned position for each of the tokens they leave, and keypoints where there are any."""
+    """Convolutions, a learned position for each of the tokens they leave, and keypoints where there are any.
+
+    Takes the weights of one for pictures of another size.
+    """
 
     def __init__(self, config: ConvConfig, size: int) -> None:
         super().__init__()
@@ -52,6 +57,7 @@ class ConvStem(nn.Module):
         self.convolutions = nn.Sequential(*layers, nn.GELU(), nn.Conv2d(config.channels[-1], config.width, 1))
         self.position = nn.Parameter(0.02 * torch.randn(config.side(size) ** 2, config.width))
         self.keypoints = Keypoints(config, size) if config.keypoints else None
+        self.register_load_state_dict_pre_hook(fit_position)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.look(image)[0]
@@ -64,6 +70,23 @@ class ConvStem(nn.Module):
             maps += [image] if isinstance(layer, nn.GELU) else []
         tokens = self.convolutions[-1](image).flatten(2).transpose(1, 2) + self.position
         return tokens, *(self.keypoints(maps[1], maps[-1]) if self.keypoints else (None, None))
+
+
+def fit_position(stem: ConvStem, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Before `stem` loads them."""
+    found = weights.get(name := f"{prefix}position")
+    if found is not None and len(found) != len(stem.position):
+        weights[name] = resized(found.float(), len(stem.position))
+
+
+def resized(positions: Tensor, tokens: int) -> Tensor:
+    """ConvStem's positions [side^2, D] for a picture of another size, of so many tokens: between those that there are.
+
+    After Dosovitskiy et al. 2020 (arXiv 2010.11929, section 3.2).
+    """
+    (before, width), after = positions.shape, math.isqrt(tokens)
+    square = positions.T.reshape(1, width, math.isqrt(before), -1)
+    return F.interpolate(square, size=(after, after), mode="bilinear").reshape(width, tokens).T
 
 
 class Keypoints(nn.Module):

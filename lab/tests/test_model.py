@@ -10,7 +10,7 @@ from deer_lab.attention import attend
 from deer_lab.config import CONFIGS, Camera, ClipConfig, ConvConfig
 from deer_lab.head import Head
 from deer_lab.model import Policy, Stage, alibi_slopes, make_part, part_names
-from deer_lab.vision import ClipEncoder, Keypoints, Resampler, Vision
+from deer_lab.vision import ClipEncoder, Keypoints, Resampler, Vision, resized
 
 torch.set_num_threads(1)
 TOY = CONFIGS["toy"]
@@ -222,3 +222,12 @@ def test_dropout_acts_in_training_only():
 def test_numbers_that_do_not_fit_together_are_refused(wrong, complaint):
     with pytest.raises(ValueError, match=complaint):
         replace(TOY, **wrong)
+
+
+def test_positions_of_another_size_lie_between_those_that_there_were():
+    line = torch.arange(3.0)
+    square = torch.stack((line.repeat_interleave(3), line.repeat(3)), dim=1)  # rows and columns, (9, 2)
+    assert torch.equal(resized(square, 9), square)
+    rows, columns = resized(square, 36).T.reshape(2, 6, 6)
+    torch.testing.assert_close(rows[:, 0], torch.tensor([0, 0.25, 0.75, 1.25, 1.75, 2]))
+    torch.testing.assert_close(columns, rows.T)

@@ -32,7 +32,11 @@ SETTINGS = Settings("toy", "joint", steps=4, batch=2, window=3, warmup=2, lr=1e-
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("shards"), np.random.default_rng(0)
+    return make_shards(tmp_path_factory.mktemp("shards"), CONFIGS["toy"].cameras)
+
+
+def make_shards(folder, cameras) -> list:
+    random = np.random.default_rng(0)
     for number in range(2):
         segments = [
             Segment(
@@ -44,7 +48,7 @@ def shards(tmp_path_factory):
             )
             for text in ("open the drawer", "push the red block left")
         ]
-        write_shard(iter(segments), CONFIGS["toy"].cameras, CALVIN, folder / f"{number}.safetensors")
+        write_shard(iter(segments), cameras, CALVIN, folder / f"{number}.safetensors")
     return sorted(folder.iterdir())
 
 
@@ -164,6 +168,23 @@ def test_what_an_earlier_run_lacks_starts_anew_and_a_run_of_another_configuratio
     assert "lacks vision.encoders.0.keypoints.which and 17 more tensors" in capsys.readouterr().err
     with pytest.raises(ValueError, match="another configuration: it has vision"):
         run(shards, tmp_path / "back", init=tmp_path / "pointed")
+
+
+def test_a_run_goes_on_with_pictures_of_other_sizes(shards, tmp_path, monkeypatch):
+    run(shards, tmp_path / "small")
+    cameras = tuple(dataclasses.replace(camera, size=2 * camera.size) for camera in CONFIGS["toy"].cameras)
+    monkeypatch.setitem(CONFIGS, "large", dataclasses.replace(CONFIGS["toy"], cameras=cameras))
+    folder = tmp_path / "large_shards"
+    folder.mkdir()
+    large = make_shards(folder, cameras)
+    run(large, tmp_path / "large", init=tmp_path / "small", config="large", stage="language")
+    before, after = weights(tmp_path / "small"), weights(tmp_path / "large")
+    seen = {name for name in before if name.startswith("vision.")}
+    resized = {name for name in seen if before[name].shape != after[name].shape}
+    assert resized == {"vision.encoders.0.position", "vision.encoders.1.position"}
+    assert all(torch.equal(before[name], after[name]) for name in seen - resized)
+    for name in resized:
+        torch.testing.assert_close(after[name].mean(0), before[name].mean(0), atol=1e-2, rtol=0)
 
 
 def with_state(shards, folder):
