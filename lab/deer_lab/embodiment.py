@@ -57,12 +57,16 @@ class GripperSpec:
 
 @dataclass(frozen=True)
 class CameraSource:
-    """What a camera sends: pictures of `width` x `height` pixels, `rate_hz` a second."""
+    """What a camera sends: pictures of `width` x `height` pixels, `rate_hz` a second.
+
+    `crop`: what is cut out of them before anything else: left, top, width and height in pixels.
+    """
 
     role: str
     width: int
     height: int
     rate_hz: float
+    crop: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,13 @@ class Embodiment:
         for camera in self.cameras:
             if min(camera.width, camera.height) < 1 or not 0.1 <= camera.rate_hz <= 1000:
                 raise EmbodimentError(f"camera {camera} has no size, or a rate outside 0.1 to 1000")
+            left, top, width, height = camera.crop or (0, 0, camera.width, camera.height)
+            within = left + width <= camera.width and top + height <= camera.height
+            if not within or min(left, top) < 0 or min(width, height) < 1:
+                raise EmbodimentError(
+                    f"the crop {camera.crop} of the {camera.role} camera leaves its {camera.width}x{camera.height} "
+                    "pixels: say in the embodiment what the camera sends"
+                )
 
     def with_cameras(self, sizes: Iterable[tuple[str, int]]) -> Embodiment:
         """The cameras that it lacks, by role and side: square pictures at the control rate."""
@@ -98,10 +109,18 @@ class Embodiment:
         square = ((role, CameraSource(role, side, side, self.control_hz)) for role, side in sizes)
         return replace(self, cameras=tuple(known.get(role, camera) for role, camera in square))
 
+    def with_crop(self, role: str, crop: tuple[int, int, int, int] | None) -> Embodiment:
+        """With what is cut out of a camera's pictures. Raises EmbodimentError where that is not within them."""
+        if crop and role not in (camera.role for camera in self.cameras):
+            raise EmbodimentError(f"the {role} camera's pictures are cut: say in the embodiment what the camera sends")
+        cameras = (replace(camera, crop=crop) if camera.role == role else camera for camera in self.cameras)
+        return replace(self, cameras=tuple(cameras))
+
     def as_dict(self) -> dict:
         """As it stands in a manifest."""
         fields = asdict(self)
-        return fields | {name: [dict(entry) for entry in fields[name]] for name in ("arm", "cameras")}
+        cameras = [{name: value for name, value in camera.items() if value is not None} for camera in fields["cameras"]]
+        return fields | {"arm": list(fields["arm"]), "cameras": cameras}
 
     @classmethod
     def from_dict(cls, fields: dict) -> Embodiment:
@@ -111,9 +130,11 @@ class Embodiment:
                 control_hz=float(fields["control_hz"]),
                 arm=tuple(ArmAxis(**axis) for axis in fields["arm"]),
                 gripper=GripperSpec(**fields["gripper"]),
-                cameras=tuple(CameraSource(**camera) for camera in fields.get("cameras", ())),
+                cameras=tuple(map(camera_source, fields.get("cameras", ()))),
             )
-        except (KeyError, TypeError) as error:
+        except EmbodimentError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise EmbodimentError(
                 f"the embodiment does not read: {error!r}; models/README.md has its fields"
             ) from error
@@ -140,6 +161,15 @@ class Embodiment:
     def write(self, folder: Path) -> None:
         """As `embodiment.json` in a run's folder."""
         (folder / FILE).write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+
+
+def camera_source(fields: dict) -> CameraSource:
+    """Raises KeyError, TypeError or ValueError."""
+    crop = fields.get("crop")
+    if crop is None:
+        return CameraSource(**fields)
+    left, top, width, height = map(int, crop)
+    return CameraSource(**fields | {"crop": (left, top, width, height)})
 
 
 CALVIN = Embodiment(  # CALVIN's and the tabletop's: 0.02 m and 0.05 rad a step, fingers from 0 to 0.04 m

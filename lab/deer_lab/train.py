@@ -38,7 +38,7 @@ from tqdm import tqdm
 from deer_lab.config import CONFIGS, PolicyConfig, find_config
 from deer_lab.curves import Curves
 from deer_lab.data.batches import Prompts, StepSampler
-from deer_lab.data.demonstrations import add_demonstrations, find_embodiment, find_shards
+from deer_lab.data.demonstrations import add_demonstrations, find_shards, find_trained
 from deer_lab.data.segment import DataError
 from deer_lab.data.windows import Windows
 from deer_lab.draws import Draws
@@ -345,7 +345,7 @@ def main() -> int:
         torch.set_num_threads(args.threads)
     picked = {kind: {f.name: getattr(args, f.name) for f in fields(kind)} for kind in (Settings, Objective, Draws)}
     try:
-        embodiment = find_embodiment(args.embodiment, args.init)
+        embodiment = find_trained(args)
         if args.init:  # what is wrong with it is told before the demonstrations are gone through
             read_weights(args.init), read_tokenizer(args.init)
         with PartialState(cpu=not torch.cuda.is_available()).main_process_first():

@@ -1,12 +1,16 @@
 """The record of the robot: what reads back, what is refused, which side of the middle is open."""
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 
+from deer_lab.data.demonstrations import add_demonstrations, find_trained
+from deer_lab.data.segment import DataError
 from deer_lab.embodiment import CALVIN, Embodiment, EmbodimentError, GripperSpec
 
+CAMERA = {"role": "static", "width": 640, "height": 480, "rate_hz": 30}
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -40,9 +44,48 @@ def test_open_is_the_open_positions_side_of_the_middle(open_at, closed_at, posit
         ({"gripper": {"open": 0.1, "closed": 0.1}}, "both 0.1"),
         ({"gripper": {"opened": 1}}, "opened"),
         ({"cameras": [{"role": "static", "width": 0, "height": 1, "rate_hz": 30}]}, "no size"),
+        ({"cameras": [CAMERA | {"crop": [100, 0, 541, 480]}]}, "of the static camera leaves its 640x480 pixels"),
+        ({"cameras": [CAMERA | {"crop": [100, 0, 480]}]}, "does not read"),
     ],
 )
 def test_what_is_no_robot_is_refused(tmp_path, change, words):
     (tmp_path / "robot.json").write_text(json.dumps(CALVIN.as_dict() | change))
     with pytest.raises(EmbodimentError, match=words):
         Embodiment.read(tmp_path / "robot.json")
+
+
+def trained(*words) -> Embodiment:
+    """The robot that training with such words is for."""
+    parser = argparse.ArgumentParser()
+    add_demonstrations(parser)
+    parser.add_argument("--init", type=Path)
+    return find_trained(parser.parse_args([str(word) for word in words]))
+
+
+def test_a_policy_that_learns_from_cut_pictures_remembers_the_cut(tmp_path):
+    robot, source = tmp_path / "robot.json", tmp_path / "source.yaml"
+    robot.write_text(json.dumps(CALVIN.as_dict() | {"cameras": [CAMERA, CAMERA | {"role": "gripper"}]}))
+    source.write_text("cameras: {static: {topic: /a, encoding: nv12, crop: [80, 0, 480, 480]}, gripper: /b}")
+    words = ["--data", tmp_path / "bags", "--source", source]
+    static, gripper = trained(*words, "--embodiment", robot).cameras
+    assert (static.crop, gripper.crop) == ((80, 0, 480, 480), None)
+    with pytest.raises(EmbodimentError, match=r"leaves its 200x200 pixels: say in the embodiment"):
+        trained(*words)
+    learned = tmp_path / "run"
+    learned.mkdir()
+    trained(*words, "--embodiment", robot).write(learned)
+    assert "crop" not in json.loads((learned / "embodiment.json").read_text())["cameras"][1]
+    assert trained("--data", tmp_path / "bags", "--init", learned).cameras[0] == static
+
+
+def test_demonstrations_that_are_cut_differently_need_the_robots_own_cut(tmp_path):
+    robot, data_set = tmp_path / "robot.json", tmp_path / "data_set"
+    (data_set / "meta").mkdir(parents=True)
+    (data_set / "meta" / "info.json").touch()
+    (data_set / "meta" / "source.yaml").write_text("cameras: {static: {topic: front, crop: [0, 0, 90, 90]}}")
+    robot.write_text(json.dumps(CALVIN.as_dict() | {"cameras": [CAMERA]}))
+    words = ["--data", data_set, tmp_path / "bags", "--embodiment", robot]
+    with pytest.raises(DataError, match=r"static camera are cut differently.*cameras\[\]\.crop"):
+        trained(*words)
+    robot.write_text(json.dumps(CALVIN.as_dict() | {"cameras": [CAMERA | {"crop": [10, 0, 480, 480]}]}))
+    assert trained(*words).cameras[0].crop == (10, 0, 480, 480)

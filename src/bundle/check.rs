@@ -153,14 +153,18 @@ fn embodiment(manifest: &Manifest) -> Checked {
     if found != wanted {
         return Err(refuse("embodiment.cameras", format!("{found:?}"), format!("{wanted:?}, the roles of `cameras`")));
     }
-    match cameras.iter().position(|c| c.width == 0 || c.height == 0 || !RATES.contains(&c.rate_hz)) {
-        Some(i) => {
-            let CameraSource { width, height, rate_hz, .. } = &cameras[i];
+    for (i, CameraSource { width, height, rate_hz, crop, .. }) in cameras.iter().enumerate() {
+        if *width == 0 || *height == 0 || !RATES.contains(rate_hz) {
             let found = format!("{width} x {height} at {rate_hz} Hz");
-            Err(refuse(format!("embodiment.cameras[{i}]"), found, "a size, and 0.1 to 1000 pictures a second"))
+            return Err(refuse(format!("embodiment.cameras[{i}]"), found, "a size, and 0.1 to 1000 pictures a second"));
         }
-        None => Ok(()),
+        let within = |start: u32, length, side| length > 0 && start.checked_add(length).is_some_and(|end| end <= side);
+        if let Some(crop) = crop.filter(|&[x, y, w, h]| !(within(x, w, *width) && within(y, h, *height))) {
+            let expected = format!("left, top, width and height within {width} x {height} pixels");
+            return Err(refuse(format!("embodiment.cameras[{i}].crop"), format!("{crop:?}"), expected));
+        }
     }
+    Ok(())
 }
 
 fn gripper(gripper: &GripperSpec) -> Checked {
@@ -196,7 +200,7 @@ mod tests {
     fn valid() -> Value {
         let part = |file: &str| json!({"file": file, "parameters": 1, "bytes": 1, "macs": 1});
         let camera = |role: &str| json!({"role": role, "size": 8, "resize": "bicubic", "crop": "center", "mean": [0, 0, 0], "std": [1, 1, 1]});
-        let source = |role: &str| json!({"role": role, "width": 640, "height": 480, "rate_hz": 30});
+        let source = |role: &str| json!({"role": role, "width": 640, "height": 480, "rate_hz": 30, "crop": null});
         let arm: Vec<_> = super::ARM
             .iter()
             .map(|(name, unit)| json!({"name": name, "unit": unit, "scale": 0.02, "frame": "base"}))
@@ -261,6 +265,7 @@ mod tests {
             ("/embodiment/control_hz", json!(0), ["is 0", "0.1 to 1000"]),
             ("/embodiment/cameras/1/role", json!("wrist"), ["wrist", "the roles of `cameras`"]),
             ("/embodiment/cameras/0/rate_hz", json!(0), ["640 x 480 at 0 Hz", "0.1 to 1000 pictures"]),
+            ("/embodiment/cameras/0/crop", json!([100, 0, 541, 480]), ["[100, 0, 541, 480]", "within 640 x 480"]),
             ("/embodiment/gripper/unit", json!("inch"), ["inch", "m, rad"]),
             ("/embodiment/gripper/open", json!(0.8), ["open at 0.8, closed at 0.8", "two positions"]),
             ("/parts/vision", json!([]), ["0 long", "2, one a camera"]),

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::frame::View;
+
 /// The newest manifest version; all before it are read, too.
 pub const SCHEMA: u32 = 2;
 
@@ -185,6 +187,20 @@ pub struct CameraSource {
     pub height: u32,
     /// Pictures a second.
     pub rate_hz: f64,
+    /// What was cut out of them before the network saw them: left, top, width and height in pixels.
+    #[serde(default)]
+    pub crop: Option<[u32; 4]>,
+}
+
+impl CameraSource {
+    /// How its pictures are read: as is said, and cut as the network learned them where nothing is said of that. Then
+    /// pictures of another size are refused, for the cut would show another part of the scene.
+    pub fn view(&self, said: View) -> View {
+        match (said.crop, self.crop) {
+            (None, Some(_)) => View { crop: self.crop, cut_of: Some([self.width, self.height]), ..said },
+            _ => said,
+        }
+    }
 }
 
 /// The graphs of a bundle.

@@ -1,6 +1,7 @@
 //! How pictures arrive, and how each camera's are read.
 
 use super::{ConfigError, RawImages, refuse};
+use crate::bundle::CameraSource;
 use crate::frame::{ENCODINGS, View};
 
 /// How pictures arrive.
@@ -28,21 +29,21 @@ pub enum Qos {
 }
 
 impl Images {
-    /// How the pictures of each of `roles` are read.
+    /// How each camera's pictures are read; where `images.crop` says nothing of one, it is cut as the policy learned it.
     ///
     /// # Errors
     /// `Value`, where something is said of a camera that is none of them.
-    pub fn views<'a>(&self, roles: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<View>, ConfigError> {
-        if let Some((role, _)) = self.views.iter().find(|(role, _)| !roles.clone().any(|known| known == role)) {
-            let known: Vec<&str> = roles.collect();
+    pub fn views(&self, cameras: &[CameraSource]) -> Result<Vec<View>, ConfigError> {
+        if let Some((role, _)) = self.views.iter().find(|(role, _)| !cameras.iter().any(|known| known.role == *role)) {
+            let known: Vec<&str> = cameras.iter().map(|camera| camera.role.as_str()).collect();
             return refuse(
                 "the camera of images.encoding or images.crop",
                 role,
                 &format!("one of the bundle's: {}", known.join(", ")),
             );
         }
-        let view = |role| self.views.iter().find(|(named, _)| named == role).map(|(_, view)| view.clone());
-        Ok(roles.map(|role| view(role).unwrap_or_default()).collect())
+        let said = |role| self.views.iter().find(|(named, _)| named == role).map(|(_, view)| view.clone());
+        Ok(cameras.iter().map(|camera| camera.view(said(&camera.role).unwrap_or_default())).collect())
     }
 }
 
@@ -118,11 +119,29 @@ mod tests {
             ..RawImages::default()
         };
         let images = raw.check().unwrap();
-        let views = images.views(["static", "gripper"].into_iter()).unwrap();
-        let gripper = View { encoding: Some("bgr8".into()), crop: Some([40, 0, 560, 480]) };
+        let views = images.views(&[camera("static", None), camera("gripper", None)]).unwrap();
+        let gripper = View { encoding: Some("bgr8".into()), crop: Some([40, 0, 560, 480]), cut_of: None };
         assert_eq!(views, [View::default(), gripper]);
-        let error = images.views(["static", "wrist"].into_iter()).unwrap_err().to_string();
+        let error = images.views(&[camera("static", None), camera("wrist", None)]).unwrap_err().to_string();
         assert!(error.contains("\"gripper\"") && error.contains("static, wrist"), "{error}");
+    }
+
+    fn camera(role: &str, crop: Option<[u32; 4]>) -> CameraSource {
+        CameraSource { role: role.into(), width: 640, height: 480, rate_hz: 30.0, crop }
+    }
+
+    #[test]
+    fn a_picture_is_cut_as_the_policy_learned_it_unless_something_else_is_said() {
+        let learned = [camera("static", Some([80, 0, 480, 480])), camera("gripper", Some([0, 0, 400, 400]))];
+        let raw = RawImages {
+            encoding: vec!["static=bgr8".into()],
+            crop: vec!["gripper=40,0,560,480".into()],
+            ..RawImages::default()
+        };
+        let views = raw.check().unwrap().views(&learned).unwrap();
+        let cut = View { encoding: Some("bgr8".into()), crop: Some([80, 0, 480, 480]), cut_of: Some([640, 480]) };
+        let said = View { crop: Some([40, 0, 560, 480]), ..View::default() };
+        assert_eq!(views, [cut, said]);
     }
 
     #[test]

@@ -93,6 +93,21 @@ pub enum FrameError {
         /// Rows.
         height: u32,
     },
+    /// What the policy learned is cut out of pictures of another size.
+    #[error(
+        "the policy learned from the crop {crop:?} (left, top, width, height) of {}x{} pictures, and this one has {width}x{height} pixels; set the camera to that size, or say the crop that shows the same part of the scene: images.crop of the node, cameras.ROLE.crop of a source file",
+        cut_of[0], cut_of[1]
+    )]
+    CutOf {
+        /// Left, top, width, height.
+        crop: [u32; 4],
+        /// Width and height of the pictures that it was made for.
+        cut_of: [u32; 2],
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// A file's bytes where pixels are promised.
     #[error(
         "the image calls itself {encoding} but holds the bytes of a {holds} file; let the camera driver decode it (usb_cam: pixel_format mjpeg2rgb) or publish it as a CompressedImage"

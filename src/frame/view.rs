@@ -15,6 +15,9 @@ pub struct View {
     pub encoding: Option<String>,
     /// What is cut out before anything else: left, top, width and height in pixels.
     pub crop: Option<[u32; 4]>,
+    /// Width and height of the pictures that it is cut out of, where others are to be refused.
+    #[serde(skip)]
+    pub cut_of: Option<[u32; 2]>,
 }
 
 impl View {
@@ -61,9 +64,10 @@ impl View {
     }
 
     fn cropped(&self, frame: Frame) -> Result<Frame, FrameError> {
-        match self.crop {
-            Some(crop) => frame.cropped(crop),
-            None => Ok(frame),
+        let Some(crop) = self.crop else { return Ok(frame) };
+        match self.cut_of.filter(|size| *size != [frame.width, frame.height]) {
+            Some(cut_of) => Err(FrameError::CutOf { crop, cut_of, width: frame.width, height: frame.height }),
+            None => frame.cropped(crop),
         }
     }
 }
@@ -75,7 +79,7 @@ mod tests {
     const JPEG: &[u8] = include_bytes!("../../tests/data/pictures/baseline.jpg");
 
     fn view(encoding: Option<&str>, crop: Option<[u32; 4]>) -> View {
-        View { encoding: encoding.map(str::to_owned), crop }
+        View { encoding: encoding.map(str::to_owned), crop, cut_of: None }
     }
 
     #[test]
@@ -95,6 +99,10 @@ mod tests {
         assert_eq!((frame.width, frame.height, &frame.rgb[..3]), (16, 16, &[9, 7, 16][..]));
         let given = view(Some("bgr8"), Some([16, 0, 16, 16])).given_raw(image, data.clone()).unwrap();
         assert_eq!(given, frame);
+        let learned = View { cut_of: Some([32, 16]), ..view(Some("bgr8"), Some([16, 0, 16, 16])) };
+        assert_eq!(learned.raw(image).unwrap(), frame);
+        let error = View { cut_of: Some([64, 48]), ..learned }.raw(image).unwrap_err().to_string();
+        assert!(error.contains("of 64x48 pictures, and this one has 32x16 pixels"), "{error}");
         let beyond = view(Some("bgr8"), Some([17, 0, 16, 16])).raw(image);
         assert!(matches!(beyond, Err(FrameError::Crop { .. })), "{beyond:?}");
     }

@@ -70,7 +70,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
     let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, rules.guard.max_silence_secs);
     let (inbox, vitals) = (Arc::new(Inbox::new(roles.len())), Arc::new(Vitals::new(watchdog)));
     let mailbox = Arc::new(Mailbox::default());
-    let views = config.images.views(roles.iter().map(String::as_str))?;
+    let views = config.images.views(&manifest.embodiment.cameras)?;
     let logger = node.logger().to_owned();
     let receivers = Receivers {
         inbox: inbox.clone(),

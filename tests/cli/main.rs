@@ -71,6 +71,17 @@ fn untimed(out: &Path) -> Vec<Value> {
     decisions
 }
 
+/// A copy of the toy.
+fn toy(folder: &Path) -> PathBuf {
+    let bundle = folder.join("toy");
+    fs::create_dir(&bundle).unwrap();
+    for entry in fs::read_dir(TOY).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, bundle.join(path.file_name().unwrap())).unwrap();
+    }
+    bundle
+}
+
 /// Replays a bag into a folder of its own; gives that folder.
 fn replayed(folder: &TempDir, name: &str, bag: &Path, more: &[&str]) -> PathBuf {
     let out = folder.path().join(name);

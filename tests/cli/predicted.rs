@@ -2,17 +2,6 @@
 
 use super::*;
 
-/// A copy of the toy.
-fn toy(folder: &Path) -> PathBuf {
-    let bundle = folder.join("toy");
-    fs::create_dir(&bundle).unwrap();
-    for entry in fs::read_dir(TOY).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, bundle.join(path.file_name().unwrap())).unwrap();
-    }
-    bundle
-}
-
 /// Regressors that go by the delta alone, of the bundle that was calibrated into `signs`.
 fn predictor(signs: &Value, added: f64) -> Value {
     let regressor = serde_json::json!({"mean": [-3, 0, 0, 0, 0, 0], "scale": [1, 1, 1, 1, 1, 1],

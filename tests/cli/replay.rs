@@ -37,6 +37,38 @@ fn the_commands_are_a_bag_with_a_twist_and_a_decision_a_step() {
 }
 
 #[test]
+fn a_recording_is_cut_as_the_policy_learned_it_unless_its_source_says_otherwise() {
+    let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
+    let bag = rollout.bag(folder.path());
+    let (bundle, source) = (toy(folder.path()), folder.path().join("source.yaml"));
+    let manifest = bundle.join("manifest.json");
+    let mut fields: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let thresholds = ["--thresholds", "0.01,0.01,0.01,0.01,0.01"];
+    let mut learned_from = |width: u32| {
+        let camera =
+            serde_json::json!({"role": "static", "width": width, "height": 64, "rate_hz": 30, "crop": [8, 0, 48, 48]});
+        fields["embodiment"]["cameras"][0] = camera;
+        fs::write(&manifest, fields.to_string()).unwrap();
+        fs::remove_file(bundle.join("thresholds.json")).ok();
+    };
+    let replayed = |name: &str, bundle: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        done(&[&["replay", bundle, text(&bag), "--out", text(&out)], &thresholds[..], more].concat());
+        out
+    };
+    fs::write(&source, "cameras: {static: {topic: /static/image, crop: [8, 0, 48, 48]}}").unwrap();
+    let said = untimed(&replayed("said", TOY, &["--source", text(&source)]));
+    assert_ne!(said, untimed(&replayed("whole", TOY, &[])));
+    learned_from(64);
+    assert_eq!(untimed(&replayed("learned", text(&bundle), &[])), said);
+    learned_from(128);
+    assert_eq!(untimed(&replayed("otherwise", text(&bundle), &["--source", text(&source)])), said);
+    let out = folder.path().join("other_size");
+    let refusal = deer_vla(&[&["replay", text(&bundle), text(&bag), "--out", text(&out)], &thresholds[..]].concat());
+    assert_says(&String::from_utf8(refusal.stderr).unwrap(), &["of 128x64 pictures, and this one has 64x64 pixels"]);
+}
+
+#[test]
 fn a_replay_repeats_to_the_bit() {
     let (rollout, folder) = (Rollout::read(), tempfile::tempdir().unwrap());
     let bag = rollout.bag(folder.path());

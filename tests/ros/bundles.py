@@ -1,4 +1,4 @@
-"""Bundles that go wrong in a way that loading cannot see."""
+"""Copies of the toy bundle that say or do something else."""
 
 import hashlib
 import json
@@ -27,13 +27,27 @@ def without_numbers(folder: Path) -> Path:
 
 def sign(folder: Path, changed: Path) -> None:
     """Puts a changed file's hash and size where the bundle states them."""
-    manifest_path = folder / "manifest.json"
-    manifest = json.loads(manifest_path.read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
     before = manifest["files"][changed.name]["bytes"]
     data = changed.read_bytes()
     manifest["files"][changed.name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     part = manifest["parts"][changed.stem]
     part["bytes"] += len(data) - before
+    state(folder, manifest)
+
+
+def cut(folder: Path, crop: list[int]) -> Path:
+    """A copy of the toy bundle that learned from that crop of the static camera's 200 x 200 pixels."""
+    shutil.copytree(BUNDLE, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["embodiment"]["cameras"][0] |= {"width": 200, "height": 200, "crop": crop}
+    state(folder, manifest)
+    return folder
+
+
+def state(folder: Path, manifest: dict) -> None:
+    """Writes a bundle's manifest anew, and its hash where others name it."""
+    manifest_path = folder / "manifest.json"
     manifest_path.write_text(json.dumps(manifest, indent=2))
     thresholds_path = folder / "thresholds.json"
     if thresholds_path.exists():

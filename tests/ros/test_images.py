@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bundles import cut
 from messages import Decision, image_message, is_zero
 from peer import Peer
 from sensor_msgs.msg import CompressedImage, Image
@@ -136,6 +137,21 @@ def test_pictures_are_read_as_is_said_of_their_camera(pair, pictures):
     peer.static.publish(image_message(pictures[0][..., ::-1], stamp, "8UC3"))
     peer.gripper.publish(image_message(pictures[1], stamp))
     assert peer.until(lambda: peer.decisions[heard:], "a decision about 8UC3")[0]["arm"] == expected
+
+
+def test_pictures_are_cut_as_the_policy_learned_them(pair, pictures, tmp_path):
+    """And a camera of another size moves nothing until somebody says what to cut."""
+    node, peer = pair()
+    expected = peer.begin("push the button", (pictures[0][:32, :32], pictures[1]))["arm"]
+    assert node.stop() == 0
+    bundle = str(cut(tmp_path / "cut", [0, 0, 32, 32]))
+    node, peer = pair(bundle=bundle)
+    assert peer.begin("push the button", pictures)["arm"] == expected
+    peer.static.publish(peer.image(pictures[0][:100], peer.tick()))
+    peer.until_reported(["static", "of 200x200 pictures, and this one has 200x100 pixels", "images.crop"])
+    assert node.stop() == 0
+    _, peer = pair(bundle=bundle, images__crop='["static=0,0,32,32"]')
+    assert peer.begin("push the button", (pictures[0][:100], pictures[1]))["arm"] == expected
 
 
 def test_a_format_that_contradicts_the_data_is_told_once(pair, pictures):

@@ -9,8 +9,9 @@ from pathlib import Path
 from deer_lab.config import Camera, PolicyConfig
 from deer_lab.data import calvin, lerobot, rosbag
 from deer_lab.data.aids import load_aids
+from deer_lab.data.segment import DataError
 from deer_lab.data.shards import Part, make_shards
-from deer_lab.data.source import Said
+from deer_lab.data.source import Crop, Said, read_crops
 from deer_lab.embodiment import CALVIN, FILE, Embodiment
 
 
@@ -56,6 +57,35 @@ def find_embodiment(named: Path | None, run: Path | None = None) -> Embodiment:
     if named is None and run is not None and (run / FILE).is_file():
         named = run
     return Embodiment.read(named) if named else CALVIN
+
+
+def find_trained(args: argparse.Namespace) -> Embodiment:
+    """The robot to train for: its cameras are cut as the demonstrations are, unless --embodiment says how.
+
+    Raises DataError, EmbodimentError.
+    """
+    embodiment = find_embodiment(args.embodiment, args.init)
+    own = {camera.role for camera in embodiment.cameras if camera.crop and args.embodiment}
+    said = [crops_of(place, said_of(args)) for place in args.data or ()]
+    for role in {role for cuts in said for role in cuts} - own:
+        crops = {cuts.get(role) for cuts in said}
+        if crops == {None}:
+            continue
+        if len(crops) > 1:
+            raise DataError(
+                f"pictures of the {role} camera are cut differently, {' or '.join(map(str, crops))}: say in the "
+                "--embodiment what is to be cut out of what the robot's camera sends (cameras[].crop)"
+            )
+        embodiment = embodiment.with_crop(role, *crops)
+    return embodiment
+
+
+def crops_of(place: Path, said: Said) -> dict[str, Crop]:
+    """By camera role, how the demonstrations in a place are cut. Raises DataError."""
+    if calvin.is_split(place):
+        return {}
+    path = said.file_for(place / lerobot.OWN_SOURCE) if lerobot.is_dataset(place) else said.source
+    return read_crops(path) if path else {}
 
 
 def find_parts(

@@ -29,14 +29,17 @@ FIELDS = {
 }
 
 
+Crop = tuple[int, int, int, int] | None  # left, top, width and height of what is cut out of a picture [pixels]
+
+
 @dataclass(frozen=True)
 class CameraTopic:
-    """Where a camera's pictures are; `crop`: left, top, width and height of what is cut out first. `encoding`: rgb8, or
-    bgr8 where red and blue stand in one another's place.
+    """Where a camera's pictures are, and what is cut out of them first. `encoding`: rgb8, or bgr8 where red and blue
+    stand in one another's place.
     """
 
     topic: str
-    crop: tuple[int, int, int, int] | None = None
+    crop: Crop = None
     encoding: str = "rgb8"
 
 
@@ -74,9 +77,13 @@ class Said:
         """All that what is read depends on."""
         return f"{self.source and self.source.read_text()} {self.sentence} {self.topics} {self.clock}"
 
+    def file_for(self, own: Path) -> Path | None:
+        """The source file that holds for a data set that may bring its `own`."""
+        return self.source or (own if own.is_file() else None)
+
     def of_data_set(self, own: Path) -> Source:
         """What holds for a data set that brings its `own` source file, where that is there. Raises DataError."""
-        path = self.source or (own if own.is_file() else None)
+        path = self.file_for(own)
         found = read_source(path) if path else Source()
         cameras = {role: CameraTopic(topic) for role, topic in self.topics}
         return replace(found, sentence=self.sentence or found.sentence, cameras=found.cameras | cameras)
@@ -84,11 +91,7 @@ class Said:
 
 def read_source(path: Path) -> Source:
     """Of a YAML or JSON file. Raises DataError."""
-    try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: the source file cannot be read: {error}") from error
-    check_fields(path, found)
+    found = read_fields(path)
     motion, gripper = found.get("motion") or {}, found.get("gripper") or {}
     means, columns = motion.get("means"), motion.get("columns")
     if means is not None and means not in MEANS:
@@ -102,6 +105,22 @@ def read_source(path: Path) -> Source:
         gripper.get("topic"),
         gripper.get("joint"),
     )
+
+
+def read_crops(path: Path) -> dict[str, Crop]:
+    """By camera role what is cut out of its pictures, of a source file for rosbags or data sets. Raises DataError."""
+    cameras = read_fields(path).get("cameras") or {}
+    return {role: crop_of(path, role, camera) for role, camera in cameras.items() if isinstance(camera, dict)}
+
+
+def read_fields(path: Path) -> dict:
+    """The file's sections. Raises DataError."""
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: the source file cannot be read: {error}") from error
+    check_fields(path, found)
+    return found
 
 
 def check_fields(path: Path, found: object) -> None:
@@ -125,17 +144,29 @@ def camera_topic(path: Path, role: str, camera: object) -> CameraTopic:
     if isinstance(camera, str):
         return CameraTopic(camera)
     try:
-        crop = camera.get("crop")
-        crop = None if crop is None else tuple(int(number) for number in crop)
-        found = CameraTopic(camera["topic"], crop, camera.get("encoding", "rgb8"))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = CameraTopic(camera["topic"], crop_of(path, role, camera), camera.get("encoding", "rgb8"))
+    except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cameras.{role} is {camera!r}, expected a name, or topic and crop") from error
     if unknown := sorted(set(camera) - {"topic", "crop", "encoding"}):
         raise DataError(f"{path}: unknown cameras.{role}.{unknown[0]}; known are topic, encoding, crop")
-    if crop is not None and (len(crop) != 4 or min(crop) < 0 or 0 in crop[2:]):
-        raise DataError(f"{path}: cameras.{role}.crop is {list(crop)}, expected left, top, width and height in pixels")
     if found.encoding not in ("rgb8", "bgr8"):
         raise DataError(
             f"{path}: cameras.{role}.encoding is {found.encoding!r}; a data set's pictures are rgb8 or bgr8"
         )
     return found
+
+
+def crop_of(path: Path, role: str, camera: dict) -> Crop:
+    """Raises DataError."""
+    crop = camera.get("crop")
+    if crop is None:
+        return None
+    try:
+        left, top, width, height = map(int, crop)
+        if min(left, top) < 0 or min(width, height) < 1:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: cameras.{role}.crop is {crop}, expected left, top, width and height in pixels"
+        ) from error
+    return left, top, width, height

@@ -64,7 +64,9 @@ impl From<TopicOrMore> for CameraSource {
     fn from(found: TopicOrMore) -> Self {
         match found {
             TopicOrMore::Topic(topic) => Self { topic: Some(topic), ..Self::default() },
-            TopicOrMore::More(More { topic, encoding, crop }) => Self { topic, view: View { encoding, crop } },
+            TopicOrMore::More(More { topic, encoding, crop }) => {
+                Self { topic, view: View { encoding, crop, cut_of: None } }
+            }
         }
     }
 }
@@ -176,6 +178,16 @@ impl Source {
         }
         source.check()?;
         Ok(source)
+    }
+
+    /// With each camera's pictures cut as the policy learned them, where nothing is said of that.
+    #[must_use]
+    pub fn cut_as_learned(mut self, cameras: &[crate::bundle::CameraSource]) -> Self {
+        for camera in cameras.iter().filter(|camera| camera.crop.is_some()) {
+            let said = self.cameras.entry(camera.role.clone()).or_default();
+            said.view = camera.view(std::mem::take(&mut said.view));
+        }
+        self
     }
 
     /// What cannot be, whatever the recording.

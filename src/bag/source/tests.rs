@@ -42,6 +42,36 @@ fn the_example_that_ships_names_every_field() {
 }
 
 #[test]
+fn a_recording_is_cut_as_the_policy_learned_it_where_nothing_is_said_of_that() {
+    let learned = |role: &str, crop| crate::bundle::CameraSource {
+        role: role.into(),
+        width: 640,
+        height: 480,
+        rate_hz: 30.0,
+        crop,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.yaml");
+    fs::write(&path, "cameras: {static: {topic: /a, crop: [0, 0, 9, 9]}, gripper: /b}").unwrap();
+    let cut = Some([80, 0, 480, 480]);
+    let cameras = [learned("static", cut), learned("gripper", cut), learned("wrist", cut), learned("top", None)];
+    let source = Source::read(&path).unwrap().cut_as_learned(&cameras);
+    let found: Vec<_> = source
+        .cameras
+        .iter()
+        .map(|(role, camera)| (role.as_str(), camera.topic.as_deref(), camera.view.crop, camera.view.cut_of))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("gripper", Some("/b"), cut, Some([640, 480])),
+            ("static", Some("/a"), Some([0, 0, 9, 9]), None),
+            ("wrist", None, cut, Some([640, 480])),
+        ]
+    );
+}
+
+#[test]
 fn json_is_read_and_an_unknown_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("source.json");

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::setup::{EngineArgs, open, raw};
-use crate::source::{SourceArgs, tell_rate};
+use crate::source::SourceArgs;
 use crate::write_whole;
 use recording::Runner;
 use unfinished::{Done, Job, Unfinished};
@@ -71,8 +71,7 @@ impl Calibrate {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (bundle, config) = open(&raw(&self.bundle, &self.engine, None))?;
         let recordings = self.spread(deer_vla::bag::find(&self.bags)?);
-        let source = self.source.source()?;
-        tell_rate(&source, bundle.manifest.embodiment.control_hz);
+        let source = self.source.source_for(&bundle.manifest.embodiment)?;
         if self.plans {
             let out = self.out.clone().unwrap_or_else(|| bundle.path("plans.json"));
             return plans::calibrate(

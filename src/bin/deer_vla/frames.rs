@@ -12,9 +12,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use deer_vla::bag::Bag;
 use deer_vla::bag::source::Source;
-use deer_vla::bundle::Bundle;
+use deer_vla::bundle::{Bundle, Embodiment};
 
-use crate::source::{SourceArgs, resolved, tell_rate};
+use crate::source::{SourceArgs, resolved};
 use crate::write_whole;
 use read::{Reading, read};
 
@@ -64,8 +64,7 @@ type RoleAndSize = (String, Option<u32>);
 
 impl Frames {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let source = self.source.source()?;
-        let (cameras, rate_hz) = self.policy(&source)?;
+        let (source, cameras, rate_hz) = self.wanted()?;
         let index = self.out.join("frames.json");
         if index.exists() && !self.force {
             bail!("{} exists; give another --out, or --force to replace it", index.display());
@@ -86,18 +85,18 @@ impl Frames {
         Ok(())
     }
 
-    /// The cameras, and the rate.
-    fn policy(&self, source: &Source) -> anyhow::Result<(Vec<RoleAndSize>, f64)> {
+    /// The source, the cameras, and the rate.
+    fn wanted(&self) -> anyhow::Result<(Source, Vec<RoleAndSize>, f64)> {
         if let Some(folder) = &self.bundle {
             let manifest = Bundle::open(folder)?.manifest;
             let cameras = manifest.cameras.iter().map(|camera| (camera.role.clone(), Some(camera.size))).collect();
-            let control_hz = manifest.embodiment.control_hz;
-            tell_rate(source, self.rate.unwrap_or(control_hz));
-            return Ok((cameras, self.rate.unwrap_or(control_hz)));
+            let embodiment =
+                Embodiment { control_hz: self.rate.unwrap_or(manifest.embodiment.control_hz), ..manifest.embodiment };
+            return Ok((self.source.source_for(&embodiment)?, cameras, embodiment.control_hz));
         }
-        let said = self.rate.or(source.rate);
-        match (self.cameras.is_empty(), said) {
-            (false, Some(rate_hz)) if (0.1..=1000.0).contains(&rate_hz) => Ok((self.cameras.clone(), rate_hz)),
+        let source = self.source.source()?;
+        match (self.cameras.is_empty(), self.rate.or(source.rate)) {
+            (false, Some(rate_hz)) if (0.1..=1000.0).contains(&rate_hz) => Ok((source, self.cameras.clone(), rate_hz)),
             (false, Some(rate_hz)) => bail!("--rate is {rate_hz}, expected 0.1 to 1000 steps a second"),
             _ => bail!(
                 "what does the policy see? Give --bundle FOLDER, or --cameras static=200,gripper=84 and --rate 30"

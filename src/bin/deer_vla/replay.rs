@@ -31,7 +31,7 @@ use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::setup::{EngineArgs, GateArgs, open, raw};
-use crate::source::{SourceArgs, resolved, tell_rate};
+use crate::source::{SourceArgs, resolved};
 use compare::Comparison;
 use live::{Recorded, Recording, deeds};
 use lock_step::LockStep;
@@ -94,8 +94,7 @@ impl Replay {
         let (bundle, _) = open(&raw)?;
         self.otherwise.ask(&mut raw, &bundle.manifest)?;
         let config = raw.check()?.on(&bundle.manifest.embodiment);
-        let source = self.source.source()?;
-        tell_rate(&source, bundle.manifest.embodiment.control_hz);
+        let source = self.source.source_for(&bundle.manifest.embodiment)?;
         let bag = Bag::open(&self.bag)?;
         let roles: Vec<String> = bundle.manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
         let source = resolved(&source, &bag, &roles.iter().map(String::as_str).collect::<Vec<_>>())?;

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use deer_vla::bag::Bag;
 use deer_vla::bag::source::{CameraSource, Clock, InstructionSource, Resolved, Source};
+use deer_vla::bundle::Embodiment;
 
 /// Where a recording's inputs are.
 #[derive(Args)]
@@ -64,12 +65,19 @@ impl SourceArgs {
         source.check()?;
         Ok(source)
     }
-}
 
-/// Says where the source's rate is not the policy's, which alone counts where a network is run.
-pub(crate) fn tell_rate(source: &Source, control_hz: f64) {
-    if let Some(rate) = source.rate.filter(|rate| (rate / control_hz - 1.0).abs() > 0.01) {
-        eprintln!("note: the source's rate of {rate} is not used: the policy has {control_hz} steps a second");
+    /// All that was said, for a policy of this embodiment; says where the source's rate is not the policy's, which alone
+    /// counts where a network is run.
+    ///
+    /// # Errors
+    /// As [`SourceArgs::source`].
+    pub(crate) fn source_for(&self, embodiment: &Embodiment) -> anyhow::Result<Source> {
+        let source = self.source()?.cut_as_learned(&embodiment.cameras);
+        let control_hz = embodiment.control_hz;
+        if let Some(rate) = source.rate.filter(|rate| (rate / control_hz - 1.0).abs() > 0.01) {
+            eprintln!("note: the source's rate of {rate} is not used: the policy has {control_hz} steps a second");
+        }
+        Ok(source)
     }
 }
 

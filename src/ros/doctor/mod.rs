@@ -80,7 +80,7 @@ fn examine(node: &mut Node, runtime: &Runtime, config: &Config, listen: Duration
 /// How each camera's pictures are read.
 fn views(config: &Config, manifest: Option<&Manifest>) -> Result<Vec<View>, Finding> {
     let Some(manifest) = manifest else { return Ok(Vec::new()) };
-    let views = config.images.views(manifest.cameras.iter().map(|camera| camera.role.as_str()));
+    let views = config.images.views(&manifest.embodiment.cameras);
     views.map_err(|error| Finding::error("parameters", error.to_string(), "name a camera that the bundle has"))
 }
 
