@@ -20,6 +20,7 @@ for module in ("ray", "rosbags", "tqdm"):
 
 from ray.cluster_utils import Cluster
 
+from deer_lab.worlds.judge.episode import Recipe
 from deer_lab.worlds.judge.evaluate import evaluate
 from deer_lab.worlds.judge.jobs import Judged
 from deer_lab.worlds.judge.record import record
@@ -66,7 +67,7 @@ def test_a_cluster_judges_and_records_what_one_machine_does(cluster, tmp_path):
     there = evaluate(**options, count=4, out=tmp_path / "there", cluster=cluster.address)
     assert json.dumps(here) == json.dumps(there)
     for place in (None, cluster.address):
-        record(episodes=2, seed=0, workers=1, out=tmp_path / f"bags_{bool(place)}", world_name=TINY, cluster=place)
+        record(Recipe(seed=0, world=TINY), episodes=2, workers=1, out=tmp_path / f"bags_{bool(place)}", cluster=place)
     one, other = (sorted((tmp_path / f"bags_{there}").rglob("*.mcap")) for there in (False, True))
     assert len(one) == 2 and [bag.read_bytes() for bag in one] == [bag.read_bytes() for bag in other]
 

@@ -20,7 +20,7 @@ from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.action import action_from_twist, checked
-from deer_lab.worlds.judge.episode import LEARNER_STEPS, TILT_STEPS, demonstrate
+from deer_lab.worlds.judge.episode import LEARNER_STEPS, TILT_STEPS, Recipe, demonstrate
 from deer_lab.worlds.judge.record import main, record
 from deer_lab.worlds.starts import begin
 from deer_lab.worlds.tabletop import expert
@@ -37,7 +37,7 @@ PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / 
 def bags(tmp_path_factory):
     """The folder of a few episodes, and what the recorder said about them."""
     out = tmp_path_factory.mktemp("bags")
-    return out, record(episodes=EPISODES, seed=0, workers=1, out=out)
+    return out, record(Recipe(seed=0), episodes=EPISODES, workers=1, out=out)
 
 
 def read(bag):
@@ -135,8 +135,8 @@ def test_deer_vla_replays_a_demonstration(bags, tmp_path):
 
 def test_the_same_seed_gives_the_same_bytes_with_more_workers_and_after_a_stop(bags, tmp_path):
     out, entries = bags
-    record(episodes=1, seed=0, workers=1, out=tmp_path)
-    assert record(episodes=EPISODES, seed=0, workers=2, out=tmp_path) == entries
+    record(Recipe(seed=0), episodes=1, workers=1, out=tmp_path)
+    assert record(Recipe(seed=0), episodes=EPISODES, workers=2, out=tmp_path) == entries
     for entry in entries:
         name = f"episode_{entry['episode']:06d}"
         one, other = (next((folder / name).glob("*.mcap")) for folder in (out, tmp_path))
@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_bytes_with_more_workers_and_after_a_stop(b
 
 
 def test_one_period_in_so_many_can_be_recorded_and_shows_the_same(bags, tmp_path):
-    record(episodes=1, seed=0, workers=1, out=tmp_path, every=5)
+    record(Recipe(seed=0, every=5), episodes=1, workers=1, out=tmp_path)
     whole, sparse = (read(folder / "episode_000000") for folder in (bags[0], tmp_path))
     stamps = [stamp for stamp, _ in whole["/twist"]]
     begun = [stamps.index(stamp) for stamp, _ in whole["/instruction"]]
@@ -158,13 +158,13 @@ def test_one_period_in_so_many_can_be_recorded_and_shows_the_same(bags, tmp_path
 @pytest.mark.parametrize("other", [{"seed": 1}, {"tasks": 1}, {"every": 5}])
 def test_a_folder_that_was_made_otherwise_is_refused(bags, other):
     with pytest.raises(ValueError, match="name another folder"):
-        record(**{"episodes": 1, "seed": 0, "workers": 1, "out": bags[0]} | other)
+        record(Recipe(**{"seed": 0} | other), episodes=1, workers=1, out=bags[0])
 
 
 @pytest.mark.parametrize("every", [-1, 0, 2])
 def test_frames_that_would_look_consecutive_are_not_recorded(tmp_path, every):
     with pytest.raises(ValueError, match="give 1, or 3 and more"):
-        record(episodes=1, seed=0, workers=1, out=tmp_path, every=every)
+        record(Recipe(seed=0, every=every), episodes=1, workers=1, out=tmp_path)
 
 
 def test_the_command_records_as_many_tasks_as_it_is_told(tmp_path, monkeypatch):
@@ -180,7 +180,7 @@ def test_an_unfinished_bag_is_written_anew(bags, tmp_path):
     leftover = tmp_path / ".episode_000000.unfinished"
     leftover.mkdir()
     (leftover / "half.mcap").write_text("half")
-    record(episodes=1, seed=0, workers=1, out=tmp_path)
+    record(Recipe(seed=0), episodes=1, workers=1, out=tmp_path)
     assert not leftover.exists() and read(tmp_path / "episode_000000")["/twist"]
 
 

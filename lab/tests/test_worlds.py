@@ -18,7 +18,7 @@ for module in ("rosbags", "tqdm"):
 from rosbags.highlevel import AnyReader
 
 from deer_lab.worlds.catalog import open_world
-from deer_lab.worlds.judge.episode import demonstrate
+from deer_lab.worlds.judge.episode import Recipe, demonstrate
 from deer_lab.worlds.judge.evaluate import evaluate
 from deer_lab.worlds.judge.jobs import Judged
 from deer_lab.worlds.judge.record import record
@@ -58,7 +58,7 @@ def test_its_tasks_are_judged_one_by_one(tmp_path):
 
 
 def test_its_expert_is_recorded_with_its_own_joints_fingers_and_rate(tmp_path):
-    entries = record(episodes=2, seed=0, workers=1, out=tmp_path, tasks=2, world_name=TINY)
+    entries = record(Recipe(seed=0, tasks=2, world=TINY), episodes=2, workers=1, out=tmp_path)
     assert [len(entry["tasks"]) for entry in entries] == [2, 2]
     found = {}
     with AnyReader([tmp_path / "episode_000000"]) as reader:

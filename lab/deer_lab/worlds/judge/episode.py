@@ -4,6 +4,7 @@ Like the jobs of an evaluation, it is recorded in a process that knows it by thi
 """
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -96,35 +97,50 @@ def own_learner(run: Path, assignments: tuple[str, ...]) -> Learner:
     return TorchPolicy.from_run(run, limits=PlanLimits.of(assignments))
 
 
-def record_episode(
-    number: int,
-    *,
-    seed: int,
-    tasks: int,
-    out: Path,
-    run: Path | None = None,
-    assignments: tuple[str, ...] = (),
-    exit_number: int | None = None,
-    lead_steps: int = LEARNER_STEPS,
-    every: int = 1,
-    world_name: str = DEFAULT,
-) -> dict:
-    """Writes episode `number` of up to `tasks` tasks; returns how many frames and tasks it holds."""
-    learner = own_learner(run, assignments) if run else None
-    world = own_world(world_name)
-    rng = np.random.default_rng([seed, number])
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What an episode follows from beside its number. Raises ValueError where that cannot be.
+
+    `tasks`: at most so many an episode. `every`: one control period in so many is recorded. `run`: of the learner that
+    leads, `assignments`: its plan's parameters, `exit_number`: where it stops (None: by chance), `lead_steps`: it leads
+    for fewer.
+    """
+
+    seed: int
+    tasks: int = 5
+    every: int = 1
+    world: str = DEFAULT
+    run: Path | None = None
+    assignments: tuple[str, ...] = ()
+    exit_number: int | None = None
+    lead_steps: int = LEARNER_STEPS
+
+    def __post_init__(self) -> None:
+        if self.every != 1 and self.every < 3:
+            raise ValueError(
+                f"--every {self.every}: give 1, or 3 and more (of two periods apart, frames count as consecutive)"
+            )
+        if self.lead_steps < 1:
+            raise ValueError(f"--lead {self.lead_steps}: give 1 or more")
+
+
+def record_episode(number: int, *, recipe: Recipe, out: Path) -> dict:
+    """Writes episode `number`; returns how many frames and tasks it holds."""
+    learner = own_learner(recipe.run, recipe.assignments) if recipe.run else None
+    world = own_world(recipe.world)
+    rng = np.random.default_rng([recipe.seed, number])
     noise = float(rng.choice(NOISE_LEVELS))
     demonstration = Demonstration(world)
     task: str | None = list(world.tasks)[number % len(world.tasks)]
     world.begin(task, rng)
     done: list[str] = []
-    while task is not None and len(done) < tasks:
+    led = {"learner": learner, "exit_number": recipe.exit_number, "lead_steps": recipe.lead_steps}
+    while task is not None and len(done) < recipe.tasks:
         phrasings = world.tasks[task]
         instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
         if learner:
-            learner.begin(task, instruction, [seed, number])
-        led = {"learner": learner, "exit_number": exit_number, "lead_steps": lead_steps}
-        frames = demonstrate(world, task, noise=noise, rng=rng, every=every, **led)
+            learner.begin(task, instruction, [recipe.seed, number])
+        frames = demonstrate(world, task, noise=noise, rng=rng, every=recipe.every, **led)
         if frames is None:
             break
         demonstration.add_task(task, instruction, frames)

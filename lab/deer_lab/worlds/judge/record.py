@@ -24,47 +24,30 @@ import argparse
 import functools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from deer_lab.plan import PlanLimits
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
-from deer_lab.worlds.judge.episode import LEARNER_STEPS, record_episode
+from deer_lab.worlds.judge.episode import LEARNER_STEPS, Recipe, record_episode
 from deer_lab.worlds.judge.workers import add_options, run_jobs
 
 
-def record(
-    *,
-    episodes: int,
-    seed: int,
-    workers: int,
-    out: Path,
-    tasks: int = 5,
-    run: Path | None = None,
-    assignments: tuple[str, ...] = (),
-    exit_number: int | None = None,
-    lead_steps: int = LEARNER_STEPS,
-    every: int = 1,
-    world_name: str = DEFAULT,
-    cluster: str | None = None,
-) -> list[dict]:
+def record(recipe: Recipe, *, episodes: int, workers: int, out: Path, cluster: str | None = None) -> list[dict]:
     """Records what is not there yet; returns an entry per episode.
 
-    Raises ValueError where `out` holds episodes made otherwise, or where frames would look consecutive that are not.
+    Raises ValueError where `out` holds episodes made otherwise.
     """
-    if every != 1 and every < 3:
-        raise ValueError(f"--every {every}: give 1, or 3 and more (of two periods apart, frames count as consecutive)")
-    if lead_steps < 1:
-        raise ValueError(f"--lead {lead_steps}: give 1 or more")
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    made_with = {"seed": seed, "tasks": tasks, "every": every}
-    made_with |= {} if world_name == DEFAULT else {"world": world_name}
-    made_with |= {"parameters": list(assignments)} if assignments else {}
-    made_with |= {"exit": exit_number} if exit_number is not None else {}
-    made_with |= {"lead": lead_steps} if lead_steps != LEARNER_STEPS else {}
+    made_with = {"seed": recipe.seed, "tasks": recipe.tasks, "every": recipe.every}
+    made_with |= {} if recipe.world == DEFAULT else {"world": recipe.world}
+    made_with |= {"parameters": list(recipe.assignments)} if recipe.assignments else {}
+    made_with |= {"exit": recipe.exit_number} if recipe.exit_number is not None else {}
+    made_with |= {"lead": recipe.lead_steps} if recipe.lead_steps != LEARNER_STEPS else {}
     if lines and lines[0] != made_with:
         raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
@@ -72,10 +55,8 @@ def record(
     entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
-    how = {"seed": seed, "tasks": tasks, "every": every, "world_name": world_name}
-    how |= {"assignments": assignments, "exit_number": exit_number, "lead_steps": lead_steps}
-    places = {"out": out.absolute(), "run": run and run.absolute()}  # the same for other machines
-    job = functools.partial(record_episode, **how, **places)
+    recipe = replace(recipe, run=recipe.run and recipe.run.absolute())  # the same for other machines, as is `out`
+    job = functools.partial(record_episode, recipe=recipe, out=out.absolute())
     with log.open("a") as file, tqdm(total=episodes, initial=len(entries), unit="episode", dynamic_ncols=True) as bar:
         for number, entry in run_jobs(job, todo, workers, cluster):
             if entry["frames"] and not (out / f"episode_{number:06d}").exists():
@@ -116,20 +97,17 @@ def main() -> int:
     try:
         PlanLimits.of(args.parameter)
         own_world(args.world)  # what it lacks is better said once, and before anything begins
-        entries = record(
-            episodes=args.episodes,
+        recipe = Recipe(
             seed=args.seed,
-            workers=args.workers,
-            cluster=args.ray,
-            out=args.out,
             tasks=args.tasks,
+            every=args.every,
+            world=args.world,
             run=args.learner,
             assignments=tuple(args.parameter),
             exit_number=args.exit,
             lead_steps=args.lead,
-            every=args.every,
-            world_name=args.world,
         )
+        entries = record(recipe, episodes=args.episodes, workers=args.workers, out=args.out, cluster=args.ray)
     except ValueError as error:
         print(f"record: {error}", file=sys.stderr)
         return 2
