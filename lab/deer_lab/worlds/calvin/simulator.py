@@ -71,7 +71,8 @@ def compose(folder: Path, scene: str) -> tuple[Any, Any]:
     if egl:
         opengl.prepare()
     environment = hydra.utils.instantiate(settings.env, use_vr=False, use_scene_info=True, use_egl=egl)
-    type(environment).__del__ = lambda _: None  # it would print, whenever it is collected; `close` does the same
+    for owner in (environment, environment.p):
+        type(owner).__del__ = lambda _: None  # it would print, whenever it is collected; `close` does the same
     return environment, hydra.utils.instantiate(settings.tasks)
 
 
