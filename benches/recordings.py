@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from deer_lab import bags
+from deer_lab.bags import STORE, gripper, header, ros, twist
 from deer_lab.config import Camera
 from deer_lab.data import lerobot
-from deer_lab.data.bag_writer import STORE, header, image, ros, told, twist
 from deer_lab.data.fit import fit
 from deer_lab.data.lerobot_writer import write_dataset
 from deer_lab.data.segment import Segment
@@ -48,6 +49,11 @@ def raw(nanoseconds: int, role: str, pixels: np.ndarray) -> object:
     return ros("sensor_msgs/Image", **about, is_bigendian=0, step=3 * WIDTH, data=pixels.reshape(-1))
 
 
+def compressed(nanoseconds: int, role: str, pixels: np.ndarray) -> object:
+    """uint8 RGB (H, W, 3) as a CompressedImage."""
+    return bags.picture(nanoseconds, role, bags.jpeg(pixels))
+
+
 def record(path: Path, storage: str, message: Callable, steps: int) -> None:
     """A recording as `ros2 bag record` leaves it."""
     with Writer(path, version=9, storage_plugin=STORAGE[storage]) as bag:
@@ -64,7 +70,7 @@ def record(path: Path, storage: str, message: Callable, steps: int) -> None:
             for camera in CAMERAS:
                 write(f"/{camera.role}/image", now, message(now, camera.role, picture(step)))
             write("/twist", now, twist(now, np.full(6, 0.01), "base"))
-            write("/gripper", now, told(now, "finger", 0.04, "base"))
+            write("/gripper", now, gripper(now, ["finger"], 0.04, "base"))
 
 
 def by_program(bag: Path, out: Path) -> int:
@@ -116,7 +122,7 @@ def main() -> None:
         out, rates = Path(folder, "frames"), {}
         jobs = []
         for storage in STORAGE:
-            for name, message in {"raw": raw, "JPEG": image}.items():
+            for name, message in {"raw": raw, "JPEG": compressed}.items():
                 bag = Path(folder, f"{storage}_{name}")
                 record(bag, storage, message, args.steps)
                 jobs += [

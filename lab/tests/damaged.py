@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from deer_lab.data.bag_writer import STORE, image, write_bag
+from deer_lab.bags import STORE, jpeg, picture
+from deer_lab.data.bag_writer import write_bag
 from deer_lab.data.segment import Segment
 from deer_lab.embodiment import CALVIN
 
@@ -174,7 +175,7 @@ def without_topics(bag: Path) -> None:
     """Only pictures, under other names."""
     shutil.rmtree(bag)
     with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        message = image(10**9, "color", np.full((48, 48, 3), 90, np.uint8))
+        message = picture(10**9, "color", jpeg(np.full((48, 48, 3), 90, np.uint8)))
         connection = writer.add_connection("/camera/color/image_raw", message.__msgtype__, typestore=STORE)
         writer.write(connection, 10**9, STORE.serialize_cdr(message, message.__msgtype__))
 

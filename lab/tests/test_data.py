@@ -18,9 +18,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from safetensors import safe_open
 
+from deer_lab.bags import STORE, jpeg, picture
 from deer_lab.config import Camera
 from deer_lab.data.aids import Aids
-from deer_lab.data.bag_writer import STORE, image
 from deer_lab.data.fit import fit
 from deer_lab.data.rosbag import bag_segments, find_bags, parts
 from deer_lab.data.segment import DataError, Segment
@@ -29,7 +29,7 @@ from deer_lab.data.source import Said
 from deer_lab.data.windows import Windows
 from deer_lab.embodiment import CALVIN
 from deer_lab.program import find_program
-from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
+from deer_lab.worlds.judge.demonstration import Demonstration, Frame
 from deer_lab.worlds.tabletop import expert
 from deer_lab.worlds.tabletop.aids import told
 from deer_lab.worlds.tabletop.answers import SENTENCES, ahead, answers
@@ -254,7 +254,7 @@ def test_a_bag_of_pictures_alone_teaches_nothing_and_says_so(tmp_path):
     path = tmp_path / "pictures"
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         for role in ROLES:
-            message = image(10**9, role, np.full((48, 48, 3), 90, np.uint8))
+            message = picture(10**9, role, jpeg(np.full((48, 48, 3), 90, np.uint8)))
             connection = writer.add_connection(f"/{role}/image", message.__msgtype__, typestore=STORE)
             writer.write(connection, 10**9, STORE.serialize_cdr(message, message.__msgtype__))
     with pytest.raises(DataError, match=r"no step to learn from.* 1 steps without motion; 1 steps without gripper"):

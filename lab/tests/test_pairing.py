@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from deer_lab.bags import STORE, gripper, header, ros, twist
 from deer_lab.config import Camera
-from deer_lab.data.bag_writer import STORE, header, ros, told, twist
 from deer_lab.data.rosbag import bag_segments
 from deer_lab.data.segment import DataError
 from deer_lab.data.source import Said
@@ -49,7 +49,7 @@ def record(path: Path, pictures: list[list[int]], sentences: list[tuple[int, str
             taken, logged = taken * 10**6, logged * 10**6
             write(f"/{ROLES[camera]}/image", logged, picture(taken, number))
             write("/twist", logged, twist(taken, np.zeros(6), "base"))
-            write("/gripper", logged, told(taken, "finger", 0.04, "base"))
+            write("/gripper", logged, gripper(taken, ["finger"], 0.04, "base"))
 
 
 @needs_program

@@ -14,21 +14,16 @@
 Every message of a frame bears the frame's time; frames are one control period apart, or as many as `record --every`.
 """
 
-import io
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
+from deer_lab.bags import gripper, header, picture, ros, twist, write_messages
 from deer_lab.worlds.action import twist_from_action
-from deer_lab.worlds.world import Fingers, State, World
+from deer_lab.worlds.world import State, World
 
-JPEG_QUALITY = 95
 TOPICS = {
     "/static/image": "sensor_msgs/msg/CompressedImage",
     "/gripper/image": "sensor_msgs/msg/CompressedImage",
@@ -40,7 +35,6 @@ TOPICS = {
     "/state": "std_msgs/msg/String",
     "/task": "std_msgs/msg/String",
 }
-STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
 @dataclass(frozen=True)
@@ -52,53 +46,6 @@ class Frame:
     state: State
     action: np.ndarray
     executed: np.ndarray
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
-    """uint8 RGB [H, W, 3] as JPEG without colour subsampling."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return buffer.getvalue()
-
-
-def ros(kind: str, /, **fields: object) -> object:
-    """A ROS message; `kind` as in "std_msgs/String"."""
-    return STORE.types[kind.replace("/", "/msg/")](**fields)
-
-
-def header(nanoseconds: int, frame_id: str) -> object:
-    """A std_msgs/Header."""
-    stamp = ros("builtin_interfaces/Time", sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-    return ros("std_msgs/Header", stamp=stamp, frame_id=frame_id)
-
-
-def twist(nanoseconds: int, action: np.ndarray, control_hz: float) -> object:
-    """An action [7] as a TwistStamped in the base frame."""
-    linear, angular = (
-        ros("geometry_msgs/Vector3", x=float(x), y=float(y), z=float(z))
-        for x, y, z in twist_from_action(action, control_hz).reshape(2, 3)
-    )
-    velocity = ros("geometry_msgs/Twist", linear=linear, angular=angular)
-    return ros("geometry_msgs/TwistStamped", header=header(nanoseconds, "base"), twist=velocity)
-
-
-def gripper(nanoseconds: int, action: np.ndarray, fingers: Fingers) -> object:
-    """The gripper's part of an action as a JointTrajectory of one point."""
-    nothing = np.array([], dtype=np.float64)
-    point = ros(
-        "trajectory_msgs/JointTrajectoryPoint",
-        positions=np.full(len(fingers.joints), fingers.open if action[6] > 0 else 0.0),
-        velocities=nothing,
-        accelerations=nothing,
-        effort=nothing,
-        time_from_start=ros("builtin_interfaces/Duration", sec=0, nanosec=0),
-    )
-    return ros(
-        "trajectory_msgs/JointTrajectory",
-        header=header(nanoseconds, "base"),
-        joint_names=list(fingers.joints),
-        points=[point],
-    )
 
 
 class Demonstration:
@@ -127,13 +74,7 @@ class Demonstration:
 
     def _add_frame(self, nanoseconds: int, frame: Frame) -> None:
         for camera, data in frame.jpegs.items():
-            image = ros(
-                "sensor_msgs/CompressedImage",
-                header=header(nanoseconds, f"{camera}_camera"),
-                format="jpeg",
-                data=np.frombuffer(data, np.uint8),
-            )
-            self._add(f"/{camera}/image", nanoseconds, image)
+            self._add(f"/{camera}/image", nanoseconds, picture(nanoseconds, camera, data))
         nothing = np.array([], dtype=np.float64)
         joints = ros(
             "sensor_msgs/JointState",
@@ -145,20 +86,13 @@ class Demonstration:
         )
         self._add("/joint_states", nanoseconds, joints)
         self._add("/state", nanoseconds, ros("std_msgs/String", data=json.dumps(asdict(frame.state))))
-        self._add("/gripper", nanoseconds, gripper(nanoseconds, frame.action, self._world.fingers))
-        self._add("/twist", nanoseconds, twist(nanoseconds, frame.action, self._control_hz))
-        self._add("/executed_twist", nanoseconds, twist(nanoseconds, frame.executed, self._control_hz))
+        fingers = self._world.fingers
+        position = fingers.open if frame.action[6] > 0 else 0.0
+        self._add("/gripper", nanoseconds, gripper(nanoseconds, fingers.joints, position, "base"))
+        for topic, action in (("/twist", frame.action), ("/executed_twist", frame.executed)):
+            velocity = twist_from_action(action, self._control_hz)
+            self._add(topic, nanoseconds, twist(nanoseconds, velocity, "base"))
 
     def write(self, path: Path) -> None:
         """Writes the bag folder `path` anew; it appears whole or not at all."""
-        beside = path.with_name(f".{path.name}.unfinished")
-        for folder in (beside, path):
-            shutil.rmtree(folder, ignore_errors=True)
-        beside.mkdir(parents=True)
-        unfinished = beside / path.name  # the file inside is named after its folder
-        with Writer(unfinished, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
-            connections = {topic: bag.add_connection(topic, kind, typestore=STORE) for topic, kind in TOPICS.items()}
-            for topic, nanoseconds, message in self._messages:
-                bag.write(connections[topic], nanoseconds, STORE.serialize_cdr(message, TOPICS[topic]))
-        unfinished.rename(path)
-        beside.rmdir()
+        write_messages(path, self._messages, TOPICS)

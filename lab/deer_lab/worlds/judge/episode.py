@@ -10,10 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
+from deer_lab.bags import jpeg
 from deer_lab.plan import PlanLimits
 from deer_lab.worlds.action import ROTATION_SCALE, checked
 from deer_lab.worlds.catalog import DEFAULT, own_world
-from deer_lab.worlds.judge.demonstration import Demonstration, Frame, jpeg
+from deer_lab.worlds.judge.demonstration import Demonstration, Frame
 from deer_lab.worlds.judge.policies import Policy
 from deer_lab.worlds.world import World
 
