@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# train_calvin.sh [OUT]: makes models/calvin_d, a policy for CALVIN's own scene D, from nothing: demonstrations, training,
-# corrections, skipped steps, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is finished stays in
-# OUT: the same call goes on where it was stopped. A day on two cores, or a machine with a GPU and many cores:
+# train_calvin.sh [OUT]: makes models/calvin_d, a policy for CALVIN's own scene D: demonstrations, training that begins with the
+# tabletop's weights, corrections, skipped steps, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is
+# finished stays in OUT: the same call goes on where it was stopped. Hours on two cores, or a machine with a GPU and many cores:
 #     PROCESSES=1 WORKERS=16 TRAIN="--loaders 8" lab/train_calvin.sh
-# EPISODES: of demonstrations, one control period in five; STEPS: of the first language stage; all other numbers follow
+# EPISODES: of demonstrations, one control period in eight; STEPS: of the first language stage; all other numbers follow
 # these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
-# CONFIG=calvin_static_24: the static network of twice the depth, trained alike, into OUT/plans_1/bundle.
+# CONFIG=calvin_static_24: the static network of twice the depth, trained alike into OUT/plans_1/bundle, but that only its vision
+# begins with the tabletop's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 config=${CONFIG:-calvin} out=${1:-out/${CONFIG:-calvin}}
-episodes=${EPISODES:-2800} steps=${STEPS:-4000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
+episodes=${EPISODES:-2800} steps=${STEPS:-2000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
 read -ra more <<< "${TRAIN---compile}"
+[[ $config == calvin ]] && part=all || part=vision
 bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/plans_1/bundle")}
 python=(torchrun --standalone --nproc-per-node "$processes" -m)
 ((processes > 1)) || python=(python -m)
@@ -31,10 +33,10 @@ record() {
 }
 
 # The encoders learn to show the true state, and keypoints where things are.
-# $1: of which run, or none; $2: where to; then recordings
+# $1: of which run; $2: its weights, all or the vision's; $3: where to; then recordings
 see() {
-    train 128 --stage vision ${1:+--init "$1"} --data "${@:3}" --window 1 --steps $((steps * 5 / 8)) \
-        --lr 2e-3 --warmup 100 --seed 0 --out "$2"
+    train 128 --stage vision --init "$1" --init-part "$2" --data "${@:4}" --window 1 --steps "$steps" \
+        --lr 2e-3 --warmup 100 --seed 0 --out "$3"
 }
 
 # The rest learns on what they see, frame by frame. Most are taught another task than was said, and where it leads.
@@ -58,10 +60,10 @@ foresee() {
 }
 
 # Scenes, for what is seen, and whole episodes, for the memory.
-record scenes "$episodes" 0 --every 5
+record scenes "$episodes" 0 --every 8
 record demonstrations $((episodes / 28 + 2)) 100
 scenes=("$out/scenes") whole=("$out/demonstrations")
-see "" "$out/vision_0" "${scenes[@]}"
+see lab/weights/tabletop_ahead "$part" "$out/vision_0" "${scenes[@]}"
 learn "$out/vision_0" "$out/language_0" "$steps" "${scenes[@]}"
 remember "$out/language_0" "$out/head_0" $((steps / 16)) "${whole[@]}"
 
@@ -75,7 +77,7 @@ for round in 1 2 3; do
     start=$out/language_$before
     if [[ $round == 1 ]]; then # only corrections show a tilted hand
         start=$out/vision_1
-        see "$out/language_0" "$start" "${scenes[@]}"
+        see "$out/language_0" all "$start" "${scenes[@]}"
     fi
     learn "$start" "$out/language_$round" $((steps / 2)) "${scenes[@]}" "${whole[@]:1}"
     remember "$out/language_$round" "$out/head_$round" $((steps / 10)) "${whole[@]}"
