@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,30 @@ def test_the_expert_answers_from_any_state_by_the_state_alone(task):
         assert action.shape == (7,) and np.isfinite(action).all() and (np.abs(action[:6]) <= 1).all()
         assert action[6] in (-1, 1)
         assert (expert.act(task, State.from_dict(json.loads(json.dumps(asdict(state))))) == action).all()
+
+
+def with_pink_block_in_hand(x, y):
+    """The shelf's left half is open and empty."""
+    state, tcp = traced()[0], (x, y, 0.56)
+    held = replace(state.blocks["pink_block"], position=tcp, touching=("robot",))
+    return replace(state, tcp_position=tcp, opening=0.04, blocks={**state.blocks, "pink_block": held})
+
+
+def test_a_learner_that_comes_to_the_shelf_somewhere_else_is_not_sent_back():
+    goals = [
+        expert.goal_of("place_in_slider", with_pink_block_in_hand(x, 0.0)).position[0] for x in (-0.2, -0.25, -0.28)
+    ]
+    assert goals == pytest.approx([-0.2, -0.25, -0.28])
+    beside = with_pink_block_in_hand(-0.22, 0.0)
+    there = replace(beside.blocks["red_block"], position=(-0.27, 0.09, 0.46))
+    full = replace(beside, blocks={**beside.blocks, "red_block": there})
+    assert expert.goal_of("place_in_slider", full).position[0] == pytest.approx(-0.18)
+
+
+def test_the_expert_does_not_sway_before_the_cabinet():
+    actions = [expert.act("place_in_slider", with_pink_block_in_hand(0.05, y)) for y in np.arange(-0.06, 0.06, 0.001)]
+    turns = [float(np.linalg.norm(after[:3] - before[:3])) for before, after in pairwise(actions)]
+    assert max(turns) < 0.4 and actions[0][0] < -0.5 and actions[-1][1] < -0.5
 
 
 def test_the_expert_leaves_what_is_beside_the_hand_before_it_goes_elsewhere():

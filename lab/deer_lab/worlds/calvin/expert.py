@@ -22,7 +22,7 @@ HALF_SIZES = {"red_block": (0.028, 0.02), "blue_block": (0.02, 0.02), "pink_bloc
 HALF_HEIGHT = 0.02
 TABLE_HEIGHT, DRAWER_FLOOR, SHELF_Y = 0.44, 0.3425, 0.092  # [m]
 ROOM = 0.09  # [m] between the middles of two blocks
-BAYS = ((0.07, 0.0, 0.11), (-0.24, -0.31, -0.17))  # [m], x of places on the shelf
+BAYS, DRAWER_ENDS = ((0.01, 0.1), (-0.3, -0.18)), (0.09, 0.25)  # [m], between which x blocks lie well
 TILT = -0.6  # [rad] of the hand before the cabinet, whose front leans back, and beyond FAR_X
 FAR_X = 0.31  # [m]
 BUTTON = np.array([-0.12, -0.12, 0.487])  # its top, up
@@ -52,8 +52,11 @@ def leave_first(state: State, goal: Goal, task: str) -> Goal:
     if goal.straight or np.linalg.norm((goal.position - tcp)[[0, 1]]) < 0.06:
         return goal
     gripper = goal.gripper if state.opening < 0.03 or (wanted and gripped(state, wanted)) else OPEN
-    if tcp[1] > -0.02 and tcp[2] < 0.66 and abs(goal.position[0] - tcp[0]) > 0.03:  # before the cabinet: out of it
-        return Goal(tcp + (0, -0.1, 0.06), gripper, state.tcp_euler[2], state.tcp_euler[1], straight=True)
+    along = goal.position[0] - tcp[0]
+    if tcp[1] > -0.02 and tcp[2] < 0.66 and abs(along) > 0.05:  # before the cabinet: out of it, then along its front
+        share = np.clip((0.02 - tcp[1]) / 0.04, 0.0, 1.0)  # bit by bit: to and fro is what a learner cannot follow
+        way = share * np.array([along, -0.04 - tcp[1], 0.0]) + (1 - share) * np.array([0, -0.1, 0.06])
+        return Goal(tcp + way, gripper, state.tcp_euler[2], state.tcp_euler[1], straight=True)
     things = [np.array(block.position) for name, block in state.blocks.items() if name != wanted]
     for thing in [*things, drawer_handle(state)]:
         if np.linalg.norm((tcp - thing)[:2]) < 0.07 and tcp[2] - thing[2] < 0.055:
@@ -174,22 +177,31 @@ def place(state: State, target: np.ndarray, pitch: float = 0.0, yaw: float = HOM
     return Goal(spot, CLOSED, yaw, pitch)
 
 
-def freest(state: State, surface: str, choices: tuple[float, ...]) -> float:
-    """The first of some x [m] on a surface that has room, or the one farthest from the blocks that lie there."""
-    there = [name for name in BLOCKS if surface_of(state, name) == surface and not gripped(state, name)]
+def nearest_room(state: State, surface: str, ends: tuple[float, float]) -> float:
+    """The x [m] between `ends` on a surface that has room, or most of it, and is nearest to the block in hand.
+
+    A place that is the same wherever the block is would send a learner that came to another one back, and it would sway
+    before the surface.
+    """
+    held = next((name for name in BLOCKS if gripped(state, name)), held_block(state))
+    here = state.blocks[held].position[0] if held else sum(ends) / 2
+    there = [name for name in BLOCKS if name != held and surface_of(state, name) == surface]
     taken = [state.blocks[name].position[0] for name in there]
-    return max(choices, key=lambda x: min([ROOM, *(abs(x - other) for other in taken)]))
+    beside = [x + side for x in taken for side in (-ROOM, ROOM)]
+    choices = [float(np.clip(x, *ends)) for x in (here, *beside)]
+    room = {x: round(min([ROOM, *(abs(x - other) for other in taken)]), 3) for x in choices}
+    return max(choices, key=lambda x: (room[x], -abs(x - here)))
 
 
 def place_in_drawer(state: State) -> Goal:
     """Into the part of the drawer where no block is."""
-    x = freest(state, "drawer", (0.16, 0.08, 0.26))
+    x = nearest_room(state, "drawer", DRAWER_ENDS)
     return place(state, np.array([x, -0.06 - state.drawer, DRAWER_FLOOR]))
 
 
 def place_in_slider(state: State) -> Goal:
     """Onto the shelf where neither the door is nor a block."""
-    x = freest(state, "slider", next(bay for bay in BAYS if bay_open(state, bay[0])))
+    x = nearest_room(state, "slider", next(bay for bay in BAYS if bay_open(state, sum(bay) / 2)))
     return place(state, np.array([x, SHELF_Y - 0.01, TABLE_HEIGHT]), TILT)
 
 
