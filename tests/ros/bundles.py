@@ -36,11 +36,11 @@ def sign(folder: Path, changed: Path) -> None:
     state(folder, manifest)
 
 
-def cut(folder: Path, crop: list[int]) -> Path:
-    """A copy of the toy bundle that learned from that crop of the static camera's 200 x 200 pixels."""
+def cut(folder: Path, side: int, crop: list[int]) -> Path:
+    """A copy of the toy bundle that learned from that crop of the static camera's square pictures."""
     shutil.copytree(BUNDLE, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["embodiment"]["cameras"][0] |= {"width": 200, "height": 200, "crop": crop}
+    manifest["embodiment"]["cameras"][0] |= {"width": side, "height": side, "crop": crop}
     state(folder, manifest)
     return folder
 

@@ -142,16 +142,16 @@ def test_pictures_are_read_as_is_said_of_their_camera(pair, pictures):
 def test_pictures_are_cut_as_the_policy_learned_them(pair, pictures, tmp_path):
     """And a camera of another size moves nothing until somebody says what to cut."""
     node, peer = pair()
-    expected = peer.begin("push the button", (pictures[0][:32, :32], pictures[1]))["arm"]
+    expected = peer.begin("push the button", (pictures[0][:16, :16], pictures[1]))["arm"]
     assert node.stop() == 0
-    bundle = str(cut(tmp_path / "cut", [0, 0, 32, 32]))
+    bundle = str(cut(tmp_path / "cut", 32, [0, 0, 16, 16]))  # of such pictures as a peer meets a node with
     node, peer = pair(bundle=bundle)
-    assert peer.begin("push the button", pictures)["arm"] == expected
-    peer.static.publish(peer.image(pictures[0][:100], peer.tick()))
-    peer.until_reported(["static", "of 200x200 pictures, and this one has 200x100 pixels", "images.crop"])
+    assert peer.begin("push the button", (pictures[0][:32, :32], pictures[1]))["arm"] == expected
+    peer.static.publish(peer.image(pictures[0], peer.tick()))
+    peer.until_reported(["static", "of 32x32 pictures, and this one has 200x200 pixels", "images.crop"])
     assert node.stop() == 0
-    _, peer = pair(bundle=bundle, images__crop='["static=0,0,32,32"]')
-    assert peer.begin("push the button", (pictures[0][:100], pictures[1]))["arm"] == expected
+    _, peer = pair(bundle=bundle, images__crop='["static=0,0,16,16"]')
+    assert peer.begin("push the button", pictures)["arm"] == expected
 
 
 def test_a_format_that_contradicts_the_data_is_told_once(pair, pictures):
