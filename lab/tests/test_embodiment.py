@@ -62,7 +62,7 @@ def trained(*words) -> Embodiment:
     return find_trained(parser.parse_args([str(word) for word in words]))
 
 
-def test_a_policy_that_learns_from_cut_pictures_remembers_the_cut(tmp_path):
+def test_a_policy_that_learns_from_cut_pictures_remembers_the_cut(tmp_path, capsys):
     robot, source = tmp_path / "robot.json", tmp_path / "source.yaml"
     robot.write_text(json.dumps(CALVIN.as_dict() | {"cameras": [CAMERA, CAMERA | {"role": "gripper"}]}))
     source.write_text("cameras: {static: {topic: /a, encoding: nv12, crop: [80, 0, 480, 480]}, gripper: /b}")
@@ -75,7 +75,10 @@ def test_a_policy_that_learns_from_cut_pictures_remembers_the_cut(tmp_path):
     learned.mkdir()
     trained(*words, "--embodiment", robot).write(learned)
     assert "crop" not in json.loads((learned / "embodiment.json").read_text())["cameras"][1]
+    assert trained(*words, "--init", learned).cameras[0] == static
+    assert not capsys.readouterr().err
     assert trained("--data", tmp_path / "bags", "--init", learned).cameras[0] == static
+    assert "of the static camera are cut, so none is; on the robot [80, 0, 480, 480]" in capsys.readouterr().err
 
 
 def test_demonstrations_that_are_cut_differently_need_the_robots_own_cut(tmp_path):

@@ -177,6 +177,13 @@ def test_a_camera_can_be_named_on_the_command_line(made, tmp_path):
     assert list(read(made, source=source, roles=["left", "right"], topics=topics)[0].pictures) == ["left", "right"]
 
 
+def test_a_camera_that_is_named_on_the_command_line_is_cut_as_the_source_says(made, tmp_path):
+    text = "cameras:\n  left: {topic: somewhere.else, crop: [12, 0, 48, 64]}\nmotion: {means: displacement}"
+    source, topics = written(tmp_path / "source.yaml", text), (("left", "observation.images.gripper"),)
+    found = read(made, source=source, roles=["left", "right"], topics=topics)[0]
+    assert [found.pictures[role][0].shape for role in ("left", "right")] == [(64, 48, 3), (64, 96, 3)]
+
+
 def test_cameras_that_leave_a_choice_are_asked_for(made, tmp_path):
     source = written(tmp_path / "source.yaml", "motion: {means: displacement}")
     with pytest.raises(DataError, match=r"which feature is the camera left\? .* it has observation.images.static"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from deer_lab.config import Camera, PolicyConfig
@@ -77,6 +78,15 @@ def find_trained(args: argparse.Namespace) -> Embodiment:
                 "--embodiment what is to be cut out of what the robot's camera sends (cameras[].crop)"
             )
         embodiment = embodiment.with_crop(role, *crops)
+    told = own | {role for cuts in said for role, crop in cuts.items() if crop}
+    for camera in embodiment.cameras:
+        if camera.crop and camera.role not in told:
+            print(
+                f"note: nothing says how these pictures of the {camera.role} camera are cut, so none is; on the robot "
+                f"{list(camera.crop)} is cut out as {args.init} learned it. A --source file or an --embodiment says "
+                "otherwise (cameras[].crop)",
+                file=sys.stderr,
+            )
     return embodiment
 
 

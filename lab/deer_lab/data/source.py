@@ -85,8 +85,8 @@ class Said:
         """What holds for a data set that brings its `own` source file, where that is there. Raises DataError."""
         path = self.file_for(own)
         found = read_source(path) if path else Source()
-        cameras = {role: CameraTopic(topic) for role, topic in self.topics}
-        return replace(found, sentence=self.sentence or found.sentence, cameras=found.cameras | cameras)
+        named = {role: replace(found.cameras.get(role, CameraTopic(topic)), topic=topic) for role, topic in self.topics}
+        return replace(found, sentence=self.sentence or found.sentence, cameras=found.cameras | named)
 
 
 def read_source(path: Path) -> Source:
