@@ -7,12 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deer_lab.worlds.action import OPEN
 from deer_lab.worlds.calvin import chains, expert, initial, tasks
 from deer_lab.worlds.calvin.state import State, held_block, oracle_info, stacked_block, surface_of
 from deer_lab.worlds.catalog import open_world
@@ -154,9 +154,9 @@ def test_the_expert_answers_from_any_state_by_the_state_alone(task):
         assert (expert.act(task, State.from_dict(json.loads(json.dumps(asdict(state))))) == action).all()
 
 
-def with_pink_block_in_hand(x, y):
-    """The shelf's left half is open and empty."""
-    state, tcp = traced()[0], (x, y, 0.56)
+def with_pink_block_in_hand(x, y, z=0.56):
+    """The shelf's left half is open and empty, the drawer is too."""
+    state, tcp = traced()[0], (x, y, z)
     held = replace(state.blocks["pink_block"], position=tcp, touching=("robot",))
     return replace(state, tcp_position=tcp, opening=0.04, blocks={**state.blocks, "pink_block": held})
 
@@ -166,16 +166,43 @@ def test_a_learner_that_comes_to_the_shelf_somewhere_else_is_not_sent_back():
         expert.goal_of("place_in_slider", with_pink_block_in_hand(x, 0.0)).position[0] for x in (-0.2, -0.25, -0.28)
     ]
     assert goals == pytest.approx([-0.2, -0.25, -0.28])
-    beside = with_pink_block_in_hand(-0.22, 0.0)
+    beside = with_pink_block_in_hand(-0.22, -0.1)
     there = replace(beside.blocks["red_block"], position=(-0.27, 0.09, 0.46))
     full = replace(beside, blocks={**beside.blocks, "red_block": there})
     assert expert.goal_of("place_in_slider", full).position[0] == pytest.approx(-0.18)
 
 
+def turns(states):
+    """The expert's actions [n, 7] with a block for the shelf, and how much each differs from the one before."""
+    actions = np.array([expert.act("place_in_slider", state) for state in states])
+    return actions, np.linalg.norm(np.diff(actions[:, :3], axis=0), axis=1)
+
+
 def test_the_expert_does_not_sway_before_the_cabinet():
-    actions = [expert.act("place_in_slider", with_pink_block_in_hand(0.05, y)) for y in np.arange(-0.06, 0.06, 0.001)]
-    turns = [float(np.linalg.norm(after[:3] - before[:3])) for before, after in pairwise(actions)]
-    assert max(turns) < 0.4 and actions[0][0] < -0.5 and actions[-1][1] < -0.5
+    actions, found = turns(with_pink_block_in_hand(0.05, y) for y in np.arange(-0.1, 0.06, 0.001))
+    assert max(found) < 0.4 and actions[0][0] < -0.5 and actions[-1][1] < -0.5
+    actions, found = turns(with_pink_block_in_hand(x, 0.03, 0.55) for x in np.arange(-0.18, 0.0, 0.001))
+    assert max(found) < 0.4 and actions[0][1] > 0.1 and actions[-1][1] < -0.5, "in where it is, out from elsewhere"
+
+
+def test_the_expert_keeps_what_it_carries_off_the_doors_handle():
+    assert expert.act("place_in_slider", with_pink_block_in_hand(0.1, -0.04))[1] < -0.05
+
+
+@pytest.mark.parametrize(("across", "above"), [(0.0, 0.0), (0.02, 0.0), (0.0, 0.018)])
+def test_the_expert_lets_go_where_a_learner_came_close_enough(across, above):
+    there = with_pink_block_in_hand(-0.22, 0.082 + across, 0.464 + above)
+    assert expert.act("place_in_slider", there)[6] == OPEN
+
+
+@pytest.mark.parametrize(("height", "to"), [(0.495, 0.6), (0.465, 0.465)])
+def test_the_expert_leaves_a_block_that_it_let_go_and_takes_one_again_that_fell_beside_its_place(height, to):
+    held = with_pink_block_in_hand(0.03, -0.12, 0.5)
+    block = replace(held.blocks["pink_block"], position=(0.03, -0.12, height), touching=())
+    goal = expert.place(
+        replace(held, opening=0.078, blocks=held.blocks | {"pink_block": block}), np.array([0.0, -0.12, 0.48])
+    )
+    assert goal.gripper == OPEN and goal.position[2] == pytest.approx(to, abs=0.01)
 
 
 def test_the_expert_leaves_what_is_beside_the_hand_before_it_goes_elsewhere():

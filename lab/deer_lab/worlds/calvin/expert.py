@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deer_lab.worlds.action import CLOSED, OPEN
-from deer_lab.worlds.calvin.motion import HOME_YAW, Goal, near, steer, turn_left
+from deer_lab.worlds.calvin.motion import HOME_YAW, Goal, funnel, near, steer, turn_left
 from deer_lab.worlds.calvin.state import ROBOT, State, held_block, stacked_block, surface_of
 from deer_lab.worlds.calvin.tasks import COLOURS, NAMES, bay_open
 from deer_lab.worlds.words import BLOCKS
@@ -53,10 +53,13 @@ def leave_first(state: State, goal: Goal, task: str) -> Goal:
         return goal
     gripper = goal.gripper if state.opening < 0.03 or (wanted and gripped(state, wanted)) else OPEN
     along = goal.position[0] - tcp[0]
-    if tcp[1] > -0.02 and tcp[2] < 0.66 and abs(along) > 0.05:  # before the cabinet: out of it, then along its front
-        share = np.clip((0.02 - tcp[1]) / 0.04, 0.0, 1.0)  # bit by bit: to and fro is what a learner cannot follow
-        way = share * np.array([along, -0.04 - tcp[1], 0.0]) + (1 - share) * np.array([0, -0.1, 0.06])
-        return Goal(tcp + way, gripper, state.tcp_euler[2], state.tcp_euler[1], straight=True)
+    if tcp[1] > -0.06 and tcp[2] < 0.66 and abs(along) > 0.03:  # at the cabinet: out of it, then along its front
+        # Both bit by bit: to and fro is what a learner cannot follow.
+        share, out = np.clip(-tcp[1] / 0.04, 0.0, 1.0), np.clip((abs(along) - 0.03) / 0.06, 0.0, 1.0)
+        way = share * np.array([along, -0.08 - tcp[1], 0.0]) + (1 - share) * np.array([0, -0.1, 0.06])
+        way = out * way + (1 - out) * funnel(state, goal)
+        _, pitch, yaw = np.array(state.tcp_euler) + (1 - out) * turn_left(state, goal)
+        return Goal(tcp + way, gripper, yaw, pitch, straight=True)
     things = [np.array(block.position) for name, block in state.blocks.items() if name != wanted]
     for thing in [*things, drawer_handle(state)]:
         if np.linalg.norm((tcp - thing)[:2]) < 0.07 and tcp[2] - thing[2] < 0.055:
@@ -104,7 +107,7 @@ def grasp(state: State, name: str, middle: float = HOME_YAW) -> Goal:
         yaw = state.tcp_euler[2] + math.remainder(yaw_of(state, name) - state.tcp_euler[2], turn)
     if surface == "slider":
         yaw = HOME_YAW
-    across, height = (0.025, 0.02) if closing else (0.012, 0.012)
+    across, height = (0.025, 0.02) if closing else (0.016, 0.014)
     if near(state, spot, across, height) and abs(turn_left(state, Goal(spot, OPEN, yaw, pitch))[2]) < 0.2:
         return Goal(spot, CLOSED, yaw, pitch, straight=True)
     return Goal(spot, OPEN, yaw, pitch)
@@ -148,7 +151,7 @@ def push(name: str, along: np.ndarray) -> Plan:
         extent = HALF_SIZES[name][0] * abs(math.cos(turned)) + HALF_SIZES[name][1] * abs(math.sin(turned))
         offset = np.array(state.tcp_position) - centre
         behind, aside = -float(offset @ along), float(offset @ across)
-        if 0 < behind < extent + 0.07 and abs(aside) < 0.018 and abs(offset[2]) < 0.02:
+        if 0 < behind < extent + 0.07 and abs(aside) < 0.022 and abs(offset[2]) < 0.03:
             ahead = np.array(state.tcp_position) + 0.1 * along - aside * across
             pitch = state.tcp_euler[1]
             return Goal(np.array([*ahead[:2], centre[2]]), CLOSED, pitch=pitch, straight=True, speed=PUSH_SPEED)
@@ -158,23 +161,32 @@ def push(name: str, along: np.ndarray) -> Plan:
     return plan
 
 
-def place(state: State, target: np.ndarray, pitch: float = 0.0, yaw: float = HOME_YAW) -> Goal:
-    """Carries the block in hand so that its bottom comes to `target` [3], lets go and leaves."""
-    name = next((name for name in BLOCKS if gripped(state, name)), held_block(state))
-    tcp = np.array(state.tcp_position)
-    if name is None:
-        name = min(BLOCKS, key=lambda n: float(np.linalg.norm(state.blocks[n].position - tcp)))
-        at_target = np.linalg.norm((state.blocks[name].position - target)[:2]) < 0.05
-        if at_target:  # it lies there: leave it
+def place(state: State, target: np.ndarray, pitch: float = 0.0, within: tuple[float, float] = (0.015, 0.013)) -> Goal:
+    """Carries the block in hand so that its bottom comes to `target` [3], lets go and leaves.
+
+    It lets go `within` so much [m] across and up or down: where that is too little, a learner that comes less close
+    hovers between "in" and "out".
+    """
+    name, tcp, yaw = carried(state), np.array(state.tcp_position), HOME_YAW
+    block = state.blocks[name]
+    if not gripped(state, name) and held_block(state) != name:
+        fallen = block.position[2] < target[2] + HALF_HEIGHT - 0.02
+        if not fallen and np.linalg.norm((block.position - target)[:2]) < 0.05:  # it lies there: leave it
             return Goal(tcp + (0, -0.05 if pitch else 0, 0.1), OPEN, yaw, pitch, straight=True)
         return grasp(state, name)
-    block = state.blocks[name]
     spot = target + (tcp - block.position) + (0, 0, HALF_HEIGHT + 0.004)
     rests = any(touched != ROBOT for touched in block.touching)
-    settled = near(state, spot, 0.015, 0.01) or (rests and np.linalg.norm((block.position - target)[:2]) < 0.03)
+    settled = near(state, spot, *within) or (rests and np.linalg.norm((block.position - target)[:2]) < 0.03)
     if settled:  # and out, for fingers that press upon something do not open
         return Goal(tcp + (0, -0.01 if pitch else 0, 0.02), OPEN, yaw, pitch, straight=True)
     return Goal(spot, CLOSED, yaw, pitch)
+
+
+def carried(state: State) -> str:
+    """The block in hand, or the one that was: the nearest."""
+    tcp = np.array(state.tcp_position)
+    nearest = min(BLOCKS, key=lambda name: float(np.linalg.norm(state.blocks[name].position - tcp)))
+    return next((name for name in BLOCKS if gripped(state, name)), held_block(state) or nearest)
 
 
 def nearest_room(state: State, surface: str, ends: tuple[float, float]) -> float:
@@ -183,8 +195,8 @@ def nearest_room(state: State, surface: str, ends: tuple[float, float]) -> float
     A place that is the same wherever the block is would send a learner that came to another one back, and it would sway
     before the surface.
     """
-    held = next((name for name in BLOCKS if gripped(state, name)), held_block(state))
-    here = state.blocks[held].position[0] if held else sum(ends) / 2
+    held = carried(state)
+    here = state.blocks[held].position[0]
     there = [name for name in BLOCKS if name != held and surface_of(state, name) == surface]
     taken = [state.blocks[name].position[0] for name in there]
     beside = [x + side for x in taken for side in (-ROOM, ROOM)]
@@ -196,13 +208,13 @@ def nearest_room(state: State, surface: str, ends: tuple[float, float]) -> float
 def place_in_drawer(state: State) -> Goal:
     """Into the part of the drawer where no block is."""
     x = nearest_room(state, "drawer", DRAWER_ENDS)
-    return place(state, np.array([x, -0.06 - state.drawer, DRAWER_FLOOR]))
+    return place(state, np.array([x, -0.06 - state.drawer, DRAWER_FLOOR]), within=(0.025, 0.03))
 
 
 def place_in_slider(state: State) -> Goal:
     """Onto the shelf where neither the door is nor a block."""
     x = nearest_room(state, "slider", next(bay for bay in BAYS if bay_open(state, sum(bay) / 2)))
-    return place(state, np.array([x, SHELF_Y - 0.01, TABLE_HEIGHT]), TILT)
+    return place(state, np.array([x, SHELF_Y - 0.01, TABLE_HEIGHT]), TILT, within=(0.025, 0.02))
 
 
 def stack(state: State) -> Goal:
