@@ -225,6 +225,19 @@ def test_a_window_can_be_asked_for_as_if_another_task_had_been_said(tmp_path):
     assert drawn == {0.0, 10000.0}, "both could begin there"
 
 
+def test_what_was_said_is_taught_as_the_expert_answers_now(tmp_path):
+    able = list(TASKS).index("open_drawer")
+    answered = np.full((9, len(TASKS), 11), np.nan, np.float16)
+    answered[:6, able] = np.arange(6)[:, None] + 100
+    aids = Aids(np.zeros((9, 2), np.float32), answers=answered, sentences=SENTENCES)
+    recorded = dataclasses.replace(segment(9), instruction=SENTENCES[able][0], aids=aids)
+    write_shard(iter([recorded]), CAMERAS, CALVIN, tmp_path / "x")
+    window = Windows([tmp_path / "x"], ROLES, 3)[4]
+    assert window["actions"][:2].tolist() == [[104.0] * 7, [105.0] * 7]
+    assert hundredths(window)[2] == 6, "as recorded where the task, under way, could not begin"
+    assert window["goals"].isnan().all(), "nothing else was drawn"
+
+
 def test_a_recording_without_true_state_has_none(tmp_path):
     write_shard(iter([segment(5, state=False)]), CAMERAS, CALVIN, tmp_path / "x")
     windows = Windows([tmp_path / "x"], ROLES, 5)

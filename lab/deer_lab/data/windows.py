@@ -18,7 +18,8 @@ class Windows:
 
     An instruction of fewer frames gives one window, its last frame repeated and `weight` 0 there.
 
-    Where the recordings have the expert's answers to every task, a window can be asked for as if another had been said.
+    Where the recordings have the expert's answers to every task, a window can be asked for as if another had been said,
+    and what was said is taught as the expert answers now: an expert that learned better needs no new recordings.
     """
 
     def __init__(self, shards: list[Path], roles: list[str], length: int) -> None:
@@ -44,6 +45,7 @@ class Windows:
                 starts.append(entry)
         # per task the numbers of what may be said for it
         self._sentences = [[numbers.setdefault(text, len(numbers)) for text in sentences] for sentences in said]
+        self._task_of = {number: task for task, said in enumerate(self._sentences) for number in said}
         self.instructions = list(numbers)
         self._starts = np.concatenate(starts)  # per window: shard, first frame, end of the instruction, its number
         self.has_state = len(states) == len(shards)
@@ -75,9 +77,18 @@ class Windows:
         window["instruction"] = int(instruction)
         if self.has_answers:
             window["goals"] = torch.full((self.length, self.goal_width), torch.nan)
-        if seed is not None and self.has_answers:
-            window |= self._otherwise(file.get_slice("answers")[first:last].float(), np.random.default_rng(seed))
+            answers = file.get_slice("answers")[first:last].float()
+            window["actions"] = self._answered(answers, int(instruction), window["actions"])
+            if seed is not None:
+                window |= self._otherwise(answers, np.random.default_rng(seed))
         return window
+
+    def _answered(self, answers: Tensor, instruction: int, recorded: Tensor) -> Tensor:
+        """Of what was said: of `answers` (T, tasks, 11), and as `recorded` where a task under way could not begin."""
+        if instruction not in self._task_of:
+            return recorded
+        found = padded(answers[:, self._task_of[instruction], : ARM_DIMS + 1], self.length)
+        return torch.where(found.isfinite(), found, recorded)
 
     def _otherwise(self, answers: Tensor, random: np.random.Generator) -> dict[str, Tensor | int]:
         """Actions, goals and instruction of a task drawn of those that have `answers` (T, tasks, 11) throughout."""
