@@ -181,7 +181,7 @@ def turns(states):
 def test_the_expert_does_not_sway_before_the_cabinet():
     actions, found = turns(with_pink_block_in_hand(0.05, y) for y in np.arange(-0.1, 0.06, 0.001))
     assert max(found) < 0.4 and actions[0][0] < -0.5 and actions[-1][1] < -0.5
-    actions, found = turns(with_pink_block_in_hand(x, 0.03, 0.55) for x in np.arange(-0.18, 0.0, 0.001))
+    actions, found = turns(with_pink_block_in_hand(x, 0.03, 0.55) for x in np.arange(-0.18, 0.0, 0.0005))
     assert max(found) < 0.4 and actions[0][1] > 0.1 and actions[-1][1] < -0.5, "in where it is, out from elsewhere"
 
 

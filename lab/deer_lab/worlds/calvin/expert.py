@@ -49,13 +49,15 @@ def leave_first(state: State, goal: Goal, task: str) -> Goal:
     if any(gripped(state, name) for name in BLOCKS if name != wanted):
         up = tcp + (0, 0, 0.04)  # fingers that press upon the table cannot open: CALVIN opens them with little force
         return Goal(up, OPEN, state.tcp_euler[2], state.tcp_euler[1], straight=True)
-    if goal.straight or np.linalg.norm((goal.position - tcp)[[0, 1]]) < 0.06:
+    away = float(np.linalg.norm((goal.position - tcp)[:2]))
+    if goal.straight or away < 0.06:
         return goal
     gripper = goal.gripper if state.opening < 0.03 or (wanted and gripped(state, wanted)) else OPEN
     along = goal.position[0] - tcp[0]
-    if tcp[1] > -0.06 and tcp[2] < 0.66 and abs(along) > 0.03:  # at the cabinet: out of it, then along its front
+    if tcp[1] > -0.06 and tcp[2] < 0.66 and abs(along) > 0.02:  # at the cabinet: out of it, then along its front
         # Both bit by bit: to and fro is what a learner cannot follow.
-        share, out = np.clip(-tcp[1] / 0.04, 0.0, 1.0), np.clip((abs(along) - 0.03) / 0.06, 0.0, 1.0)
+        out = np.clip((abs(along) - 0.02) / 0.03, 0.0, 1.0) * np.clip((away - 0.06) / 0.02, 0.0, 1.0)
+        share = np.clip(-tcp[1] / 0.04, 0.0, 1.0)
         way = share * np.array([along, -0.08 - tcp[1], 0.0]) + (1 - share) * np.array([0, -0.1, 0.06])
         way = out * way + (1 - out) * funnel(state, goal)
         _, pitch, yaw = np.array(state.tcp_euler) + (1 - out) * turn_left(state, goal)
