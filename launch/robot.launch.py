@@ -2,11 +2,12 @@
 
     ros2 launch deer_vla robot.launch.py bundle:=/models/kitchen static_image:=/camera/image_raw dry_run:=false
 
-It starts as a dry run: decisions are published, commands are not. What an argument here says goes before what
-`params_file` says; everything that is no matter of the deployment stands in that file alone.
+It starts as a dry run: decisions are published, commands are not. An argument that is given goes before what
+`params_file` says, one that is not leaves it as it is: a file's own bundle is the one that moves the arm. But
+`dry_run`, `autostart` and `use_sim_time` are said here alone, at every start.
 """
 
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node
@@ -19,6 +20,55 @@ SHARE = FindPackageShare("deer_vla")
 TRUTH = ["true", "false"]
 PROFILES = ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]  # until Jazzy; from Kilted on
 LOG_LEVELS = ["debug", "info", "warn", "error"]
+# Arguments that need not be given: the parameter that each sets, and its type.
+OPTIONAL = {
+    "bundle": ("bundle", str),
+    "provider": ("provider", str),
+    "metrics": ("metrics", bool),
+    "mode": ("twist.mode", str),
+    "frozen": ("images.frozen", int),
+    "transport": ("images.transport", str),
+}
+
+
+def optional(name, description, choices=None):
+    named = {"choices": ["", *choices]} if choices else {}
+    return DeclareLaunchArgument(
+        name, default_value="", description=f"{description}; else as params_file says", **named
+    )
+
+
+def policy(context):
+    given = {name: setting for name, setting in OPTIONAL.items() if context.launch_configurations[name]}
+    return [
+        Node(
+            package="deer_vla",
+            executable="deer_vla_node",
+            name="deer_vla",
+            namespace=LaunchConfiguration("namespace"),
+            output="screen",
+            parameters=[
+                LaunchConfiguration("params_file"),
+                {
+                    "dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool),
+                    "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
+                    "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
+                    **{
+                        parameter: ParameterValue(LaunchConfiguration(name), value_type=kind)
+                        for name, (parameter, kind) in given.items()
+                    },
+                },
+            ],
+            remappings=[
+                ("static/image", LaunchConfiguration("static_image")),
+                ("gripper/image", LaunchConfiguration("gripper_image")),
+                ("instruction", LaunchConfiguration("instruction")),
+                ("~/twist", LaunchConfiguration("twist")),
+                ("~/gripper", LaunchConfiguration("gripper")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        )
+    ]
 
 
 def generate_launch_description():
@@ -29,43 +79,26 @@ def generate_launch_description():
                 default_value=PathJoinSubstitution([SHARE, "config", "policy.yaml"]),
                 description="parameters of the policy",
             ),
-            DeclareLaunchArgument(
-                "bundle", default_value="toy", description="folder of a model bundle, or the name of one that ships"
-            ),
-            DeclareLaunchArgument(
-                "provider",
-                default_value="cpu",
-                choices=["cpu", "cuda", "tensorrt"],
-                description="what the network runs on",
-            ),
+            optional("bundle", "folder of a model bundle, or the name of one that ships"),
+            optional("provider", "what the network runs on", ["cpu", "cuda", "tensorrt"]),
             DeclareLaunchArgument(
                 "dry_run", default_value="true", choices=TRUTH, description="publish decisions but no command"
             ),
             DeclareLaunchArgument(
                 "autostart", default_value="false", choices=TRUTH, description="enabled once ready, without ~/enable"
             ),
-            DeclareLaunchArgument(
-                "metrics", default_value="true", choices=TRUTH, description="every decision's numbers on ~/metrics"
-            ),
+            optional("metrics", "every decision's numbers on ~/metrics", TRUTH),
             DeclareLaunchArgument(
                 "use_sim_time", default_value="false", choices=TRUTH, description="take the time from /clock"
             ),
-            DeclareLaunchArgument(
-                "transport",
-                default_value="raw",
-                choices=["raw", "compressed"],
-                description="what the cameras publish: Image (raw) or CompressedImage",
-            ),
-            DeclareLaunchArgument(
+            optional("transport", "what the cameras publish: Image (raw) or CompressedImage", ["raw", "compressed"]),
+            optional(
                 "mode",
-                default_value="stream",
-                choices=["stream", "lock_step"],
-                description="many limited commands a second, or one an action for a world that waits for it",
+                "many limited commands a second (stream), or one an action for a world that waits for it",
+                ["stream", "lock_step"],
             ),
-            DeclareLaunchArgument(
-                "frozen",
-                default_value="2",
-                description="equal pictures in a row that mean a frozen camera; 0 for simulated cameras without noise",
+            optional(
+                "frozen", "equal pictures in a row that mean a frozen camera; 0 for simulated cameras without noise"
             ),
             DeclareLaunchArgument("namespace", default_value="", description="namespace of the policy"),
             DeclareLaunchArgument(
@@ -86,35 +119,7 @@ def generate_launch_description():
                 choices=["default", "large"],
                 description="of Fast DDS, for what is started after this file: large for drivers of large pictures",
             ),
-            Node(
-                package="deer_vla",
-                executable="deer_vla_node",
-                name="deer_vla",
-                namespace=LaunchConfiguration("namespace"),
-                output="screen",
-                parameters=[
-                    LaunchConfiguration("params_file"),
-                    {
-                        "bundle": ParameterValue(LaunchConfiguration("bundle"), value_type=str),
-                        "provider": ParameterValue(LaunchConfiguration("provider"), value_type=str),
-                        "dry_run": ParameterValue(LaunchConfiguration("dry_run"), value_type=bool),
-                        "autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool),
-                        "metrics": ParameterValue(LaunchConfiguration("metrics"), value_type=bool),
-                        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool),
-                        "twist.mode": ParameterValue(LaunchConfiguration("mode"), value_type=str),
-                        "images.frozen": ParameterValue(LaunchConfiguration("frozen"), value_type=int),
-                        "images.transport": ParameterValue(LaunchConfiguration("transport"), value_type=str),
-                    },
-                ],
-                remappings=[
-                    ("static/image", LaunchConfiguration("static_image")),
-                    ("gripper/image", LaunchConfiguration("gripper_image")),
-                    ("instruction", LaunchConfiguration("instruction")),
-                    ("~/twist", LaunchConfiguration("twist")),
-                    ("~/gripper", LaunchConfiguration("gripper")),
-                ],
-                ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-            ),
+            OpaqueFunction(function=policy),
             # After the policy, which publishes nothing large: its own segment would only take 64 MB.
             *(
                 SetEnvironmentVariable(

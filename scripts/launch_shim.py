@@ -86,6 +86,11 @@ def include(path, *, launch_arguments):
     visit(text(path))
 
 
+def opaque(*, function):
+    for action in function(types.SimpleNamespace(launch_configurations=values)):
+        action()
+
+
 def set_environment(name, value, *, condition):
     if condition():
         os.environ[name] = text(value)
@@ -96,6 +101,7 @@ MODULES = {
     "launch.actions": {
         "DeclareLaunchArgument": later(declare),
         "IncludeLaunchDescription": later(include),
+        "OpaqueFunction": later(opaque),
         "SetEnvironmentVariable": later(set_environment),
     },
     "launch.conditions": {"IfCondition": later(lambda expression: text(expression) == "True")},

@@ -48,13 +48,7 @@ impl Golden {
         let tensors = SafeTensors::deserialize(&self.0).unwrap();
         let view = tensors.tensor(name).unwrap();
         let [.., height, width, 3] = *view.shape() else { panic!("{name} is no picture") };
-        let frame = |rgb: &[u8]| Frame {
-            stamp: Stamp(1),
-            width: width as u32,
-            height: height as u32,
-            rgb: rgb.to_vec(),
-            encoding: "rgb8",
-        };
+        let frame = |rgb: &[u8]| Frame::new(Stamp(1), [width as u32, height as u32], rgb.to_vec(), "rgb8");
         view.data().chunks_exact(height * width * 3).map(frame).collect()
     }
 

@@ -161,7 +161,7 @@ mod tests {
         let mut moments = Moments::new(2, guard, 0.1);
         let set = |&(camera, ms): &(usize, i64)| {
             let stamp = Stamp(ms * 1_000_000);
-            moments.see(camera, Frame { stamp, width: 1, height: 1, rgb: vec![0; 3], encoding: "rgb8" });
+            moments.see(camera, Frame::new(stamp, [1, 1], vec![0; 3], "rgb8"));
             moments.take()
         };
         pictures.iter().filter_map(set).filter(|(_, hold)| hold.is_none()).count()

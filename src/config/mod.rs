@@ -275,12 +275,18 @@ impl Config {
     /// and limits of the plan from the same place (by parameter: nothing is spared); each `plan.*` that the user set takes
     /// the place of its one. The cap from the other budgets.
     ///
-    /// A bundle without thresholds runs at full depth: the gate is a saving, not a need.
+    /// A bundle without thresholds runs at full depth: the gate is a saving, not a need. Thresholds by parameter limit the
+    /// metric that the bundle's do, where `gate.metric` names none.
     ///
     /// # Errors
     /// Thresholds that do not fit the bundle, or a budget that it cannot meet.
     pub fn settings(&self, bundle: &Bundle) -> Result<Settings, ConfigError> {
         let exits = bundle.manifest.exits.len();
+        let (hysteresis, open_above) = (self.gripper.hysteresis, bundle.manifest.embodiment.gripper.open_above);
+        if hysteresis >= open_above.min(1.0 - open_above) {
+            let expected = format!("less: the bundle's gripper opens above {open_above}, and would stay as it is");
+            return refuse("gripper.hysteresis", hysteresis, &expected);
+        }
         let cap = self.budget.cap(bundle)?;
         let file = bundle.path("thresholds.json");
         let alone = |thresholds| Limits { thresholds, metric: None, plan: PlanLimits::default() };
@@ -303,7 +309,8 @@ impl Config {
             );
             return refuse("gate.metric", asked.as_str(), &expected);
         }
-        let gauge = gauge(self.gate.metric.or(metric).unwrap_or_default(), bundle)?;
+        let own = || Thresholds::read(&file, bundle).ok().and_then(|limits| limits.metric);
+        let gauge = gauge(self.gate.metric.or(metric).or_else(own).unwrap_or_default(), bundle)?;
         Ok(Settings { thresholds, gauge, cap, deadline: self.gate.deadline, plan: self.plan.over(plan) })
     }
 }

@@ -48,6 +48,34 @@ fn simulated_time_alone_takes_no_limit_away() {
 }
 
 #[test]
+fn thresholds_by_parameter_limit_what_the_bundles_do_unless_a_metric_is_named() {
+    let toy = concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy");
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(toy).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let file = folder.path().join("thresholds.json");
+    let own = std::fs::read_to_string(&file).unwrap().replace("\"rms\"", "\"cosine\"");
+    std::fs::write(&file, own).unwrap();
+    let bundle = Bundle::open(folder.path()).unwrap();
+    let mut raw = RawConfig { bundle: folder.path().to_str().unwrap().into(), ..RawConfig::default() };
+    raw.gate.thresholds = vec![0.1; bundle.manifest.exits.len() - 1];
+    let metric = |raw: &RawConfig| raw.check().unwrap().settings(&bundle).unwrap().gauge.metric();
+    assert_eq!(metric(&raw), Metric::Cosine);
+    raw.gate.metric = "rms".into();
+    assert_eq!(metric(&raw), Metric::Rms);
+}
+
+#[test]
+fn a_band_in_which_the_gripper_would_never_turn_is_refused() {
+    let mut bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
+    bundle.manifest.embodiment.gripper.open_above = 0.1;
+    let error = raw().check().unwrap().settings(&bundle).unwrap_err().to_string();
+    assert!(error.starts_with("gripper.hysteresis is 0.1, expected less"), "{error}");
+}
+
+#[test]
 fn a_metric_that_the_bundles_thresholds_do_not_limit_is_refused() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tabletop");
     let bundle = Bundle::open(folder).unwrap();

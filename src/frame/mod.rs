@@ -40,9 +40,16 @@ pub struct Frame {
     pub rgb: Vec<u8>,
     /// What it came as: a raw encoding's name, or `jpeg` or `png`.
     pub encoding: &'static str,
+    /// Width and height of what the camera sent, of which this may be a part.
+    pub sent: [u32; 2],
 }
 
 impl Frame {
+    /// A picture as it was sent: `height * width * 3` bytes.
+    pub fn new(stamp: Stamp, [width, height]: [u32; 2], rgb: Vec<u8>, encoding: &'static str) -> Self {
+        Self { stamp, width, height, rgb, encoding, sent: [width, height] }
+    }
+
     /// What lies within `[left, top, width, height]`, in pixels.
     ///
     /// # Errors

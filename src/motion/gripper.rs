@@ -36,6 +36,8 @@ pub struct Gripper {
     wish: Option<Grip>,
     /// The last command and when it was given, on the machine's clock.
     told: Option<(Grip, Duration)>,
+    /// What is wished is to be told even if it was told before.
+    anew: bool,
     /// How far the network's last probability was from the threshold, towards the wish.
     margin: f64,
     /// Decisions since the last command.
@@ -49,19 +51,28 @@ impl Gripper {
     /// Opens above `open_above + hysteresis`, closes below `open_above - hysteresis`, stays as it is between. A command
     /// stands for at least `dwell_secs`: fingers that are told to turn back on their way grasp nothing.
     pub fn new(open_above: f64, hysteresis: f64, dwell_secs: f64) -> Self {
-        Self { open_above, hysteresis, dwell_secs, wish: None, told: None, margin: 0.0, since: 0 }
+        Self { open_above, hysteresis, dwell_secs, wish: None, told: None, anew: false, margin: 0.0, since: 0 }
     }
 
-    /// Forgets wish and command, so that the next wish is told whatever it is.
+    /// Forgets the wish, so that the next is told whatever it is. The fingers are still where they were told to be: a
+    /// command stands for its dwell, and a network that wavers changes nothing.
     pub fn reset(&mut self) {
+        (self.wish, self.anew) = (None, true);
+    }
+
+    /// Forgets the command too: it was for another world.
+    pub fn forget(&mut self) {
         (self.wish, self.told) = (None, None);
     }
 
     /// Takes the network's probability of "open".
     pub fn decide(&mut self, probability: f32) {
         let margin = f64::from(probability) - self.open_above;
-        if self.wish.is_none() || margin.abs() > self.hysteresis {
-            self.wish = Some(if margin > 0.0 { Grip::Open } else { Grip::Closed });
+        let side = if margin > 0.0 { Grip::Open } else { Grip::Closed };
+        if margin.abs() > self.hysteresis {
+            self.wish = Some(side);
+        } else if self.wish.is_none() {
+            self.wish = Some(self.told.map_or(side, |(told, _)| told));
         }
         self.margin = if self.wish == Some(Grip::Open) { margin } else { -margin };
         self.since = self.since.saturating_add(1);
@@ -71,7 +82,7 @@ impl Gripper {
     /// does not waver): the probabilities of open, from and to, that leave its wish as it is.
     pub fn rests(&self) -> Option<[f32; 2]> {
         let (told, _) = self.told?;
-        let rests = Some(told) == self.wish && self.since >= REST && self.margin > self.hysteresis;
+        let rests = Some(told) == self.wish && !self.anew && self.since >= REST && self.margin > self.hysteresis;
         rests.then_some(match told {
             Grip::Open => [(self.open_above + self.hysteresis) as f32, 1.0],
             Grip::Closed => [0.0, (self.open_above - self.hysteresis) as f32],
@@ -81,13 +92,19 @@ impl Gripper {
     /// What the gripper should be told now, if that is something new.
     pub fn command(&self, machine: Duration) -> Option<Grip> {
         let dwells = |since: Duration| machine.saturating_sub(since).as_secs_f64() < self.dwell_secs;
-        let stands = |wish: Grip| self.told.is_some_and(|(told, since)| told == wish || dwells(since));
+        let stands =
+            |wish: Grip| self.told.is_some_and(|(told, since)| if told == wish { !self.anew } else { dwells(since) });
         self.wish.filter(|wish| !stands(*wish))
     }
 
     /// The gripper was told.
     pub fn told(&mut self, grip: Grip, machine: Duration) {
-        (self.told, self.since) = (Some((grip, machine)), 0);
+        (self.told, self.anew, self.since) = (Some((grip, machine)), false, 0);
+    }
+
+    /// What it was told came to nothing, so that the wish is told again; unless it was told something else since.
+    pub fn unheard(&mut self, grip: Grip) {
+        self.anew |= self.told.is_some_and(|(told, _)| told == grip);
     }
 }
 
@@ -124,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn after_a_reset_a_wavering_network_drops_nothing_and_a_command_still_stands_for_its_dwell() {
+        let mut gripper = Gripper::new(0.5, 0.1, 0.3);
+        assert_eq!(next(&mut gripper, 0.1, 1.0), Some(Closed));
+        gripper.reset();
+        assert_eq!(next(&mut gripper, 0.9, 1.1), None, "it has just been closed");
+        gripper.reset();
+        assert_eq!(next(&mut gripper, 0.52, 1.2), Some(Closed), "told once more, as it was");
+        assert_eq!(next(&mut gripper, 0.9, 1.6), Some(Open));
+        gripper.forget();
+        assert_eq!(next(&mut gripper, 0.48, 1.6), Some(Closed), "another world");
+    }
+
+    #[test]
     fn the_gripper_rests_some_decisions_after_a_command_and_until_the_network_wavers() {
         let mut gripper = Gripper::new(0.5, 0.1, 0.0);
         let mut rests = |probability: f32| {
@@ -144,5 +174,9 @@ mod tests {
         assert_eq!(gripper.command(Duration::ZERO), Some(Open), "that order came too late");
         gripper.told(Open, Duration::ZERO);
         assert_eq!(gripper.command(Duration::ZERO), None);
+        gripper.unheard(Closed);
+        assert_eq!(gripper.command(Duration::ZERO), None, "that was an earlier command");
+        gripper.unheard(Open);
+        assert_eq!(gripper.command(Duration::ZERO), Some(Open));
     }
 }

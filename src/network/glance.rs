@@ -56,7 +56,7 @@ mod tests {
     use crate::units::Stamp;
 
     fn frame(width: u32, height: u32, rgb: Vec<u8>) -> Frame {
-        Frame { stamp: Stamp(1), width, height, rgb, encoding: "rgb8" }
+        Frame::new(Stamp(1), [width, height], rgb, "rgb8")
     }
 
     #[test]

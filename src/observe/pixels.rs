@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn frame(width: u32, height: u32, rgb: Vec<u8>) -> Frame {
-        Frame { stamp: Stamp(1), width, height, rgb, encoding: "rgb8" }
+        Frame::new(Stamp(1), [width, height], rgb, "rgb8")
     }
 
     #[test]

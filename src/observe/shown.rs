@@ -48,7 +48,7 @@ mod tests {
     fn the_middle_of_a_wide_picture_is_shown_in_its_own_colours() {
         let mut rgb = [7, 8, 9].repeat(20 * 16);
         rgb[(5 * 20 + 2) * 3] = 255; // row 5, column 2: the first column of the crop
-        let frame = Frame { stamp: Stamp(1), width: 20, height: 16, rgb, encoding: "rgb8" };
+        let frame = Frame::new(Stamp(1), [20, 16], rgb, "rgb8");
         let shown = Shown::new(16).rgb(&frame);
         assert_eq!(shown.len(), 16 * 16 * 3);
         assert_eq!(shown[5 * 16 * 3..][..6], [255, 8, 9, 7, 8, 9]);

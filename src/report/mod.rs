@@ -30,4 +30,4 @@ pub use quantiles::Quantiles;
 pub use results::{Evaluated, compare};
 #[cfg(feature = "report")]
 pub use sheet::{Tile, contact_sheet};
-pub use summary::Summary;
+pub use summary::{Summary, mean_macs};

@@ -55,16 +55,21 @@ impl Summary {
 
     /// Mean multiply-accumulates a step: the language model's (stages and head), and the whole model's, vision included.
     pub fn mean_macs(&self) -> Option<(f64, f64)> {
-        let total: f64 =
-            self.exits.iter().enumerate().map(|(exit, &n)| n as f64 * self.manifest.macs_to(exit) as f64).sum();
-        let looked: f64 = if self.manifest.sees_jointly() {
-            self.looks.first().map_or(0.0, |&n| n as f64) * self.manifest.parts.vision_macs() as f64
-        } else {
-            self.looks.iter().zip(&self.manifest.parts.vision).map(|(&n, part)| n as f64 * part.macs as f64).sum()
-        };
-        let steps = self.steps() as f64;
-        (self.steps() > 0).then_some((total / steps, (total + looked) / steps))
+        let steps = self.steps();
+        (steps > 0).then(|| mean_macs(&self.manifest, &self.exits, &self.looks, steps))
     }
+}
+
+/// Mean multiply-accumulates a step over `steps`, skipped ones included: the language model's (stages and head), and the
+/// whole model's, vision included. `exits`: how many ran to each; `looks`: how often each camera was looked at.
+pub fn mean_macs(manifest: &Manifest, exits: &[u64], looks: &[u64], steps: u64) -> (f64, f64) {
+    let total: f64 = exits.iter().enumerate().map(|(exit, &n)| n as f64 * manifest.macs_to(exit) as f64).sum();
+    let looked: f64 = if manifest.sees_jointly() {
+        looks.first().map_or(0.0, |&n| n as f64) * manifest.parts.vision_macs() as f64
+    } else {
+        looks.iter().zip(&manifest.parts.vision).map(|(&n, part)| n as f64 * part.macs as f64).sum()
+    };
+    (total / steps as f64, (total + looked) / steps as f64)
 }
 
 impl fmt::Display for Summary {

@@ -1,16 +1,24 @@
 //! The arm's topics: what moves something is written here and nowhere else.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use r2r::geometry_msgs::msg::{TwistStamped, Vector3};
 use r2r::std_msgs::msg::{Float64MultiArray, Header};
 use r2r::trajectory_msgs::msg::{JointTrajectory, JointTrajectoryPoint};
 use r2r::{ActionClientUntyped, Node, Publisher, QosProfile};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
+use super::inbox::{Inbox, Message};
 use super::outputs::time;
 use crate::config::{Config, GripperConfig, GripperInterface};
 use crate::motion::{Grip, Twist};
 use crate::units::Stamp;
+
+/// A gripper that has not accepted its goal by then is told again.
+const GOAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// In dry run the commands stay inside.
 pub(super) struct Arm {
@@ -20,6 +28,7 @@ pub(super) struct Arm {
     gripper: GripperOutput,
     config: GripperConfig,
     tasks: Handle,
+    inbox: Arc<Inbox>,
     logger: String,
 }
 
@@ -30,7 +39,7 @@ enum GripperOutput {
 }
 
 impl Arm {
-    pub(super) fn new(node: &mut Node, tasks: &Handle, config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(node: &mut Node, tasks: &Handle, inbox: &Arc<Inbox>, config: &Config) -> anyhow::Result<Self> {
         let command = || QosProfile::default().keep_last(1).reliable().volatile();
         let gripper = match &config.gripper.interface {
             GripperInterface::JointTrajectory(joints) => {
@@ -49,6 +58,7 @@ impl Arm {
             gripper,
             config: config.gripper.clone(),
             tasks: tasks.clone(),
+            inbox: inbox.clone(),
             logger: node.logger().to_owned(),
         })
     }
@@ -85,17 +95,23 @@ impl Arm {
                 let data = vec![position; *joints];
                 publisher.publish(&Float64MultiArray { data, ..Float64MultiArray::default() })
             }
-            GripperOutput::Goal(client) => self.send(client, command(&self.config, position)),
+            GripperOutput::Goal(client) => self.send(client, grip, command(&self.config, position)),
         }
     }
 
-    /// Sends a goal and waits elsewhere for its fate: a gripper that closes on something never gets where it was sent.
-    fn send(&self, client: &ActionClientUntyped, goal: Value) -> r2r::Result<()> {
-        let (accepted, logger) = (client.send_goal_request(goal)?, self.logger.clone());
+    /// Sends a goal and waits elsewhere until it is accepted, and no longer: a gripper that closes on something never gets
+    /// where it was sent. Where there is no server, nobody refuses either.
+    fn send(&self, client: &ActionClientUntyped, grip: Grip, goal: Value) -> r2r::Result<()> {
+        let accepted = timeout(GOAL_TIMEOUT, client.send_goal_request(goal)?);
+        let (inbox, logger) = (self.inbox.clone(), self.logger.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = accepted.await {
-                r2r::log_error!(&logger, "the gripper refused its goal: {error}");
-            }
+            let reason = match accepted.await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => format!("was refused: {error}."),
+                Err(_) => format!("found no answer in {} s; is its action server running?", GOAL_TIMEOUT.as_secs()),
+            };
+            r2r::log_error!(&logger, "the gripper's goal ({}) {reason} It is sent again", grip.as_str());
+            inbox.push(Message::Unheard(grip));
         });
         Ok(())
     }

@@ -86,7 +86,7 @@ pub(super) fn assemble(node: &mut r2r::Node, runtime: &Runtime, config: &Config)
         commander: commander(&logger, config, period_secs),
         mailbox: mailbox.clone(),
         inbox: inbox.clone(),
-        arm: Arm::new(node, runtime.handle(), config)?,
+        arm: Arm::new(node, runtime.handle(), &inbox, config)?,
         clock: clock.clone(),
         machine,
         zeros: config.twist.zeros,
@@ -168,5 +168,5 @@ fn commander(logger: &str, config: &Config, period_secs: f64) -> Commander {
         config.twist.limits.angular.speed,
         stream.delay_secs() * 1e3
     );
-    Commander::streaming(stream, tick, config.twist.zeros)
+    Commander::streaming(stream, tick, config.twist.zeros, Duration::from_secs_f64(config.gripper.dwell_secs))
 }

@@ -70,6 +70,7 @@ impl CommandThread {
     fn grip(&self, stamp: Stamp, grip: Grip) {
         if let Err(error) = self.arm.grip(stamp, grip) {
             r2r::log_error!(&self.logger, "the gripper's command could not be sent: {error}");
+            self.inbox.push(Message::Unheard(grip));
         }
     }
 

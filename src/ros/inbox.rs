@@ -11,6 +11,7 @@ use r2r::sensor_msgs::msg::{CompressedImage, Image};
 
 use crate::config::Config;
 use crate::frame::{Frame, FrameError};
+use crate::motion::Grip;
 use crate::safety::{Hold, Report};
 use crate::session::{self, Pairing};
 use crate::units::Stamp;
@@ -29,6 +30,7 @@ pub(super) enum Message {
     Servo(Report, Duration),
     Configure(Box<Config>, Reply),
     Commanded(session::Report),
+    Unheard(Grip),
     Found(Hold),
 }
 
@@ -229,7 +231,7 @@ mod tests {
         let at = |stamp, content| Arrival { stamp: Stamp(stamp), content, ..arrival(0, 1) };
         let read = || {
             let (rgb, encoding) = (vec![0; 768], "rgb8");
-            Content::Read(Ok(Frame { stamp: Stamp(period), width: 16, height: 16, rgb, encoding }), Duration::ZERO)
+            Content::Read(Ok(Frame::new(Stamp(period), [16, 16], rgb, encoding)), Duration::ZERO)
         };
         let unread = || arrival(0, 1).content;
         assert!(inbox.wants(0, Stamp(period)));

@@ -108,7 +108,11 @@ impl RosParams for Parameters {
     }
 
     fn set_parameter(&mut self, name: &str, value: &ParameterValue) -> r2r::Result<()> {
-        self.change(name, value).map_err(|reason| refused(name, reason))
+        self.change(name, value).map_err(|reason| {
+            // ~/set_parameters_atomically checks each value against what was set before, and says "successful" even so.
+            r2r::log_error!("deer_vla", "{name} was not changed: {reason}");
+            refused(name, reason)
+        })
     }
 
     fn check_parameter(&self, name: &str, value: &ParameterValue) -> r2r::Result<()> {

@@ -117,6 +117,7 @@ impl<N: Network> Worker<N> {
             Message::ClearFault(reply) => Event::ClearFault(reply),
             Message::Servo(report, received) => Event::Servo { report, received },
             Message::Commanded(report) => Event::Commanded(report),
+            Message::Unheard(grip) => Event::Unheard(grip),
             Message::Found(hold) => Event::Found(hold),
             Message::Configure(config, reply) => match self.change(&config) {
                 Ok(change) => Event::Configure(Box::new(change), reply),

@@ -45,7 +45,6 @@ pub struct Arming {
     autostart: bool,
     estop: Option<Estop>,
     heartbeat_secs: Option<f64>,
-    started: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +72,9 @@ pub enum Refused {
 
 impl Arming {
     /// Disarmed; with `autostart` it arms by itself as soon as it is ready, once. With a heartbeat, an emergency stop
-    /// that was not heard for that many seconds counts as pressed.
+    /// that was not heard for that many seconds, or never, counts as pressed.
     pub fn new(autostart: bool, heartbeat_secs: Option<f64>) -> Self {
-        Self { armed: false, fault: None, autostart, estop: None, heartbeat_secs, started: None }
+        Self { armed: false, fault: None, autostart, estop: None, heartbeat_secs }
     }
 
     /// Whether motion is on.
@@ -151,9 +150,9 @@ impl Arming {
 
     /// Why the arm must hold, if it must. Call it often: silence is noticed here.
     pub fn hold(&mut self, now: Duration) -> Option<Hold> {
-        self.started.get_or_insert(now);
         let estopped = self.estopped(now);
-        if estopped.is_some() {
+        // One that was never heard stopped nothing: what is to arm by itself waits for it.
+        if estopped.is_some() && self.estop.is_some() {
             self.disable();
         }
         if let Some(reason) = &self.fault {
@@ -169,7 +168,10 @@ impl Arming {
             return Some(Hold::new(Verdict::HoldEstop, "the emergency stop is pressed; release it, then enable again"));
         }
         let heartbeat_secs = self.heartbeat_secs?;
-        let heard = self.estop.map(|estop| estop.heard).or(self.started)?;
+        let Some(Estop { heard, .. }) = self.estop else {
+            let message = format!("the emergency stop was not heard yet (heartbeat {heartbeat_secs} s)");
+            return Some(Hold::new(Verdict::HoldEstopSilent, message));
+        };
         let silent_secs = now.saturating_sub(heard).as_secs_f64();
         (silent_secs > heartbeat_secs).then(|| {
             let message =
@@ -233,9 +235,10 @@ mod tests {
 
     #[test]
     fn a_silent_emergency_stop_counts_as_pressed_where_a_heartbeat_was_configured() {
-        let mut arming = armed(Some(0.5));
-        assert_eq!(verdict(&mut arming, 10.0), None, "it has half a second to be heard first");
-        assert_eq!(verdict(&mut arming, 10.6), Some(Verdict::HoldEstopSilent));
+        let mut arming = Arming::new(true, Some(0.5));
+        assert_eq!(verdict(&mut arming, 10.0), Some(Verdict::HoldEstopSilent), "it may be pressed");
+        assert!(arming.enable(at(10.0), None).unwrap_err().to_string().contains("not heard yet"));
+        assert!(arming.starts_by_itself(), "once it is heard");
         arming.estop(false, at(11.0));
         arming.enable(at(11.0), None).unwrap();
         assert_eq!(verdict(&mut arming, 11.4), None);

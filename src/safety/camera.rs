@@ -24,6 +24,8 @@ pub struct CameraWatch {
     reference: Option<Format>,
     /// By how many seconds the newest picture is older than the one before it.
     behind_secs: Option<f64>,
+    /// When the newest picture was taken that was acted on.
+    acted: Option<Stamp>,
     /// Pictures in a row that were the same as the one before although the arm had visibly moved, and how far it was told
     /// to move since the picture changed last (m, rad). An arm that stands may look the same for as long as it does.
     same: u32,
@@ -70,6 +72,7 @@ impl CameraWatch {
             newest: None,
             reference: None,
             behind_secs: None,
+            acted: None,
             same: 0,
             path: [0.0; 2],
             frozen: false,
@@ -89,7 +92,7 @@ impl CameraWatch {
 
     /// Sees the next picture. `frozen` pictures in a row that are the same while the arm moves mean a frozen camera.
     pub fn see(&mut self, frame: &Frame, frozen: Option<u32>) {
-        let Frame { stamp, width, height, encoding, .. } = *frame;
+        let Frame { stamp, sent: [width, height], encoding, .. } = *frame;
         let format = Format { width, height, encoding };
         let picture = Picture { stamp, format, fingerprint: frame.fingerprint(), contrast: frame.contrast() };
         if let Some(before) = self.newest.replace(picture) {
@@ -156,6 +159,12 @@ impl CameraWatch {
     /// The newest picture is acted on.
     pub fn act(&mut self) {
         self.reference = self.reference.or(self.newest.map(|picture| picture.format));
+        self.acted = self.newest.map(|picture| picture.stamp);
+    }
+
+    /// The clock was set: pictures may be older now than one that was acted on.
+    pub fn begin_time(&mut self) {
+        self.acted = None;
     }
 
     /// A person looked, or the picture changed: it is not frozen.
@@ -215,6 +224,12 @@ impl CameraWatch {
         if let Some(behind_secs) = self.behind_secs {
             let message =
                 format!("the {role} camera's picture is {behind_secs:.3} s older than the one that came before it");
+            return Some(Hold::new(Verdict::HoldReorderedFrame, message));
+        }
+        // A burst of late pictures shows what was before the last motion. What is further back is a clock that was set.
+        let late_secs = self.acted.map_or(0.0, |acted| acted.secs_since(picture.stamp));
+        if late_secs > 0.0 && late_secs <= guard.max_frame_age_secs {
+            let message = format!("the {role} camera's picture is {late_secs:.3} s older than one that was acted on");
             return Some(Hold::new(Verdict::HoldReorderedFrame, message));
         }
         if let Some(reference) = self.reference.filter(|reference| reference != format) {
@@ -288,7 +303,7 @@ mod tests {
     /// A picture of stripes, brighter by `shade`.
     fn frame(secs: f64, shade: u8) -> Frame {
         let rgb = [[shade; 3], [shade + 100; 3]].concat().repeat(128);
-        Frame { stamp: Stamp::from_secs(secs), width: 16, height: 16, rgb, encoding: "rgb8" }
+        Frame::new(Stamp::from_secs(secs), [16, 16], rgb, "rgb8")
     }
 
     fn verdict(camera: &CameraWatch, secs: f64) -> Option<Verdict> {
@@ -344,8 +359,26 @@ mod tests {
         assert_eq!(verdict_of(|_| (), false), None);
         assert_eq!(verdict_of(|f| f.encoding = "bgr8", false), Some(Verdict::HoldChangedFrame));
         assert_eq!(verdict_of(|_| (), false), None);
-        assert_eq!(verdict_of(|f| f.width = 8, false), Some(Verdict::HoldChangedFrame));
-        assert_eq!(verdict_of(|f| f.width = 8, true), None);
+        assert_eq!(verdict_of(|f| f.sent = [8, 16], false), Some(Verdict::HoldChangedFrame));
+        assert_eq!(verdict_of(|f| f.sent = [8, 16], true), None);
+    }
+
+    #[test]
+    fn what_is_cut_out_of_pictures_of_another_size_holds_although_it_is_as_large_as_before() {
+        let mut camera = CameraWatch::new("static");
+        let mut seen = |secs: f64, sent: [u32; 2]| {
+            let rgb = (0..sent[0] * sent[1] * 3).map(|n| (n % 200) as u8).collect();
+            let frame = Frame::new(Stamp::from_secs(secs), sent, rgb, "rgb8").cropped([8, 0, 16, 16]).unwrap();
+            assert_eq!((frame.width, frame.height), (16, 16));
+            camera.see(&frame, None);
+            let verdict = verdict(&camera, secs);
+            if verdict.is_none() {
+                camera.act();
+            }
+            verdict
+        };
+        assert_eq!(seen(1.0, [32, 24]), None);
+        assert_eq!(seen(1.03, [64, 36]), Some(Verdict::HoldChangedFrame));
     }
 
     #[test]

@@ -92,9 +92,10 @@ impl ServoWatch {
         Self { away: Some(away), heard: None, halted: None }
     }
 
-    /// Takes a report; tells whether the arm has just been stopped by it.
+    /// Takes a report; tells whether the arm has just been stopped by it, or had stood while it was silent.
     pub fn hear(&mut self, report: Report, now: Duration) -> bool {
         let held = self.away.is_some() || self.halted.is_some();
+        let silent = self.silent_secs(now).is_some();
         match report {
             Report::Away(reason) => self.away = Some(reason),
             Report::Ready => (self.away, self.heard) = (None, Some(now)),
@@ -103,7 +104,12 @@ impl ServoWatch {
                 self.halted = halt.map(|halt| (halt, now)).or_else(|| self.halted.filter(|at| !settled(at.1, now)));
             }
         }
-        !held && (self.away.is_some() || self.halted.is_some())
+        !held && (silent || self.away.is_some() || self.halted.is_some())
+    }
+
+    /// How long it has said nothing, where that is too long.
+    fn silent_secs(&self, now: Duration) -> Option<f64> {
+        Some(now.saturating_sub(self.heard?).as_secs_f64()).filter(|secs| *secs > SILENT_SECS)
     }
 
     /// Why the arm must hold, if it must.
@@ -115,10 +121,7 @@ impl ServoWatch {
         if let Some((halt, _)) = self.halted {
             return Some(Hold::new(halt.verdict(), format!("MoveIt Servo stands: {}", halt.reason())));
         }
-        let silent_secs = now.saturating_sub(self.heard?).as_secs_f64();
-        if silent_secs <= SILENT_SECS {
-            return None;
-        }
+        let silent_secs = self.silent_secs(now)?;
         hold(format!("MoveIt Servo's status was silent for {silent_secs:.1} s: it is paused or gone"))
     }
 }
@@ -177,7 +180,8 @@ mod tests {
         let mut servo = ready();
         assert_eq!(servo.hold(at(1.0)), None);
         assert!(servo.hold(at(1.1)).unwrap().message.contains("silent for 1.1 s"));
-        servo.hear(Report::Status(None), at(1.2));
+        assert!(servo.hear(Report::Status(None), at(1.2)), "the arm did not move as it was told to");
         assert_eq!(servo.hold(at(1.3)), None);
+        assert!(!servo.hear(Report::Status(None), at(1.4)));
     }
 }

@@ -141,6 +141,11 @@ impl Cameras {
         self.accept();
     }
 
+    /// The clock was set.
+    pub(super) fn begin_time(&mut self) {
+        self.watches().for_each(CameraWatch::begin_time);
+    }
+
     /// From here on pictures may look otherwise.
     pub(super) fn accept(&mut self) {
         self.watches().for_each(CameraWatch::begin_epoch);

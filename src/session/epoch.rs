@@ -55,6 +55,11 @@ impl<N: Network> Session<N> {
         self.epoch.number += 1;
         self.epoch.steps = 0;
         self.cameras.begin_epoch();
-        self.motion.gripper.reset();
+        // A world in lock-step begins anew with each of its sentences, and must not depend on what was before.
+        if self.safety.rules.lock_step() {
+            self.motion.gripper.forget();
+        } else {
+            self.motion.gripper.reset();
+        }
     }
 }

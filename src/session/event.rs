@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Answer, Move, Report};
 use crate::frame::Frame;
+use crate::motion::Grip;
 use crate::network::Settings;
 use crate::safety::{self, Guard, Hold};
 use crate::thresholds::Live;
@@ -46,6 +47,8 @@ pub enum Event<R> {
     },
     /// The commander was heard.
     Commanded(Report),
+    /// What the gripper was told came to nothing: it refused the goal, or nobody answered.
+    Unheard(Grip),
     /// The watchdog has found something and halted the arm.
     Found(Hold),
 }

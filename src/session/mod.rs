@@ -186,6 +186,7 @@ impl<N: Network> Session<N> {
             }
             Event::Servo { report, received } => self.servo(report, received),
             Event::Commanded(report) => self.commanded(report),
+            Event::Unheard(grip) => self.motion.gripper.unheard(grip),
             Event::Found(hold) if hold.verdict == Verdict::HoldFault => self.safety.arming.fault(hold.message),
             Event::Found(hold) => self.safety.found = Some(hold),
         }
@@ -198,11 +199,11 @@ impl<N: Network> Session<N> {
         self.record.looked = now.machine;
         // What was found before this step is over: the control loop has come round.
         self.safety.found = None;
+        self.beat(now);
         if let Some(rehearsed) = self.rehearse_if_needed(now, watch) {
             // It took its time: what is known now is of before.
             return vec![rehearsed];
         }
-        self.beat(now);
         let now = self.now(now);
         if self.cameras.due(now.robot) {
             return self.begin(now);
@@ -231,6 +232,9 @@ impl<N: Network> Session<N> {
             return;
         }
         clock.beat(now.robot, now.machine, rules.guard.max_clock_jump_secs);
+        if clock.hold().is_some() {
+            self.cameras.begin_time();
+        }
         if let Some(heard) = self.cameras.heard() {
             clock.settle(heard);
         }

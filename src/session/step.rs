@@ -244,6 +244,11 @@ impl<N: Network> Session<N> {
         let again = self.cameras.fresh() && self.record.asked == stamps;
         let last = self.record.last.as_ref().filter(|last| again && last.frames == stamps)?.clone();
         self.cameras.mark_used();
+        // What has been forbidden since then is not done a second time.
+        if let Some(hold) = self.hold(now).filter(|_| last.verdict == Verdict::Act) {
+            let answer = self.answer(now, hold);
+            return Some(self.answered(answer, now));
+        }
         let (stamp, twist, grip) = (last.stamp, last.twist, last.grip);
         let order = Move { stamp, twist, grip, halts: now.halts, until: None };
         Some(vec![Effect::Move(order), Effect::Publish(Box::new(last))])

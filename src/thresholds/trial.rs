@@ -258,7 +258,7 @@ mod tests {
 
     fn frame(n: i64, shade: u8) -> Frame {
         let rgb = vec![shade; 64 * 64 * 3];
-        Frame { stamp: Stamp::from_secs(n as f64 * PERIOD), width: 64, height: 64, rgb, encoding: "rgb8" }
+        Frame::new(Stamp::from_secs(n as f64 * PERIOD), [64, 64], rgb, "rgb8")
     }
 
     /// Twenty steps of the toy's two cameras, whose shades change as told, through exits that all say the same but

@@ -66,6 +66,31 @@ def launch(installed, domain, tmp_path, monkeypatch):
         assert "died" not in said, said[-3000:]
 
 
+def test_an_argument_that_is_not_given_leaves_what_the_parameters_file_says(installed, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {bundle: /models/kitchen, dry_run: false}}")
+    shim = [sys.executable, str(ROOT / "scripts" / "launch_shim.py"), "--print"]
+    file = str(installed / "share" / "deer_vla" / "launch" / "robot.launch.py")
+    paths = f"{installed}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"
+
+    def over(*arguments: str) -> dict:
+        run = subprocess.run(
+            [*shim, file, f"params_file:={own}", *arguments],
+            env={**os.environ, "AMENT_PREFIX_PATH": paths},
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        (command,) = json.loads(run.stdout)
+        files = [command[i + 1] for i, word in enumerate(command) if word == "--params-file"]
+        assert files[0] == str(own)
+        return json.loads(Path(files[1]).read_text())["/**"]["ros__parameters"]
+
+    assert over() == {"dry_run": True, "autostart": False, "use_sim_time": False}
+    given = over("bundle:=toy", "frozen:=0", "mode:=lock_step")
+    assert (given["bundle"], given["images.frozen"], given["twist.mode"]) == ("toy", 0, "lock_step")
+
+
 def test_robot_launch_starts_a_dry_run_under_the_names_it_is_given(launch, domain, pictures):
     arguments = {"namespace": "left", "static_image": "/overhead", "use_sim_time": "true", "autostart": "true"}
     launched = launch("robot.launch.py", **arguments)

@@ -37,7 +37,7 @@ impl Frame {
             return Err(refuse(ImageError::Unsupported(UnsupportedError::from(ImageFormatHint::Unknown))));
         };
         let (width, height) = (picture.width(), picture.height());
-        Ok(Self { stamp, width, height, rgb: picture.into_rgb8().into_raw(), encoding })
+        Ok(Self::new(stamp, [width, height], picture.into_rgb8().into_raw(), encoding))
     }
 }
 

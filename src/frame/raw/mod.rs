@@ -115,7 +115,7 @@ impl Frame {
     pub fn from_raw(image: RawImage<'_>) -> Result<Self, FrameError> {
         let (layout, encoding) = image.check()?;
         let RawImage { stamp, width, height, .. } = image;
-        Ok(Self { stamp, width, height, rgb: image.rgb(layout), encoding })
+        Ok(Self::new(stamp, [width, height], image.rgb(layout), encoding))
     }
 
     /// Reads an uncompressed image whose rows, `data`, are given away: packed `rgb8` is taken without a copy. The rows of
@@ -129,7 +129,7 @@ impl Frame {
         let RawImage { stamp, width, height, step, .. } = image;
         let packed = encoding == "rgb8" && u64::from(step) == layout.row_bytes(width);
         let rgb = if packed { data } else { image.rgb(layout) };
-        Ok(Self { stamp, width, height, rgb, encoding })
+        Ok(Self::new(stamp, [width, height], rgb, encoding))
     }
 }
 

@@ -47,7 +47,7 @@ fn frame(camera: usize, stamp: i64, shade: usize, [left, top, side, more]: [usiz
             rgb.extend((0..3).map(|c| ((7 * x + 13 * y + 29 * c + shade) % 150 + if patch { more } else { 0 }) as u8));
         }
     }
-    Frame { stamp: Stamp(stamp), width: width as u32, height: height as u32, rgb, encoding: "rgb8" }
+    Frame::new(Stamp(stamp), [width as u32, height as u32], rgb, "rgb8")
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub struct Commander {
     tick: Duration,
     /// Zero twists after a motion and at a halt.
     zeros: u32,
+    /// A gripper command stands for so long, and the last one, which the session may not know of yet.
+    dwell: Duration,
+    gripped: Option<(Grip, Duration)>,
     /// When the next command is due.
     next: Duration,
     /// Commands to come before it falls silent; a motion starts the count anew.
@@ -37,14 +40,16 @@ pub struct Commander {
 }
 
 impl Commander {
-    /// For an arm: many commands a motion, within limits. `tick`: between two of them.
-    pub fn streaming(stream: Stream, tick: Duration, zeros: u32) -> Self {
-        Self { stream: Some(stream), tick, zeros, next: Duration::ZERO, left: 0, finishing: false }
+    /// For an arm: many commands a motion, within limits. `tick`: between two of them. `dwell`: a gripper command stands
+    /// for so long.
+    pub fn streaming(stream: Stream, tick: Duration, zeros: u32, dwell: Duration) -> Self {
+        Self { stream: Some(stream), zeros, dwell, ..Self::lock_step(tick) }
     }
 
     /// For a world that waits for every command: one an order. What is refused is a command to stand.
     pub fn lock_step(tick: Duration) -> Self {
-        Self { stream: None, tick, zeros: 1, next: Duration::ZERO, left: 0, finishing: false }
+        let (dwell, next) = (Duration::ZERO, Duration::ZERO);
+        Self { stream: None, tick, zeros: 1, dwell, gripped: None, next, left: 0, finishing: false }
     }
 
     /// Takes an order at `now`, whose `halts` are counted when the order is taken.
@@ -96,7 +101,11 @@ impl Commander {
         let Move { stamp, twist, grip, .. } = motion;
         let refused = self.refusal(&motion, now);
         let stands = refused.is_some();
-        let grip = grip.filter(|_| !stands);
+        // Of two orders in a row the second was made before the first was told.
+        let turns =
+            |grip: Grip| self.gripped.is_some_and(|(told, since)| told != grip && now.machine < since + self.dwell);
+        let grip = grip.filter(|grip| !stands && !turns(*grip));
+        self.gripped = grip.map(|grip| (grip, now.machine)).or(self.gripped);
         let mut report = Report { grip: grip.map(|grip| (grip, now.machine)), refused, dropped: [0.0; 2] };
         let gripper = grip.map(|grip| Command::Grip(stamp, grip));
         let Some(stream) = &mut self.stream else {

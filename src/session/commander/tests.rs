@@ -17,7 +17,7 @@ fn forward(halts: u64, until_ms: u64) -> Order {
 
 fn streaming() -> Commander {
     let limit = Limit { speed: 1.0, acceleration: 100.0, jerk: 1e5 };
-    Commander::streaming(Stream::new(&Limits { linear: limit, angular: limit }, 0.01, 0.03), TICK, 2)
+    Commander::streaming(Stream::new(&Limits { linear: limit, angular: limit }, 0.01, 0.03), TICK, 2, TICK * 4)
 }
 
 /// The speeds along x of every command until it falls silent, or `ticks` have passed.
@@ -52,6 +52,22 @@ fn a_halt_is_a_zero_twist_at_once_and_tells_what_was_dropped() {
     assert_eq!(commander.wake(), Some(Duration::from_millis(12)));
     assert_eq!(speeds(&mut commander, 12, 9), [0.0; 2]);
     assert!(commander.on(Order::Halt, at(90, 2)).is_empty(), "it stands");
+}
+
+#[test]
+fn a_gripper_command_stands_for_its_dwell_though_the_next_order_was_made_before_it_was_told() {
+    let mut commander = streaming();
+    let mut told = |grip: Grip, ms: u64| {
+        let Order::Move(motion) = forward(0, ms + 50) else { unreachable!() };
+        let commands = commander.on(Order::Move(Move { grip: Some(grip), ..motion }), at(ms, 0));
+        let Command::Report(report) = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(report.grip.is_some(), commands.contains(&Command::Grip(Stamp(1), grip)));
+        report.grip.map(|(grip, _)| grip)
+    };
+    assert_eq!(told(Grip::Open, 10), Some(Grip::Open));
+    assert_eq!(told(Grip::Closed, 11), None);
+    assert_eq!(told(Grip::Open, 12), Some(Grip::Open));
+    assert_eq!(told(Grip::Closed, 52), Some(Grip::Closed));
 }
 
 #[test]
@@ -126,7 +142,7 @@ const LIMIT: Limit = Limit { speed: 0.35, acceleration: 10.0, jerk: 500.0 };
 fn burst(orders: &[(u64, f64)]) -> (Vec<(f64, f64)>, f64) {
     let (tick, period_secs) = (Duration::from_millis(10), 1.0 / 30.0);
     let stream = Stream::new(&Limits { linear: LIMIT, angular: LIMIT }, tick.as_secs_f64(), period_secs);
-    let mut commander = Commander::streaming(stream, tick, 3);
+    let mut commander = Commander::streaming(stream, tick, 3, Duration::ZERO);
     let (mut told, mut asked) = (Vec::new(), 0.0);
     let mut note = |commands: Vec<Command>, machine: Duration, asked: &mut f64| {
         for command in commands {

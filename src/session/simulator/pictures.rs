@@ -17,5 +17,5 @@ pub(super) fn frame(stamp: Stamp, shows: u64, fault: Option<Fault>) -> Frame {
         *blue = byte;
     }
     let side = side as u32;
-    Frame { stamp, width: side, height: side, rgb, encoding: "rgb8" }
+    Frame::new(stamp, [side, side], rgb, "rgb8")
 }

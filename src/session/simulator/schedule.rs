@@ -9,6 +9,8 @@ use crate::network::PlanLimits;
 pub(super) const EXITS: usize = 3;
 /// Between two commands of the stream.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+/// In place of a camera's number: both.
+pub(super) const BOTH: usize = 2;
 /// As fast as an arm may be sped up, in m/s² and in rad/s².
 pub(super) const ACCELERATION: f64 = 10.0;
 /// A gripper command stands for so long.
@@ -79,7 +81,7 @@ pub struct Incident {
 /// What may happen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum What {
-    /// A camera goes wrong for a while.
+    /// A camera, or [both](BOTH), goes wrong for a while.
     Camera(usize, Fault, Duration),
     /// Somebody says one of some sentences; the last is empty, the one before it cannot be taken up.
     Say(usize),
@@ -126,6 +128,8 @@ pub enum Fault {
     Resized,
     /// Every other picture is stamped long before the one that came before it.
     Reordered,
+    /// Of six pictures three in a row come late.
+    Late,
     /// Every second picture is lost.
     Lossy,
 }
@@ -143,7 +147,7 @@ pub enum Trouble {
     Slow,
 }
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 10] = [
     Fault::Dead,
     Fault::Frozen,
     Fault::Blank,
@@ -152,6 +156,7 @@ const FAULTS: [Fault; 9] = [
     Fault::Ahead,
     Fault::Resized,
     Fault::Reordered,
+    Fault::Late,
     Fault::Lossy,
 ];
 
@@ -239,7 +244,7 @@ impl Incident {
         let long = long.min(calm.saturating_sub(at));
         let which = draw.of(4);
         let what = match draw.of(3).below(17) {
-            0..=5 => What::Camera(which.below(2), which.of(1).pick(&FAULTS), long),
+            0..=5 => What::Camera(which.below(3), which.of(1).pick(&FAULTS), long),
             6 => What::Say(which.below(4)),
             7 => What::Enable(which.one_in(2)),
             8 => What::Reset,

@@ -7,7 +7,7 @@ use super::draw::Draw;
 use super::judge::{Judge, Taken};
 use super::network::{Blind, Load, Scripted, UNKNOWN};
 use super::pictures::frame;
-use super::schedule::{ACCELERATION, DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, Trouble, What};
+use super::schedule::{ACCELERATION, BOTH, DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, Trouble, What};
 use super::time::Time;
 use super::{Broken, Line};
 use crate::bundle::Bundle;
@@ -82,7 +82,7 @@ impl<'a> World<'a> {
         let delay = Duration::from_secs_f64(stream.delay_secs());
         let watchdog = Watchdog::new(["static", "gripper"].into_iter(), period_secs, guard.max_silence_secs);
         let session = Session::new(Blind(policy), start);
-        let commander = Commander::streaming(stream, TICK, ZEROS);
+        let commander = Commander::streaming(stream, TICK, ZEROS, Duration::from_secs_f64(DWELL_SECS));
         let run = Run::new(session, commander, watchdog, 2, Time::new(schedule, load.clone()));
         Self {
             judge: Judge::new(schedule, delay),
@@ -198,7 +198,7 @@ impl<'a> World<'a> {
 
     fn fault(&self, camera: usize, at: Duration) -> Option<Fault> {
         let of = |incident: &Incident| match incident.what {
-            What::Camera(which, fault, long) if which == camera => {
+            What::Camera(which, fault, long) if which == camera || which == BOTH => {
                 (incident.at..incident.at + long).contains(&at).then_some(fault)
             }
             _ => None,
@@ -244,6 +244,8 @@ impl<'a> World<'a> {
             Some(Fault::Reordered) if count.is_multiple_of(2) => {
                 stamp.0 -= (4.5e9 / self.schedule.robot.control_hz) as i64
             }
+            // What a driver or a bridge sends that was held up.
+            Some(Fault::Late) if count % 6 < 3 => stamp.0 -= (3.5e9 / self.schedule.robot.control_hz) as i64,
             _ => (),
         }
         let shows = if fault == Some(Fault::Frozen) { self.shown[camera].0 } else { count + 1 };

@@ -126,3 +126,13 @@ fn in_lock_step_every_set_that_a_world_waits_for_is_answered_whatever_else_comes
         }
     }
 }
+
+#[test]
+fn in_lock_step_a_set_that_comes_again_beside_the_emergency_stop_is_answered_without_the_action() {
+    let mut world = World::new();
+    world.well(1.0);
+    world.pictures = [Some(1.0); 2];
+    world.events = vec![Event::Estop { pressed: true, received: Duration::ZERO }];
+    assert_eq!(world.answers(1.0), 1);
+    assert_eq!(world.robot.session.record.last.as_ref().unwrap().verdict, Verdict::HoldEstop);
+}

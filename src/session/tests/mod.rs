@@ -43,6 +43,8 @@ fn the_gripper_is_latched_by_what_it_was_told() {
     );
     robot.on(Event::Commanded(Report { grip: Some((Grip::Open, Duration::from_secs(1))), ..Report::default() }), 1.04);
     assert_eq!(robot.step(1.0 + 2.0 * PERIOD).grip, None, "it was told");
+    robot.on(Event::Unheard(Grip::Open), 1.08);
+    assert_eq!(robot.step(1.0 + 3.0 * PERIOD).grip, Some(Grip::Open), "its goal came to nothing");
 }
 
 #[test]
@@ -247,6 +249,17 @@ fn enabling_again_clears_the_networks_state() {
     robot.reply(Event::Enable(false, ()), 1.0).unwrap();
     robot.enable(1.0).unwrap();
     assert_eq!(robot.memory(), LstmState::zeros(1, 1));
+}
+
+#[test]
+fn a_burst_of_late_pictures_is_not_acted_on() {
+    let mut robot = Robot::acting();
+    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
+    for (periods, secs) in [(3.0, 1.01), (2.0, 1.02), (1.0, 1.03)] {
+        (0..2).for_each(|camera| robot.show(camera, frame(1.0 - periods * PERIOD), secs));
+        assert_eq!(robot.look(secs).map(|told| told.verdict), Some(Verdict::HoldReorderedFrame), "{periods}");
+    }
+    assert_eq!(robot.step(1.0 + PERIOD).verdict, Verdict::Act);
 }
 
 #[test]

@@ -140,5 +140,5 @@ pub(super) fn limits() -> Limits {
 /// A picture that is no other moment's.
 pub(super) fn frame(secs: f64) -> Frame {
     let rgb = [[(secs * 1e3) as u64 as u8; 3], [200; 3]].concat().repeat(32 * 64);
-    Frame { stamp: Stamp::from_secs(secs), width: 64, height: 64, rgb, encoding: "rgb8" }
+    Frame::new(Stamp::from_secs(secs), [64, 64], rgb, "rgb8")
 }

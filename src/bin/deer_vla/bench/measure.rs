@@ -137,11 +137,7 @@ fn pictures(manifest: &Manifest) -> Vec<Frame> {
     const SIDE: u32 = 200;
     let byte = |i: u32| ((i / 3 % SIDE) ^ (i / (3 * SIDE)) ^ (i.wrapping_mul(2_654_435_761) >> 27)) as u8;
     let rgb: Vec<u8> = (0..SIDE * SIDE * 3).map(byte).collect();
-    manifest
-        .cameras
-        .iter()
-        .map(|_| Frame { stamp: Stamp(1), width: SIDE, height: SIDE, rgb: rgb.clone(), encoding: "rgb8" })
-        .collect()
+    manifest.cameras.iter().map(|_| Frame::new(Stamp(1), [SIDE, SIDE], rgb.clone(), "rgb8")).collect()
 }
 
 fn load_cap_by_cap(

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::Path;
 
 use deer_vla::bundle::Manifest;
-use deer_vla::report::Quantiles;
+use deer_vla::report::{Quantiles, mean_macs};
 
 use super::difference::{difference, rms};
-use super::told::{Told, by_pictures};
+use super::told::{Taken, Told, by_pictures};
 
 /// Decisions before and now on the same pictures.
 pub(super) struct Comparison<'a> {
@@ -42,7 +42,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn side(&self, side: fn(&(Told, Told)) -> &Told) -> Side {
-        Side::of(self.manifest, self.pairs.iter().map(side))
+        // What exits of another bundle cost is not known here.
+        let own = self.pairs.first().is_none_or(|pair| side(pair).bundle == pair.1.bundle);
+        Side::of(own.then_some(self.manifest), self.pairs.iter().map(side))
     }
 
     /// How far apart the arm's actions are where both acted: root mean square over the six outputs.
@@ -92,7 +94,7 @@ impl fmt::Display for Comparison<'_> {
             writeln!(f, "{name:<34}{:>12}{:>12}", cells[0], cells[1])?;
         }
         let both = self.distances().count();
-        let exit = |told: &Told| told.step.as_ref().map(|step| step.exit);
+        let exit = |told: &Told| told.step.as_ref().and_then(Taken::ran_to);
         let otherwise = self.pairs.iter().filter(|(was, is)| exit(was).zip(exit(is)).is_some_and(|(a, b)| a != b));
         writeln!(f, "another exit in {} of {both} steps", otherwise.count())?;
         if let Some(apart) = Quantiles::of(self.distances()) {
@@ -124,39 +126,44 @@ struct Side {
     steps: usize,
     /// Holds by their reason.
     holds: BTreeMap<String, usize>,
-    exits: Vec<usize>,
-    /// Means a step, in 1e9 multiply-accumulates.
-    llm: f64,
-    whole: f64,
+    exits: Vec<u64>,
+    skipped: u64,
+    /// Mean multiply-accumulates a step: the language model's and the whole model's.
+    macs: Option<(f64, f64)>,
     ms: Option<Quantiles>,
 }
 
 impl Side {
-    fn of<'a>(manifest: &Manifest, told: impl Iterator<Item = &'a Told>) -> Self {
+    /// With the manifest of their bundle, where that is known.
+    fn of<'a>(manifest: Option<&Manifest>, told: impl Iterator<Item = &'a Told>) -> Self {
         let mut holds = BTreeMap::new();
-        let mut exits = vec![0; manifest.exits.len()];
+        let (mut exits, mut skipped, mut looks) = (vec![0; manifest.map_or(0, |own| own.exits.len())], 0, Vec::new());
         let mut ms = Vec::new();
         for told in told {
-            match &told.step {
-                // A recording of another bundle may know deeper ones.
-                Some(step) => {
-                    exits.resize(exits.len().max(step.exit + 1), 0);
-                    exits[step.exit] += 1;
-                    ms.push(step.ms);
+            let Some(step) = &told.step else {
+                *holds.entry(told.verdict.clone()).or_default() += 1;
+                continue;
+            };
+            match step.ran_to() {
+                Some(exit) => {
+                    exits.resize(exits.len().max(exit + 1), 0);
+                    exits[exit] += 1;
                 }
-                None => *holds.entry(told.verdict.clone()).or_default() += 1,
+                None => skipped += 1,
             }
+            looks.resize(step.looks.len(), 0);
+            looks.iter_mut().zip(&step.looks).for_each(|(looks, look)| *looks += u64::from(*look));
+            ms.push(step.ms);
         }
-        let steps: usize = exits.iter().sum();
-        let gmac = |(exit, &taken): (usize, &usize)| taken as f64 * manifest.macs_to(exit) as f64 * 1e-9;
-        let llm = exits.iter().enumerate().map(gmac).sum::<f64>() / steps.max(1) as f64;
-        let whole = llm + manifest.parts.vision_macs() as f64 * 1e-9;
-        Self { steps, holds, exits, llm, whole, ms: Quantiles::of(ms.into_iter().filter(|ms| ms.is_finite())) }
+        let steps = exits.iter().sum::<u64>() + skipped;
+        let macs = manifest.filter(|_| steps > 0).map(|manifest| mean_macs(manifest, &exits, &looks, steps));
+        let ms = Quantiles::of(ms.into_iter().filter(|ms| ms.is_finite()));
+        Self { steps: steps as usize, holds, exits, skipped, macs, ms }
     }
 
     fn mean_exit(&self) -> f64 {
-        self.exits.iter().enumerate().map(|(exit, &taken)| (exit * taken) as f64).sum::<f64>()
-            / self.steps.max(1) as f64
+        let sum: u64 = self.exits.iter().zip(0..).map(|(&taken, exit): (&u64, u64)| exit * taken).sum();
+        sum as f64 / self.exits.iter().sum::<u64>().max(1) as f64
     }
 }
 
@@ -174,12 +181,42 @@ fn rows(before: &Side, now: &Side) -> Vec<(String, [String; 2])> {
     for reason in reasons {
         rows.push((format!("  {reason}"), both(&|side| side.holds.get(reason).copied().unwrap_or(0).to_string())));
     }
+    if before.skipped + now.skipped > 0 {
+        rows.push(("  skipped".into(), both(&|side| side.skipped.to_string())));
+    }
     rows.push(("mean exit".into(), both(&|side| format!("{:.2}", side.mean_exit()))));
     for exit in 0..before.exits.len().max(now.exits.len()) {
         rows.push((format!("  exit {exit}"), both(&|side| side.exits.get(exit).copied().unwrap_or(0).to_string())));
     }
-    rows.push(("language model, GMAC a step".into(), both(&|side| format!("{:.4}", side.llm))));
-    rows.push(("whole model, GMAC a step".into(), both(&|side| format!("{:.4}", side.whole))));
+    let gmac = |macs: Option<f64>| macs.map_or_else(|| "–".into(), |macs| format!("{:.4}", macs * 1e-9));
+    rows.push(("language model, GMAC a step".into(), both(&|side| gmac(side.macs.map(|(llm, _)| llm)))));
+    rows.push(("whole model, GMAC a step".into(), both(&|side| gmac(side.macs.map(|(_, whole)| whole)))));
     rows.push(("ms a step, median".into(), both(&ms)));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deer_vla::bundle::Bundle;
+
+    #[test]
+    fn a_step_that_is_skipped_and_a_camera_that_is_kept_cost_nothing_and_another_bundle_what_is_not_known() {
+        let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap();
+        let step = |reason: &str, looks: [bool; 2]| {
+            let taken = Taken { exit: 1, reason: reason.into(), looks: looks.into(), ..Taken::default() };
+            Told { step: Some(taken), ..Told::default() }
+        };
+        let told = [step("agreed", [true; 2]), step("agreed", [true, false]), step("skipped", [false; 2])];
+        let side = Side::of(Some(&bundle.manifest), told.iter());
+        assert_eq!((side.steps, side.skipped, side.mean_exit()), (3, 1, 1.0));
+        let (llm, whole) = side.macs.unwrap();
+        let parts = &bundle.manifest.parts.vision;
+        assert_eq!(llm, 2.0 * bundle.manifest.macs_to(1) as f64 / 3.0);
+        assert_eq!((whole - llm) * 3.0, (2 * parts[0].macs + parts[1].macs) as f64);
+        let table = rows(&Side::of(None, told.iter()), &side);
+        let row = |name: &str| table.iter().find(|(row, _)| row == name).unwrap().1.clone();
+        assert_eq!(row("  skipped"), ["1", "1"]);
+        assert_eq!(row("whole model, GMAC a step"), ["–".to_owned(), format!("{:.4}", whole * 1e-9)]);
+    }
 }

@@ -25,6 +25,12 @@ fn verdict(told: &Told) -> String {
 }
 
 fn steps(was: &Taken, is: &Taken) -> Option<String> {
+    let skipped = [was, is].map(|taken| taken.ran_to().is_none());
+    if skipped[0] != skipped[1] {
+        return Some(
+            if skipped[0] { "the step was skipped, and is not" } else { "the step is skipped, and was not" }.into(),
+        );
+    }
     let visited = was.deltas.len().min(is.deltas.len());
     for exit in 0..visited {
         let (a, b) = (was.deltas[exit], is.deltas[exit]);
@@ -94,6 +100,14 @@ mod tests {
     fn another_network_is_told_by_its_first_delta() {
         let found = difference(&told(1, &[0.5, 0.1], 0.2), &told(1, &[0.3, 0.1], 0.2)).unwrap();
         assert!(found.contains("computed otherwise: delta at exit 0 was 0.5, is 0.3"), "{found}");
+    }
+
+    #[test]
+    fn a_step_that_is_skipped_is_another_decision_whatever_it_gives() {
+        let was = told(1, &[0.5, 0.1], 0.2);
+        let mut is = was.clone();
+        is.step.iter_mut().for_each(|step| step.reason = "skipped".into());
+        assert_eq!(difference(&was, &is).unwrap(), "the step is skipped, and was not");
     }
 
     #[test]

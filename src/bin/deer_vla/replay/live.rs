@@ -187,7 +187,8 @@ pub(super) fn run(
     let roles: Vec<String> = manifest.cameras.iter().map(|camera| camera.role.clone()).collect();
     let (period_secs, tick_secs) = (1.0 / manifest.embodiment.control_hz, 1.0 / config.twist.rate_hz);
     let stream = Stream::new(&config.twist.limits, tick_secs, period_secs);
-    let commander = Commander::streaming(stream, Duration::from_secs_f64(tick_secs), config.twist.zeros);
+    let dwell = Duration::from_secs_f64(config.gripper.dwell_secs);
+    let commander = Commander::streaming(stream, Duration::from_secs_f64(tick_secs), config.twist.zeros, dwell);
     let max_silence_secs = config.guard(manifest.embodiment.control_hz).max_silence_secs;
     let watchdog = Watchdog::new(roles.iter().map(String::as_str), period_secs, max_silence_secs);
     let pace = Recording::new(start, &roles, decisions);

@@ -30,6 +30,15 @@ pub(super) struct Taken {
     pub(super) arm: Vec<f32>,
     pub(super) gripper: f32,
     pub(super) ms: f64,
+    /// Whether each camera was looked at.
+    pub(super) looks: Vec<bool>,
+}
+
+impl Taken {
+    /// The exit that the network ran to; `None` where the step was skipped.
+    pub(super) fn ran_to(&self) -> Option<usize> {
+        (self.reason != "skipped").then_some(self.exit)
+    }
 }
 
 impl Told {
@@ -44,6 +53,11 @@ impl Told {
             arm: list("arm"),
             gripper: decision.value("gripper").parse().unwrap_or(f32::NAN),
             ms: decision.value("total_ms").parse().unwrap_or(f64::NAN),
+            // Where no plan was recorded there was none: every camera was looked at.
+            looks: match decision.value("plan") {
+                "" => vec![true; roles.len()],
+                plan => (0..roles.len()).map(|camera| plan.split(' ').nth(camera) == Some("look")).collect(),
+            },
         });
         Self {
             pictures: decision.stamps(roles),
@@ -71,6 +85,7 @@ impl From<&Answer> for Told {
             arm: step.arm.to_vec(),
             gripper: step.gripper,
             ms: answer.total_ms,
+            looks: (0..answer.frames.len()).map(|camera| step.plan.looks(camera)).collect(),
         });
         Self {
             pictures: answer.frames.iter().map(|(_, stamp)| *stamp).collect(),

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::network::Blind;
-use super::schedule::{EXITS, Fault, Incident, Schedule, TICK, What};
+use super::schedule::{DWELL_SECS, EXITS, Fault, Incident, Schedule, TICK, What};
 use super::time::Time;
 use super::{Broken, Invariant};
 use crate::engine::Action;
@@ -203,8 +203,14 @@ impl Judge {
             Seen::Twist(_, twist, ticks) => self.twist(at, twist, *ticks),
             Seen::Grip(_, grip) => {
                 self.may_move(at, "the gripper was told")?;
-                self.gripper = Some((*grip, at));
-                Ok(())
+                let turned = self.gripper.replace((*grip, at)).filter(|(told, _)| told != grip);
+                match turned.filter(|(_, since)| at.saturating_sub(*since) < Duration::from_secs_f64(DWELL_SECS)) {
+                    Some((told, since)) => {
+                        let what = format!("{grip:?} although {told:?} was told at {since:.3?}");
+                        Err(self.broken(at, Invariant::GripperIsTold, what))
+                    }
+                    None => Ok(()),
+                }
             }
             Seen::Reply(caller, result) => self.reply(at, *caller, result.is_ok()),
             Seen::Halt => {
