@@ -6,6 +6,7 @@ python -m deer_lab.runs RUN --on BASE --out OUT    # keeps of a run what differs
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -17,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+
+from deer_lab.manifest import fingerprint
 
 WEIGHTS, TOKENIZER = "policy.safetensors", "tokenizer.json"
 
@@ -40,6 +43,13 @@ def find_weights(run: Path) -> tuple[dict[str, Path], dict[str, str]]:
         raise RunError(f"{path} cannot be read: {error}; train again, or copy the run again") from error
     below = find_weights(run / about["on"])[0] if "on" in about else {}
     return below | dict.fromkeys(names, path), about
+
+
+def digest(run: Path) -> str:
+    """Of the weights that the run has now, those of the run that it is kept on included. Raises RunError."""
+    places, _ = find_weights(run)
+    found = [fingerprint(path)["sha256"] for path in sorted(set(places.values()))]
+    return hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def read_weights(run: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

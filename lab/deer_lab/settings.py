@@ -64,7 +64,13 @@ def rate(step: int, settings: Settings) -> float:
     return share
 
 
-def same_run(before: dict, now: dict) -> bool:
-    """Whether `now` goes on where `before` stopped. It may ask for more steps, unless the rates follow their number."""
-    extended = {"steps": now["settings"]["steps"]} if now["settings"]["schedule"] == "constant" else {}
-    return before | {"settings": before["settings"] | extended} == now
+def differences(before: dict, now: dict) -> list[str]:
+    """What keeps `now` from going on where `before` stopped, two train.json: such as "lr". It may ask for more steps,
+    unless the rates follow their number. A run from before a group of them was kept is taken to have had the same."""
+    free = ("steps",) if now["settings"]["schedule"] == "constant" else ()
+    return [
+        name
+        for group, values in now.items()
+        for name, value in values.items()
+        if name not in free and before.get(group, values).get(name) != value
+    ]

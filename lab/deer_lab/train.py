@@ -47,8 +47,8 @@ from deer_lab.latents import keep_latents
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
-from deer_lab.runs import read_tokenizer, read_weights
-from deer_lab.settings import Settings, parameter_groups, rate, same_run
+from deer_lab.runs import digest, read_tokenizer, read_weights
+from deer_lab.settings import Settings, differences, parameter_groups, rate
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
@@ -99,6 +99,11 @@ class Run:
             )
         if self.accelerator.is_main_process:
             entry = {"settings": asdict(settings), "objective": asdict(objective), "draws": asdict(draws or Draws())}
+            entry["weights"] = {
+                "init": init and digest(init),
+                "init_part": init and init_part,
+                "teacher": digest(Path(settings.teacher)) if settings.teacher else None,
+            }
             self._claim(entry, init, config, embodiment)
         self.accelerator.wait_for_everyone()
         tokenizer = read_tokenizer(out)
@@ -117,8 +122,11 @@ class Run:
     def _claim(self, entry: dict, init: Path | None, config: PolicyConfig, embodiment: Embodiment) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "train.json"
-        if path.exists() and not same_run(json.loads(path.read_text()), entry):
-            raise ValueError(f"{path} is of a run with other settings: name another --out, or remove it")
+        if path.exists() and (changed := differences(json.loads(path.read_text()), entry)):
+            raise ValueError(
+                f"{path} is of a run with other settings or other weights to learn from ({', '.join(changed)}): name "
+                f"another --out, or remove {self.out}"
+            )
         embodiment = embodiment.with_cameras((camera.role, camera.size) for camera in config.cameras)
         if (self.out / FILE).is_file() and Embodiment.read(self.out) != embodiment:
             raise ValueError(f"{self.out / FILE} is of another robot: name another --out, or remove it")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -139,6 +140,23 @@ def test_a_shard_is_made_once(bag, tmp_path):
     assert make_shards(parts([bag], CAMERAS, 30, Said()), CAMERAS, CALVIN, tmp_path) == [made]
     assert made.stat().st_mtime_ns == before
     assert shard_of(bag, (Camera("static", 16), CAMERAS[1]), tmp_path) != made
+
+
+def test_a_recording_that_was_made_again_and_aids_of_other_code_are_read_again(bag, tmp_path, monkeypatch):
+    (tmp_path / "own_world").mkdir()
+    (tmp_path / "own_world" / "__init__.py").touch()
+    (tmp_path / "own_world" / "aids.py").write_text("TOPIC = 'state'\naids = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def identity() -> str:
+        return parts([bag], CAMERAS, 30, Said(), "own_world.aids")[0].identity
+
+    found = [identity(), identity()]
+    (tmp_path / "own_world" / "expert.py").write_text("LEARNED = True\n")
+    found.append(identity())
+    os.utime(max(bag.iterdir(), key=lambda path: path.stat().st_size), (1, 1))
+    found.append(identity())
+    assert found[0] == found[1] and len(set(found)) == 3
 
 
 def test_the_truth_names_blocks_hand_and_fixtures(world):

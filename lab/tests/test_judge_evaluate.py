@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,15 @@ def test_other_thresholds_or_parameters_are_another_evaluation():
     plain, gated = Judged(bundle=toy), Judged(bundle=toy, thresholds=(0.1,) * 5)
     held = Judged(bundle=toy, assignments=("budget.hold:=true",))
     assert len({judged.identity() for judged in (plain, gated, held)}) == 3
+
+
+def test_a_bundle_that_was_solved_anew_is_another_evaluation_where_its_own_thresholds_count(tmp_path):
+    shutil.copytree(Path(__file__).parents[2] / "models" / "toy", tmp_path / "toy")
+    own, given = Judged(bundle=tmp_path / "toy"), Judged(bundle=tmp_path / "toy", thresholds=(0.1,) * 5)
+    before = own.identity(), given.identity()
+    path = tmp_path / "toy" / "thresholds.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    assert own.identity() != before[0] and given.identity() == before[1]
 
 
 def test_chains_can_begin_anywhere(tmp_path):

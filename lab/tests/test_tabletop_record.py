@@ -161,6 +161,13 @@ def test_a_folder_that_was_made_otherwise_is_refused(bags, other):
         record(Recipe(**{"seed": 0} | other), episodes=1, workers=1, out=bags[0])
 
 
+def test_a_folder_does_not_go_on_with_another_learner(bags):
+    pytest.importorskip("torch")
+    learner = Path(__file__).parents[1] / "weights" / "tabletop"
+    with pytest.raises(ValueError, match="'learner'.*name another folder"):
+        record(Recipe(seed=0, run=learner), episodes=1, workers=1, out=bags[0])
+
+
 @pytest.mark.parametrize("every", [-1, 0, 2])
 def test_frames_that_would_look_consecutive_are_not_recorded(tmp_path, every):
     with pytest.raises(ValueError, match="give 1, or 3 and more"):

@@ -91,6 +91,15 @@ def test_a_finished_run_is_trained_further_as_if_it_had_been_asked_for_more_step
         run(shards, tmp_path / "cosine", schedule="cosine")
 
 
+def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(shards, tmp_path):
+    run(shards, tmp_path / "joint", steps=2)
+    run(shards, tmp_path / "head", tmp_path / "joint", stage="head", steps=2)
+    run(shards, tmp_path / "head", tmp_path / "joint", stage="head")
+    run(shards, tmp_path / "joint")
+    with pytest.raises(ValueError, match=r"other weights to learn from \(init\)"):
+        run(shards, tmp_path / "head", tmp_path / "joint", stage="head")
+
+
 def test_a_checkpoint_has_every_weight_of_an_lstm_whose_weights_share_a_buffer_as_on_a_gpu(shards, tmp_path):
     made = Run(SETTINGS, Objective(), shards, tmp_path)
     for lstm in made.trainee.policy.head.lstms:
@@ -240,7 +249,7 @@ def test_training_lowers_the_loss(shards, tmp_path):
 
 def test_another_runs_folder_is_refused(shards, tmp_path):
     run(shards, tmp_path)
-    with pytest.raises(ValueError, match="of a run with other settings: name another --out"):
+    with pytest.raises(ValueError, match=r"of a run with other settings .*\(lr\): name another --out"):
         run(shards, tmp_path, lr=1e-5)
 
 

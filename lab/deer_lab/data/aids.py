@@ -8,9 +8,11 @@ A world brings them as a module (`--aids deer_lab.worlds.tabletop.aids`) with
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -36,6 +38,18 @@ def gathered(
     states, points, answers = zip(*frames, strict=True)
     by_camera = {camera: np.stack([shown[camera] for shown in points]) for camera in points[0]}
     return Aids(np.stack(states), by_camera, np.stack(answers), tuple(map(tuple, sentences)))
+
+
+def sources(name: str | None) -> str:
+    """Of the world's own code, which says what the aids are: answers of an expert that has learned better are others.
+
+    Raises ValueError as load_aids."""
+    world = load_aids(name)
+    if world is None:
+        return ""
+    own = Path(world.__file__)
+    files = sorted(own.parent.glob("*.py")) if world.__package__ else [own]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def load_aids(name: str | None) -> ModuleType | None:

@@ -26,7 +26,7 @@ from deer_lab.data import video
 from deer_lab.data.features import Features, motion_of
 from deer_lab.data.motion import joined
 from deer_lab.data.segment import DataError, Segment
-from deer_lab.data.shards import Part
+from deer_lab.data.shards import Part, files_state
 from deer_lab.data.source import CameraTopic, Said, Source
 from deer_lab.embodiment import Embodiment
 
@@ -207,6 +207,13 @@ def still(episode: Episode, stored: dict) -> np.ndarray:
         raise DataError(f"{episode.table}: a picture of episode {episode.number} cannot be decoded: {error}") from error
 
 
+def files_of(root: Path, episodes: list[Episode]) -> set[Path]:
+    """The files that these episodes are in, and those that describe the data set."""
+    found = {path for path in (root / "meta").rglob("*") if path.is_file()}
+    found |= {episode.table for episode in episodes}
+    return found | {path for episode in episodes for path, _ in episode.videos.values()}
+
+
 def parts(root: Path, roles: list[str], embodiment: Embodiment, told: Said) -> list[Part]:
     """A shard for every SHARD_EPISODES episodes. Raises DataError."""
     dataset = open_dataset(root)
@@ -215,7 +222,7 @@ def parts(root: Path, roles: list[str], embodiment: Embodiment, told: Said) -> l
     return [
         Part(
             f"{root.name}-{first:06d}",
-            f"{root.resolve()} {[episode.number for episode in some]} {said}",
+            f"{root.resolve()} {[episode.number for episode in some]} {files_state(files_of(root, some))} {said}",
             partial(segments, dataset, some, features, said, embodiment),
         )
         for first in range(0, len(dataset.episodes), SHARD_EPISODES)

@@ -15,9 +15,9 @@ from types import ModuleType
 import numpy as np
 
 from deer_lab.config import Camera
-from deer_lab.data.aids import Aids, load_aids
+from deer_lab.data.aids import Aids, load_aids, sources
 from deer_lab.data.segment import DataError, Segment
-from deer_lab.data.shards import Part
+from deer_lab.data.shards import Part, files_state
 from deer_lab.data.source import Said
 from deer_lab.program import find_program
 
@@ -29,11 +29,20 @@ def parts(
     bags: list[Path], cameras: tuple[Camera, ...], control_hz: float, said: Said, aids: str | None = None
 ) -> list[Part]:
     """A shard for each bag. `aids` names the module of a world (deer_lab.data.aids)."""
-    told = f"{control_hz} {said.identity()} {aids}"
+    told = f"{control_hz} {said.identity()} {aids} {sources(aids)}"
     return [
-        Part(bag.name, f"{bag.resolve()} {told}", partial(bag_segments, bag, cameras, control_hz, said, aids))
+        Part(
+            bag.name,
+            f"{bag.resolve()} {files_state(files_of(bag))} {told}",
+            partial(bag_segments, bag, cameras, control_hz, said, aids),
+        )
         for bag in bags
     ]
+
+
+def files_of(bag: Path) -> list[Path]:
+    """A bag's files."""
+    return [path for path in bag.iterdir() if path.is_file()] if bag.is_dir() else [bag]
 
 
 def bag_segments(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deer_lab.manifest import fingerprint
 from deer_lab.plan import PlanLimits
 from deer_lab.worlds.catalog import DEFAULT, own_world
 from deer_lab.worlds.judge import protocol
@@ -75,13 +76,23 @@ class Judged:
     world: str = DEFAULT
 
     def identity(self) -> str:
-        """Names it in results.json; another bundle of the same name is another."""
+        """Names it in results.json; another bundle of the same name is another, and so is one with other thresholds."""
         if self.policy is not None:
             return self.policy
         weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
         limits = f" {self.metric} thresholds {self.thresholds}" if self.thresholds else ""
         limits += "".join(f" {assignment}" for assignment in self.assignments)
-        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}"
+        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}{self._solved()}"
+
+    def _solved(self) -> str:
+        """Of the bundle's files that change without a new model, those that its exits follow from here."""
+        if self.bundle is None:
+            return ""
+        names = ["predictor.json"] if self.thresholds else ["predictor.json", "thresholds.json"]
+        if any(assignment.startswith("budget.") for assignment in self.assignments):
+            names += ["calibration.json", "plans.json"]
+        found = [self.bundle / name for name in names if (self.bundle / name).is_file()]
+        return "".join(f" {path.name} {fingerprint(path)['sha256']}" for path in found)
 
 
 @functools.cache

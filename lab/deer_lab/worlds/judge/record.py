@@ -48,6 +48,7 @@ def record(recipe: Recipe, *, episodes: int, workers: int, out: Path, cluster: s
     made_with |= {"parameters": list(recipe.assignments)} if recipe.assignments else {}
     made_with |= {"exit": recipe.exit_number} if recipe.exit_number is not None else {}
     made_with |= {"lead": recipe.lead_steps} if recipe.lead_steps != LEARNER_STEPS else {}
+    made_with |= {"learner": learner_digest(recipe.run)} if recipe.run else {}
     if lines and lines[0] != made_with:
         raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
     if not lines:
@@ -67,6 +68,13 @@ def record(recipe: Recipe, *, episodes: int, workers: int, out: Path, cluster: s
             bar.set_postfix_str(f"{frames / max(bar.format_dict['elapsed'], 1e-9):.0f} frames/s")
             bar.update()
     return [entries[number] for number in sorted(entries)]
+
+
+def learner_digest(run: Path) -> str:
+    """Of a learner's weights."""
+    from deer_lab.runs import digest  # only here: the expert alone needs no PyTorch
+
+    return digest(run)
 
 
 def main() -> int:
