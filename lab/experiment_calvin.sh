@@ -49,9 +49,9 @@ judge full_depth --exit 5
 solved deer_b --average 12MFLOP
 solved deer_s --average 10MFLOP --peak 14MFLOP
 for exit in 0 1 2 3 4; do judge "exit_$exit" --exit "$exit"; done
-for n in 2 3 4; do each "step_${n}_exit_1" 1 "$n"; done
+for n in 3 4; do each "step_${n}_exit_5" 5 "$n"; done
 # Adaptive plans beside the best fixed one that costs no more
-for average in 60 45 30; do
+for average in 45 30 20; do
     wanted "whole_$average" || wanted "fixed_$average" || continue
     deer_vla solve "$bundle" --of whole --average "${average}MFLOP" --out "$out/whole_$average.json" \
         --fixed-out "$out/fixed_$average.json" || continue # nothing costs so little
@@ -67,8 +67,9 @@ curve() { for name in "${@:2}"; do [[ ! -e $kept/$name.json ]] || echo "$1=$kept
 mapfile -t results < <(
     curve one_exit exit_{0..4} full_depth
     curve deer deer_{s,b}
-    curve every_nth step_{4,3,2}_exit_1
-    curve plans whole_{30,45,60}
+    curve every_nth step_{4,3}_exit_5
+    curve fixed_plans fixed_{20,30,45}
+    curve plans whole_{20,30,45}
     curve static static_24
 )
 deer_vla report "${results[@]}" --out "$out/report"

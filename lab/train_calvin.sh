@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # train_calvin.sh [OUT]: makes models/calvin_d, a policy for CALVIN's own scene D: demonstrations, training that begins with the
-# tabletop's weights, corrections, skipped steps, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is
+# tabletop's weights, corrections, thresholds and plans. Needs CALVIN_ENV (README.md#calvin-itself). What is
 # finished stays in OUT: the same call goes on where it was stopped. Hours on two cores, or a machine with a GPU and many cores:
 #     PROCESSES=1 WORKERS=16 TRAIN="--loaders 8" lab/train_calvin.sh
 # EPISODES: of demonstrations, one control period in eight; STEPS: of the first language stage; all other numbers follow
 # these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
-# CONFIG=calvin_static_24: the static network of twice the depth, trained alike into OUT/plans_1/bundle, but that only its vision
+# CONFIG=calvin_static_24: the static network of twice the depth, trained alike into OUT/head_3/bundle, but that only its vision
 # begins with the tabletop's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ config=${CONFIG:-calvin} out=${1:-out/${CONFIG:-calvin}}
 episodes=${EPISODES:-2800} steps=${STEPS:-2000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
 read -ra more <<< "${TRAIN---compile}"
 [[ $config == calvin ]] && part=all || part=vision
-bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/plans_1/bundle")}
+bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/head_3/bundle")}
 python=(torchrun --standalone --nproc-per-node "$processes" -m)
 ((processes > 1)) || python=(python -m)
 export OMP_NUM_THREADS=1
@@ -53,13 +53,6 @@ remember() {
         --head-lr 1e-3 --warmup 30 --no-auxiliary --gripper-weight 0.05 --seed 2 --out "$2"
 }
 
-# The head bears kept cameras and skipped steps, up to seven in a row: it learns what head_3 does with every picture.
-# Arguments as before
-foresee() {
-    train 16 --stage head --teacher "$out/head_3" --init "$1" --data "${@:4}" --window 32 --steps "$3" \
-        --head-lr 1e-3 --warmup 30 --no-auxiliary --gripper-weight 0.05 --keep 0.5 --skip 0.9 --longest 7 --seed 3 --out "$2"
-}
-
 # Scenes, for what is seen, and whole episodes, for the memory.
 record scenes "$episodes" 0 --every 8
 record demonstrations $((episodes / 28 + 2)) 100
@@ -84,23 +77,14 @@ for round in 1 2 3; do
     remember "$out/language_$round" "$out/head_$round" $((steps / 10)) "${whole[@]}"
 done
 
-# What it does itself with plans, for it to learn from
-every=(--parameter plan.skip_delta:=2 --parameter plan.skip_change:=1 --parameter plan.max_age:=20)
-some=$((episodes / 28 + 4))
-record own_0 "$some" 31 --learner "$out/head_3"
-record own_1 "$some" 32 --learner "$out/head_3" "${every[@]}" --parameter plan.max_skips:=2
-foresee "$out/head_3" "$out/plans_0" $((steps / 10)) "$out"/own_{0,1} "${whole[@]}"
-record own_2 "$some" 33 --learner "$out/plans_0" "${every[@]}" --parameter plan.max_skips:=4
-foresee "$out/plans_0" "$out/plans_1" $((steps * 3 / 40)) "$out"/own_{0,1,2} "${whole[@]}"
-
-python -m deer_lab.bundle "$out/plans_1" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
+python -m deer_lab.bundle "$out/head_3" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
     --description "The 34 tasks of CALVIN's scene D from two cameras and a sentence: 12 layers of width 96, six exits."
 [[ $config == calvin ]] || exit 0 # a static network has one exit, so no thresholds
 
 # Thresholds, from recordings that were not trained on, and what they cost on others; plans, from what it does itself
 record held_out $((episodes / 42 + 2)) 200
 record held_out_2 $((episodes / 42 + 2)) 201
-record held_out_own $((episodes / 70 + 4)) 202 --learner "$out/plans_1"
+record held_out_own $((episodes / 70 + 4)) 202 --learner "$out/head_3"
 deer_vla calibrate "$bundle" "$out/held_out"
 deer_vla calibrate "$bundle" "$out/held_out_2" --out "$out/held_out_2.json"
 deer_vla calibrate "$bundle" "$out/held_out_own" --plans
