@@ -164,7 +164,7 @@ def test_a_folder_that_was_made_otherwise_is_refused(bags, other):
 def test_a_folder_does_not_go_on_with_another_learner(bags):
     pytest.importorskip("torch")
     learner = Path(__file__).parents[1] / "weights" / "tabletop"
-    with pytest.raises(ValueError, match="'learner'.*name another folder"):
+    with pytest.raises(ValueError, match=r"'learner'.*name another folder"):
         record(Recipe(seed=0, run=learner), episodes=1, workers=1, out=bags[0])
 
 
