@@ -81,7 +81,7 @@ pub struct Incident {
 /// What may happen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum What {
-    /// A camera, or [both](BOTH), goes wrong for a while.
+    /// A camera goes wrong for a while, or both where its number is 2.
     Camera(usize, Fault, Duration),
     /// Somebody says one of some sentences; the last is empty, the one before it cannot be taken up.
     Say(usize),
