@@ -7,6 +7,8 @@ It starts as a dry run: decisions are published, commands are not. An argument t
 `dry_run`, `autostart` and `use_sim_time` are said here alone, at every start.
 """
 
+import os
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
@@ -39,6 +41,9 @@ def optional(name, description, choices=None):
 
 
 def policy(context):
+    # launch would warn, leave the file out, and move the arm within other limits
+    if not os.path.isfile(file := context.launch_configurations["params_file"]):
+        raise RuntimeError(f"params_file:={file}: there is no such file")
     given = {name: setting for name, setting in OPTIONAL.items() if context.launch_configurations[name]}
     return [
         Node(
@@ -63,6 +68,7 @@ def policy(context):
                 ("static/image", LaunchConfiguration("static_image")),
                 ("gripper/image", LaunchConfiguration("gripper_image")),
                 ("instruction", LaunchConfiguration("instruction")),
+                ("estop", LaunchConfiguration("estop")),
                 ("~/twist", LaunchConfiguration("twist")),
                 ("~/gripper", LaunchConfiguration("gripper")),
             ],
@@ -108,6 +114,7 @@ def generate_launch_description():
                 "gripper_image", default_value="gripper/image", description="topic of the camera at the gripper"
             ),
             DeclareLaunchArgument("instruction", default_value="instruction", description="topic of the instruction"),
+            DeclareLaunchArgument("estop", default_value="estop", description="topic of the emergency stop"),
             DeclareLaunchArgument("twist", default_value="~/twist", description="topic of the arm's command"),
             DeclareLaunchArgument("gripper", default_value="~/gripper", description="topic of the gripper's command"),
             DeclareLaunchArgument(

@@ -3,7 +3,8 @@
     ros2 launch deer_vla sim.launch.py
 
 In lock-step the world waits for every command before it moves on, so that a run can be repeated to the bit; without,
-it runs in real time. Every argument of robot.launch.py may be given too.
+it runs in real time. The arguments of robot.launch.py may be given too, but for dry_run, autostart, use_sim_time, mode
+and frozen, which follow from this. `lock_step` and `record` go before what `world_params_file` says.
 """
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription

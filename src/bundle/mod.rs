@@ -185,3 +185,11 @@ fn hash_file(path: &Path) -> io::Result<String> {
         }
     }
 }
+
+/// Copies the toy's files into a folder, where a test may change them.
+#[cfg(test)]
+pub(crate) fn copy_toy(to: &Path) {
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}

@@ -49,12 +49,8 @@ fn simulated_time_alone_takes_no_limit_away() {
 
 #[test]
 fn thresholds_by_parameter_limit_what_the_bundles_do_unless_a_metric_is_named() {
-    let toy = concat!(env!("CARGO_MANIFEST_DIR"), "/models/toy");
     let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(toy).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
+    crate::bundle::copy_toy(folder.path());
     let file = folder.path().join("thresholds.json");
     let own = std::fs::read_to_string(&file).unwrap().replace("\"rms\"", "\"cosine\"");
     std::fs::write(&file, own).unwrap();

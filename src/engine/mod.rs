@@ -147,7 +147,7 @@ const TREMBLE: f32 = 0.2;
 pub enum EngineError {
     /// No ONNX Runtime library was found, or it does not load.
     #[error(
-        "ONNX Runtime could not be loaded: {reason}; looked in: {looked_in}. Mend: pip install onnxruntime (or onnxruntime-gpu), or name the library with the parameter `onnxruntime` or in ORT_DYLIB_PATH"
+        "ONNX Runtime could not be loaded: {reason}; looked in: {looked_in}. Mend: pip install onnxruntime (or onnxruntime-gpu) in 1.24 or newer, which Python 3.10 has not: unpack a release there; or name the library with the parameter `onnxruntime` or in ORT_DYLIB_PATH"
     )]
     Library {
         /// What went wrong.

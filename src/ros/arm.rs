@@ -1,6 +1,7 @@
 //! The arm's topics: what moves something is written here and nowhere else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use r2r::geometry_msgs::msg::{TwistStamped, Vector3};
@@ -9,15 +10,16 @@ use r2r::trajectory_msgs::msg::{JointTrajectory, JointTrajectoryPoint};
 use r2r::{ActionClientUntyped, Node, Publisher, QosProfile};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::inbox::{Inbox, Message};
+use super::names::Names;
 use super::outputs::time;
 use crate::config::{Config, GripperConfig, GripperInterface};
 use crate::motion::{Grip, Twist};
 use crate::units::Stamp;
 
-/// A gripper that has not accepted its goal by then is told again.
+/// A gripper that has not accepted its goal by then is told again, and so is one that refused it or was not there.
 const GOAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// In dry run the commands stay inside.
@@ -30,6 +32,8 @@ pub(super) struct Arm {
     tasks: Handle,
     inbox: Arc<Inbox>,
     logger: String,
+    /// Nobody listened to the gripper's last command.
+    deaf: AtomicBool,
 }
 
 enum GripperOutput {
@@ -60,6 +64,7 @@ impl Arm {
             tasks: tasks.clone(),
             inbox: inbox.clone(),
             logger: node.logger().to_owned(),
+            deaf: AtomicBool::new(false),
         })
     }
 
@@ -89,13 +94,33 @@ impl Arm {
                     JointTrajectoryPoint { positions: vec![position; joints.len()], ..JointTrajectoryPoint::default() };
                 // A stamp in the past would be refused by a trajectory controller: zero means now.
                 let header = Header { stamp: time(Stamp(0)), ..self.header(stamp) };
-                publisher.publish(&JointTrajectory { header, joint_names: joints.clone(), points: vec![point] })
+                publisher.publish(&JointTrajectory { header, joint_names: joints.clone(), points: vec![point] })?;
+                self.heard(publisher.get_inter_process_subscription_count()?, grip);
+                Ok(())
             }
             GripperOutput::Positions(publisher, joints) => {
                 let data = vec![position; *joints];
-                publisher.publish(&Float64MultiArray { data, ..Float64MultiArray::default() })
+                publisher.publish(&Float64MultiArray { data, ..Float64MultiArray::default() })?;
+                self.heard(publisher.get_inter_process_subscription_count()?, grip);
+                Ok(())
             }
             GripperOutput::Goal(client) => self.send(client, grip, command(&self.config, position)),
+        }
+    }
+
+    /// A command that nobody listened to is sent again after a while, for as long as that lasts.
+    fn heard(&self, listeners: usize, grip: Grip) {
+        let deaf = listeners == 0;
+        if self.deaf.swap(deaf, Ordering::Relaxed) != deaf && deaf {
+            let again = format!("it is sent again every {} s", GOAL_TIMEOUT.as_secs());
+            r2r::log_error!(
+                &self.logger,
+                "nobody hears ~/gripper ({}); is its controller running? {again}",
+                grip.as_str()
+            );
+        }
+        if deaf {
+            self.tasks.spawn(told_again(self.inbox.clone(), grip));
         }
     }
 
@@ -111,7 +136,7 @@ impl Arm {
                 Err(_) => format!("found no answer in {} s; is its action server running?", GOAL_TIMEOUT.as_secs()),
             };
             r2r::log_error!(&logger, "the gripper's goal ({}) {reason} It is sent again", grip.as_str());
-            inbox.push(Message::Unheard(grip));
+            told_again(inbox, grip).await;
         });
         Ok(())
     }
@@ -121,9 +146,17 @@ impl Arm {
     }
 }
 
-/// r2r makes code for the messages that it finds where it is built; an action that was not there then has no type.
+/// Not at once: a server that refuses would be asked at every control step.
+async fn told_again(inbox: Arc<Inbox>, grip: Grip) {
+    sleep(GOAL_TIMEOUT).await;
+    inbox.push(Message::Unheard(grip));
+}
+
+/// Until Jazzy rcl remaps no action, so its name is remapped here. r2r makes code for the messages that it finds where it
+/// is built; an action that was not there then has no type.
 fn goal(node: &mut Node, action: &str) -> anyhow::Result<GripperOutput> {
-    let made = node.create_action_client_untyped("~/gripper", &format!("control_msgs/action/{action}"));
+    let names = Names::new(&node.name()?, &node.namespace()?, std::env::args());
+    let made = node.create_action_client_untyped(&names.topic("~/gripper"), &format!("control_msgs/action/{action}"));
     made.map(GripperOutput::Goal).map_err(|error| {
         anyhow::anyhow!(
             "gripper.interface needs the action control_msgs/{action}, which this node was built without ({error}). \

@@ -140,14 +140,17 @@ fn services(node: &mut Node, tasks: &Handle, to: &Receivers) -> r2r::Result<()> 
     tasks.spawn(async move {
         while let Some(request) = enable.next().await {
             let on = request.message.data;
-            let enable = |reply| Message::Enable(on, reply);
-            let (success, message) = ask(enable, |message| match on {
-                true => inbox.push(message),
-                false => receivers.stop(message),
-            })
-            .await;
-            // A caller that has gone away needs no answer.
-            drop(request.respond(SetBool::Response { success, message }));
+            let (reply, answer) = asked();
+            match on {
+                true => inbox.push(Message::Enable(on, reply)),
+                false => receivers.stop(Message::Enable(on, reply)),
+            }
+            // Answered elsewhere: a `false` must not wait for the answer to the `true` before it.
+            tokio::spawn(async move {
+                let (success, message) = answer.await;
+                // A caller that has gone away needs no answer.
+                drop(request.respond(SetBool::Response { success, message }));
+            });
         }
     });
     tasks.spawn(trigger(node, "~/reset", &to.inbox, Message::Reset)?);
@@ -165,19 +168,23 @@ fn trigger(
     let inbox = Arc::clone(inbox);
     Ok(async move {
         while let Some(request) = requests.next().await {
-            let (success, message) = ask(message, |message| inbox.push(message)).await;
+            let (reply, answer) = asked();
+            inbox.push(message(reply));
+            let (success, message) = answer.await;
             drop(request.respond(Trigger::Response { success, message }));
         }
     })
 }
 
-/// Puts a request to the control loop and waits for what comes of it.
-async fn ask(message: impl FnOnce(Reply) -> Message, put: impl FnOnce(Message)) -> (bool, String) {
+/// What a request gives to the control loop, and what comes of it.
+fn asked() -> (Reply, impl Future<Output = (bool, String)>) {
     let (reply, answer) = oneshot::channel();
-    put(message(Box::new(move |result| drop(reply.send(result)))));
-    match answer.await {
-        Ok(Ok(message)) => (true, message),
-        Ok(Err(reason)) => (false, reason),
-        Err(_) => (false, "the node is shutting down".into()),
-    }
+    let answer = async {
+        match answer.await {
+            Ok(Ok(message)) => (true, message),
+            Ok(Err(reason)) => (false, reason),
+            Err(_) => (false, "the node is shutting down".into()),
+        }
+    };
+    (Box::new(move |result| drop(reply.send(result))), answer)
 }

@@ -157,7 +157,8 @@ fn check_arguments(mut arguments: impl Iterator<Item = String>) -> Result<()> {
 fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+    // The last two come with a terminal that is closed, an ssh session that breaks off.
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()] {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         runtime.spawn(async move {
             signals.recv().await;

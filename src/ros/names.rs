@@ -1,4 +1,4 @@
-//! The full name of a topic, remapped as rcl remaps it: r2r tells neither.
+//! The full name of a topic, or of an action, remapped as rcl remaps topics: r2r tells neither.
 
 /// A node's names and the remappings of its command line.
 pub(super) struct Names {

@@ -38,6 +38,8 @@ pub(super) struct ServoClient {
     tasks: Handle,
     looked: Option<Instant>,
     listening: bool,
+    /// The publishers of its status when they were looked at last, by their DDS identities.
+    known: Vec<Vec<u8>>,
     /// Whether it was greeted, or is being.
     greeted: Arc<AtomicBool>,
 }
@@ -51,6 +53,7 @@ impl ServoClient {
             tasks: tasks.clone(),
             looked: None,
             listening: false,
+            known: Vec::new(),
             greeted: Arc::default(),
         }
     }
@@ -65,12 +68,16 @@ impl ServoClient {
         }
         self.looked = Some(Instant::now());
         let publishers = node.get_publishers_info_by_topic(&self.topic("status"), false)?;
-        match publishers.first() {
-            Some(publisher) if !self.greeted.swap(true, Ordering::Relaxed) => self.greet(node, &publisher.topic_type),
-            None if self.greeted.swap(false, Ordering::Relaxed) => {
-                self.report(Report::Away(format!("MoveIt Servo at {} is gone; start it again", self.name)));
-                Ok(())
-            }
+        // One that was killed stays in the graph for a while: the one that was started in its place is another publisher.
+        let new = publishers.iter().find(|publisher| !self.known.iter().any(|gid| *gid == publisher.endpoint_gid));
+        let newest = new.or(publishers.first()).map(|publisher| publisher.topic_type.clone());
+        if (new.is_some() || newest.is_none()) && self.greeted.swap(false, Ordering::Relaxed) {
+            let what = if newest.is_some() { "was started again" } else { "is gone; start it again" };
+            self.report(Report::Away(format!("MoveIt Servo at {} {what}", self.name)));
+        }
+        self.known = publishers.into_iter().map(|publisher| publisher.endpoint_gid.to_vec()).collect();
+        match newest {
+            Some(status) if !self.greeted.swap(true, Ordering::Relaxed) => self.greet(node, &status),
             _ => Ok(()),
         }
     }

@@ -57,6 +57,8 @@ impl<N: Network> Worker<N> {
                 self.inbox.expect(pairing);
             }
             while self.session.thinking() {
+                // What was just enabled is watched from its first step on.
+                self.come_round();
                 self.vitals.begin_step(machine.now());
                 self.session.think(&mut || machine.now());
                 self.come_round();

@@ -44,8 +44,8 @@ impl ClockWatch {
     }
 
     /// Why the arm must hold, if it must.
-    pub fn hold(&self) -> Option<Hold> {
-        self.jump.as_ref().map(|(hold, _)| hold.clone())
+    pub fn hold(&self) -> Option<&Hold> {
+        self.jump.as_ref().map(|(hold, _)| hold)
     }
 }
 

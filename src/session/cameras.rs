@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::Picture;
 use super::pairing::Pairing;
 use crate::frame::Frame;
-use crate::safety::{CameraWatch, Guard, Hold, Verdict};
+use crate::safety::{CameraWatch, Guard, Hold};
 use crate::units::Stamp;
 
 pub(super) struct Cameras {
@@ -135,12 +135,6 @@ impl Cameras {
         self.pairing.together(self.slots.iter().filter_map(|slot| Some(slot.frame.as_ref()?.0.stamp)))
     }
 
-    /// A new sentence is answered on the pictures at hand, however soon after the last step.
-    pub(super) fn begin_epoch(&mut self) {
-        self.forget_step();
-        self.accept();
-    }
-
     /// The clock was set.
     pub(super) fn begin_time(&mut self) {
         self.watches().for_each(CameraWatch::begin_time);
@@ -148,7 +142,7 @@ impl Cameras {
 
     /// From here on pictures may look otherwise.
     pub(super) fn accept(&mut self) {
-        self.watches().for_each(CameraWatch::begin_epoch);
+        self.watches().for_each(CameraWatch::accept);
     }
 
     pub(super) fn moved(&mut self, path: [f64; 2]) {
@@ -177,11 +171,9 @@ impl Cameras {
         self.slots.get(camera).map(|slot| slot.watch.facts()).unwrap_or_default()
     }
 
-    /// What keeps the arm from being enabled. A frozen picture does not: the arm stands, and so may the picture. Nor does
-    /// another format: whoever enables the arm takes the cameras as they are.
+    /// What keeps the arm from being enabled.
     pub(super) fn dead(&self, guard: &Guard, now: Stamp, machine: Option<Duration>) -> Option<Hold> {
-        let harmless = |verdict| matches!(verdict, Verdict::HoldFrozenFrame | Verdict::HoldChangedFrame);
-        self.hold(guard, now, machine).filter(|hold| !harmless(hold.verdict))
+        self.slots.iter().find_map(|slot| slot.watch.dead(guard, now, machine))
     }
 
     pub(super) fn skewed(&self, guard: &Guard) -> Option<Hold> {

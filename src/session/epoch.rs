@@ -30,6 +30,7 @@ impl<N: Network> Session<N> {
         self.epoch.instruction.clear();
         self.epoch.refusal = None;
         self.new_epoch();
+        self.cameras.accept();
         if let Err(reason) = self.begin_epoch(text) {
             self.epoch.refusal = Some(reason.clone());
             return Some(Effect::Log(Level::Error, format!("the instruction was not taken up: {reason}")));
@@ -45,8 +46,15 @@ impl<N: Network> Session<N> {
         if text.is_empty() { Ok(()) } else { self.network.begin_epoch(text) }
     }
 
-    /// Starts the epoch of the same instruction again: state cleared, gripper command sent anew.
+    /// A person starts the epoch of the same instruction again: state cleared, gripper command sent anew, and the cameras
+    /// are as they should be.
     pub(super) fn reset(&mut self) {
+        self.forget();
+        self.cameras.accept();
+    }
+
+    /// The same where no person looked.
+    pub(super) fn forget(&mut self) {
         self.network.reset();
         self.new_epoch();
     }
@@ -54,7 +62,7 @@ impl<N: Network> Session<N> {
     fn new_epoch(&mut self) {
         self.epoch.number += 1;
         self.epoch.steps = 0;
-        self.cameras.begin_epoch();
+        self.cameras.forget_step();
         // A world in lock-step begins anew with each of its sentences, and must not depend on what was before.
         if self.safety.rules.lock_step() {
             self.motion.gripper.forget();

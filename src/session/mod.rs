@@ -265,7 +265,7 @@ impl<N: Network> Session<N> {
     fn servo(&mut self, report: safety::Report, received: Duration) {
         // Where Servo has stopped the arm, what the network remembers is of a motion that did not happen.
         if self.safety.servo.as_mut().is_some_and(|servo| servo.hear(report, received)) {
-            self.reset();
+            self.forget();
         }
     }
 

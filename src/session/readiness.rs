@@ -91,10 +91,10 @@ impl<N: Network> Session<N> {
 
     /// Allows motion and clears the network's state, which is of another time.
     pub(super) fn enable(&mut self, now: Moment) -> Result<(), Refused> {
-        // Whoever enables it takes the cameras as they are.
-        self.cameras.trust();
         let unready = self.unready(now);
         self.safety.arming.enable(now.machine, unready)?;
+        // Whoever enables it takes the cameras as they are.
+        self.cameras.trust();
         self.reset();
         Ok(())
     }

@@ -315,7 +315,7 @@ impl<N: Network> Session<N> {
     /// What MoveIt Servo or a clock that was set forbids.
     fn halts_of_others(&self, now: Moment) -> Option<Hold> {
         let servo = self.safety.servo.as_ref().and_then(|servo| servo.hold(now.machine));
-        servo.or_else(|| self.safety.clock.hold())
+        servo.or_else(|| self.safety.clock.hold().cloned())
     }
 
     /// An answer without motion, or the beginning of one with it.

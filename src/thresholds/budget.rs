@@ -117,10 +117,7 @@ mod tests {
 
     /// A copy of the toy with a calibration in which deltas grow from sample to sample.
     fn calibrated_toy(folder: &Path) -> Bundle {
-        for entry in fs::read_dir("models/toy").unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
-        }
+        crate::bundle::copy_toy(folder);
         let bundle = Bundle::open(folder).unwrap();
         let deltas: Vec<Vec<f64>> =
             (0..6).map(|k| (0..600).map(|s| f64::from((s * 37 + k * 11) % 601)).collect()).collect();

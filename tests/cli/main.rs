@@ -75,11 +75,14 @@ fn untimed(out: &Path) -> Vec<Value> {
 fn toy(folder: &Path) -> PathBuf {
     let bundle = folder.join("toy");
     fs::create_dir(&bundle).unwrap();
-    for entry in fs::read_dir(TOY).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, bundle.join(path.file_name().unwrap())).unwrap();
-    }
+    copy_files(TOY, &bundle);
     bundle
+}
+
+fn copy_files(from: &str, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 /// Replays a bag into a folder of its own; gives that folder.
@@ -118,10 +121,7 @@ fn check_refuses_what_is_no_bundle_a_changed_one_and_a_library_that_is_not_there
     assert_says(&refused(1, &["check", text(&nowhere)]), &["there is no folder", text(&nowhere)]);
     assert_says(&refused(2, &["check", TOY, "--peak", "6"]), &["with its unit"]);
     assert_says(&refused(2, &["check", TOY, "--peak", "6ms"]), &["GFLOP or MFLOP"]);
-    for entry in fs::read_dir(TOY).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
+    copy_files(TOY, folder.path());
     fs::write(folder.path().join("head.data"), "changed").unwrap();
     assert_says(&refused(1, &["check", text(folder.path())]), &["head.data has sha256"]);
     fs::copy(Path::new(TOY).join("head.data"), folder.path().join("head.data")).unwrap();

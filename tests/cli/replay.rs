@@ -167,7 +167,7 @@ fn an_interrupted_replay_leaves_whole_files() {
     assert!(Command::new("kill").args(["-INT", &replay.id().to_string()]).status().unwrap().success());
     let output = replay.wait_with_output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(output.status.code(), Some(130), "{error}");
     assert_says(&error, &["interrupted", "written"]);
     let twists = Bag::open(out.join("commands")).unwrap().topics().get("/deer_vla/twist").map_or(0, |t| t.messages);
     assert_eq!((decisions(&out).len() as u64, twists < 5000), (twists, true));

@@ -71,7 +71,7 @@ fn a_calibration_that_was_stopped_goes_on_from_the_last_finished_recording() {
     }
     assert!(Command::new("kill").args(["-INT", &calibrate.id().to_string()]).status().unwrap().success());
     let output = calibrate.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(130));
     assert_says(&String::from_utf8_lossy(&output.stderr), &["interrupted", "goes on"]);
     assert!((2..5).contains(&lines()) && !out.exists(), "the job and what was finished: {}", lines());
 
@@ -128,13 +128,20 @@ fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_sta
     let folder = TempDir::new().unwrap();
     let (bag, own) = (Rollout::read().bag(folder.path()), folder.path().join("tabletop"));
     fs::create_dir(&own).unwrap();
-    for entry in fs::read_dir(TABLETOP).unwrap().map(Result::unwrap) {
-        fs::copy(entry.path(), own.join(entry.file_name())).unwrap();
-    }
+    copy_files(TABLETOP, &own);
     fs::remove_file(own.join("calibration.json")).unwrap();
     let calibrate = ["calibrate", text(&own), text(&bag), "--plans"];
     assert_says(&refused(1, &calibrate), &["--plans comes second", "calibration.json"]);
     done(&["calibrate", text(&own), text(&bag)]);
+    // A try that came to nothing; the calibration changes before the next.
+    let mute = folder.path().join("mute");
+    let mut writer = BagWriter::create(&mute).unwrap();
+    writer.write("/instruction", Stamp(1), &Text { data: "lift".into() }).unwrap();
+    writer.finish().unwrap();
+    assert_says(&refused(1, &["calibrate", text(&own), text(&mute), "--plans"]), &["no recording held a step"]);
+    done(&["calibrate", text(&own), text(&bag), "--seed", "1"]);
+    assert_says(&refused(1, &calibrate), &["other settings", "plans.unfinished.jsonl"]);
+    fs::remove_file(own.join("plans.unfinished.jsonl")).unwrap();
     done(&calibrate);
     let file = own.join("plans.json");
     let plans = json(&file);
@@ -152,6 +159,13 @@ fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_sta
     assert!(thresholds["plan"]["max_age"].is_u64(), "{thresholds}");
     done(&["check", text(&own)]);
     assert_says(&refused(1, &[&whole[..], &["--average", "1e-6GFLOP"]].concat()), &["the nearest that can is"]);
+    let before = fs::read(own.join("thresholds.json")).unwrap();
+    let wrong = ["solve", text(&own), "--of", "whole", "--held-out", "nowhere.json", "--average", "20MFLOP"];
+    refused(1, &wrong);
+    assert_eq!(fs::read(own.join("thresholds.json")).unwrap(), before, "what failed replaces nothing");
+    let deep = folder.path().join("no/such/folder/thresholds.json");
+    done(&["solve", text(&own), "--of", "whole", "--average", "30MFLOP", "--out", text(&deep)]);
+    assert!(deep.is_file());
     assert_says(&refused(1, &whole), &["needs --average"]);
 }
 

@@ -123,6 +123,12 @@ def interrupt(live: Live) -> int:
     return time.time_ns()
 
 
+def hang_up(live: Live) -> int:
+    """As a terminal does that is closed."""
+    live.node.process.send_signal(signal.SIGHUP)
+    return time.time_ns()
+
+
 def spoil(live: Live, feeds: list[Callable | None]) -> int:
     """From the next picture on cameras send something else."""
     live.feeds = [feed or image_message for feed in feeds]
@@ -183,7 +189,7 @@ def network(fault: str) -> Callable[[Live], int]:
     return fail
 
 
-ENDS = {"SIGTERM": terminate, "SIGINT": interrupt, "panic of the control thread": network("panic")}
+ENDS = {"SIGTERM": terminate, "SIGINT": interrupt, "SIGHUP": hang_up, "panic of the control thread": network("panic")}
 PICTURES = {
     "both cameras die": both_cameras_die,
     "one camera dies": one_camera_dies,

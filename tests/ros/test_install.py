@@ -66,22 +66,33 @@ def launch(installed, domain, tmp_path, monkeypatch):
         assert "died" not in said, said[-3000:]
 
 
-def test_an_argument_that_is_not_given_leaves_what_the_parameters_file_says(installed, tmp_path):
-    own = tmp_path / "own.yaml"
-    own.write_text("/**: {ros__parameters: {bundle: /models/kitchen, dry_run: false}}")
+@pytest.fixture
+def printed(installed):
+    """What robot.launch.py would start, given some arguments."""
     shim = [sys.executable, str(ROOT / "scripts" / "launch_shim.py"), "--print"]
     file = str(installed / "share" / "deer_vla" / "launch" / "robot.launch.py")
-    paths = f"{installed}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"
+    paths = {**os.environ, "AMENT_PREFIX_PATH": f"{installed}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"}
+    return lambda *arguments: subprocess.run([*shim, file, *arguments], env=paths, text=True, capture_output=True)
+
+
+def test_a_parameters_file_that_is_not_there_starts_nothing(printed, tmp_path):
+    run = printed(f"params_file:={tmp_path}/typo.yaml", "dry_run:=false")
+    assert run.returncode == 1 and "typo.yaml: there is no such file" in run.stderr, run.stderr
+    assert not run.stdout
+
+
+def test_every_topic_of_robot_launch_can_be_remapped_the_emergency_stop_among_them(printed):
+    (command,) = json.loads(printed("estop:=/cell/estop", "gripper:=/hand/gripper_cmd").stdout)
+    rules = [command[i + 1] for i, word in enumerate(command) if word == "-r"]
+    assert {"estop:=/cell/estop", "~/gripper:=/hand/gripper_cmd", "instruction:=instruction"} <= set(rules)
+
+
+def test_an_argument_that_is_not_given_leaves_what_the_parameters_file_says(printed, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("/**: {ros__parameters: {bundle: /models/kitchen, dry_run: false}}")
 
     def over(*arguments: str) -> dict:
-        run = subprocess.run(
-            [*shim, file, f"params_file:={own}", *arguments],
-            env={**os.environ, "AMENT_PREFIX_PATH": paths},
-            text=True,
-            capture_output=True,
-            check=True,
-        )
-        (command,) = json.loads(run.stdout)
+        (command,) = json.loads(printed(f"params_file:={own}", *arguments).stdout)
         files = [command[i + 1] for i, word in enumerate(command) if word == "--params-file"]
         assert files[0] == str(own)
         return json.loads(Path(files[1]).read_text())["/**"]["ros__parameters"]

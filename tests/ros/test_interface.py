@@ -6,6 +6,7 @@ import math
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from messages import is_zero, nanoseconds_of, numbers_of
+from trajectory_msgs.msg import JointTrajectory
 
 RECORD = {
     "verdict", "state", "epoch", "step", "instruction", "exit", "layer", "reason", "deltas", "thresholds", "arm",
@@ -123,6 +124,18 @@ def test_the_gripper_is_told_at_the_start_and_then_only_of_changes(pair, picture
         peer.step(pictures)
     told = peer.gripper_commands
     assert all(before != after for before, after in itertools.pairwise(told)), "no change, no command"
+
+
+def test_a_gripper_command_that_nobody_heard_is_told_again(pair, pictures):
+    node, peer = pair()
+    controllers = [heard for heard in peer.node.subscriptions if heard.topic.endswith("deer_vla/gripper")]
+    assert all(map(peer.node.destroy_subscription, controllers)) and controllers
+    peer.begin("push the button", pictures)
+    for _ in range(5):
+        peer.step(pictures)
+    late = peer.hear(JointTrajectory, "deer_vla/gripper")
+    peer.stream(pictures, lambda: late, "a command of the gripper whose controller came late")
+    assert "nobody hears ~/gripper" in node.said()
 
 
 def test_an_interrupt_in_the_middle_of_work_stops_the_arm_and_ends_cleanly(pair, pictures):

@@ -90,6 +90,13 @@ def test_a_servo_that_falls_silent_holds_and_one_that_was_started_anew_is_greete
     resume(peer, again, pictures)
 
 
+def test_a_servo_that_comes_back_before_the_graph_forgets_the_old_one_is_greeted(moving, pictures):
+    peer, _ = moving()
+    again = Servo(peer)
+    peer.stream(pictures, lambda: again.starts, "a greeting for the new one")
+    resume(peer, again, pictures)
+
+
 def test_without_the_handshake_servo_is_not_asked(pair, pictures):
     _, peer = pair()
     there = Servo(peer)

@@ -108,11 +108,17 @@ impl Calibrate {
         let metric = serde_json::from_value(self.metric.clone().into())?;
         // Refused before anything is written.
         gauge(metric, bundle)?;
-        let (manifest_sha256, window) = (bundle.hash.clone(), self.window as usize);
-        let predictor_sha256 = predictor_sha256(bundle).filter(|_| metric == Metric::Predicted);
-        let (signs, seed, grid) = (self.signs.is_some(), self.seed, Vec::new());
-        let plans_schema = 0;
-        Ok(Job { manifest_sha256, metric, window, seed, grid, plans_schema, predictor_sha256, signs })
+        Ok(Job {
+            manifest_sha256: bundle.hash.clone(),
+            metric,
+            window: self.window as usize,
+            seed: self.seed,
+            grid: Vec::new(),
+            calibration_sha256: None,
+            plans_schema: 0,
+            predictor_sha256: predictor_sha256(bundle).filter(|_| metric == Metric::Predicted),
+            signs: self.signs.is_some(),
+        })
     }
 
     fn spread(&self, all: Vec<PathBuf>) -> Vec<PathBuf> {

@@ -65,6 +65,9 @@ type RoleAndSize = (String, Option<u32>);
 impl Frames {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let (source, cameras, rate_hz) = self.wanted()?;
+        if !(0.1..=1000.0).contains(&rate_hz) {
+            bail!("--rate is {rate_hz}, expected 0.1 to 1000 steps a second");
+        }
         let index = self.out.join("frames.json");
         if index.exists() && !self.force {
             bail!("{} exists; give another --out, or --force to replace it", index.display());
@@ -73,6 +76,10 @@ impl Frames {
         let roles: Vec<&str> = cameras.iter().map(|(role, _)| role.as_str()).collect();
         let resolved = resolved(&source, &bag, &roles)?;
         fs::create_dir_all(&self.out).with_context(|| format!("{} cannot be made", self.out.display()))?;
+        if index.exists() {
+            // It would tell of pictures that are being replaced.
+            fs::remove_file(&index).with_context(|| format!("{} cannot be replaced", index.display()))?;
+        }
         let job = Reading { bag: &bag, source: &resolved, cameras: &cameras, rate_hz, texts: &self.texts };
         let found = read(&job, &self.bag, &self.out)?;
         write_whole(&index, &serde_json::to_vec(&found)?)?;
@@ -96,8 +103,7 @@ impl Frames {
         }
         let source = self.source.source()?;
         match (self.cameras.is_empty(), self.rate.or(source.rate)) {
-            (false, Some(rate_hz)) if (0.1..=1000.0).contains(&rate_hz) => Ok((source, self.cameras.clone(), rate_hz)),
-            (false, Some(rate_hz)) => bail!("--rate is {rate_hz}, expected 0.1 to 1000 steps a second"),
+            (false, Some(rate_hz)) => Ok((source, self.cameras.clone(), rate_hz)),
             _ => bail!(
                 "what does the policy see? Give --bundle FOLDER, or --cameras static=200,gripper=84 and --rate 30"
             ),

@@ -97,7 +97,7 @@ impl Verb {
         // Without it Ctrl-C ends the verb all the same, only without a word.
         let _ = ctrlc::set_handler(move || {
             eprintln!("deer_vla: interrupted; {left}");
-            std::process::exit(INTERRUPTED);
+            std::process::exit(INTERRUPTED.into());
         });
     }
 }
@@ -108,7 +108,13 @@ const DIFFERENT: u8 = 3;
 
 /// As a shell counts a program that SIGINT has ended.
 #[cfg(feature = "bag")]
-const INTERRUPTED: i32 = 130;
+const INTERRUPTED: u8 = 130;
+
+/// A verb that Ctrl-C has ended, and what is left of it.
+#[cfg(feature = "bag")]
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; {0}")]
+struct Interrupted(&'static str);
 
 fn main() -> ExitCode {
     if let Err(error) = deer_vla::engine::ort::without_telemetry() {
@@ -159,15 +165,22 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("deer_vla: {}", sentence(&error));
+            #[cfg(feature = "bag")]
+            if error.is::<Interrupted>() {
+                return ExitCode::from(INTERRUPTED);
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-/// Puts a file in place at once, so that nobody reads half of it.
+/// Puts a file in place at once, so that nobody reads half of it. Its folder is made where there is none.
 fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let new = path.with_extension("new");
-    fs::write(&new, bytes).with_context(|| format!("{} cannot be written", new.display()))?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    fs::write(&new, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
     fs::rename(&new, path).with_context(|| format!("{} cannot be replaced", path.display()))
 }
 

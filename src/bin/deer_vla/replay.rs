@@ -30,6 +30,7 @@ use deer_vla::session::{Answer, Event, Level, Picture};
 use deer_vla::units::Stamp;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::Interrupted;
 use crate::setup::{EngineArgs, GateArgs, open, raw};
 use crate::source::{SourceArgs, resolved};
 use compare::Comparison;
@@ -169,7 +170,7 @@ impl Replay {
                 results.see(&mut run)?;
                 progress.inc(1);
                 if stop.load(Ordering::Relaxed) {
-                    bail!("interrupted; what was decided until then is written");
+                    bail!(Interrupted("what was decided until then is written"));
                 }
             }
             // What the last pictures lead to.
@@ -194,7 +195,7 @@ fn feed(robot: &mut LockStep, inputs: Inputs<'_>, results: &mut Results, stop: &
         robot.refused.drain(..).for_each(|reason| results.unread.add("the instruction", &reason));
         progress.inc(1);
         if stop.load(Ordering::Relaxed) {
-            bail!("interrupted; what was decided until then is written");
+            bail!(Interrupted("what was decided until then is written"));
         }
     }
     progress.finish_and_clear();
@@ -309,8 +310,11 @@ impl Results {
         if let Some((origin, told)) = self.before {
             let comparison = Comparison::new(&self.manifest, origin, told, self.now);
             comparison.plot(&self.folder)?;
-            write!(io::stdout().lock(), "{comparison}")?;
-            return Ok(comparison.same());
+            // Whoever stops reading still wants to know whether a decision differs.
+            match write!(io::stdout().lock(), "{comparison}") {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => bail!(error),
+                _ => return Ok(comparison.same()),
+            }
         }
         Ok(true)
     }

@@ -147,12 +147,13 @@ impl Topics {
         findings.extend(graph.estop(config.estop_heartbeat_secs)?);
         let twist = self.twist.get_inter_process_subscription_count()?;
         findings.push(doctor::listeners("~/twist", &graph.names.topic("~/twist"), twist, !config.dry_run));
+        let topic = graph.names.topic("~/gripper");
         let gripper = match &self.gripper {
             GripperProbe::Trajectory(publisher) => publisher.get_inter_process_subscription_count()?,
             GripperProbe::Positions(publisher) => publisher.get_inter_process_subscription_count()?,
-            GripperProbe::Action => return Ok(findings), // an action's server is not a listener
+            GripperProbe::Action => graph.offers(&format!("{topic}/_action/status"))?.len(), // its servers' own topic
         };
-        findings.push(doctor::listeners("~/gripper", &graph.names.topic("~/gripper"), gripper, false));
+        findings.push(doctor::listeners("~/gripper", &topic, gripper, false));
         Ok(findings)
     }
 }

@@ -331,6 +331,7 @@ impl<N: Network, P: Pace<N>> Run<N, P> {
             self.work(self.now, Control::Works(at), at);
             return;
         }
+        self.round(at);
         self.later(at, Later::StepBegins);
         self.session.think(&mut || self.pace.watch());
         let end = at + self.pace.thought(&self.session);

@@ -183,6 +183,7 @@ impl<'a> World<'a> {
 
     fn say(&mut self, which: usize) {
         self.note(|| format!("somebody says {:?}", SENTENCES[which]));
+        self.judge.looked_at();
         self.arrive(Event::Instruction(SENTENCES[which].into()));
     }
 
@@ -190,7 +191,9 @@ impl<'a> World<'a> {
         let caller = self.call();
         self.note(|| format!("call {caller}: enable {on}"));
         self.judge.called(caller, on.then_some(()), self.run.now());
-        if !on {
+        if on {
+            self.judge.looked_at();
+        } else {
             self.judge.stopped(self.run.now());
         }
         self.arrive(Event::Enable(on, caller));
@@ -299,6 +302,7 @@ impl<'a> World<'a> {
             What::Reset => {
                 let caller = self.call();
                 self.judge.called(caller, None, now);
+                self.judge.looked_at();
                 self.arrive(Event::Reset(caller));
             }
             What::ClearFault => {

@@ -296,6 +296,42 @@ fn an_arm_that_waits_for_servo_holds_until_it_is_ready_and_when_it_halts() {
 }
 
 #[test]
+fn a_stop_of_servo_takes_no_camera_as_it_is_now_only_a_person_does() {
+    let mut robot = Robot::acting();
+    robot.session.safety.servo = Some(ServoWatch::new("/servo_node"));
+    let servo = |robot: &mut Robot, report, secs| {
+        robot.on(Event::Servo { report, received: Duration::from_secs_f64(secs) }, secs);
+    };
+    servo(&mut robot, Servo::Ready, 1.0);
+    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
+    let other = |robot: &mut Robot, secs: f64| {
+        robot.show(0, Frame { encoding: "bgr8", ..frame(secs) }, secs);
+        robot.show(1, frame(secs), secs);
+        robot.look(secs).unwrap().verdict
+    };
+    servo(&mut robot, Servo::Status(None), 1.1);
+    assert_eq!(other(&mut robot, 1.1), Verdict::HoldChangedFrame);
+    servo(&mut robot, Servo::Status(Some(Halt::JointBound)), 1.2);
+    servo(&mut robot, Servo::Status(None), 1.8);
+    assert_eq!(other(&mut robot, 1.8), Verdict::HoldChangedFrame, "nobody has said that this is right");
+    robot.reply(Event::Reset(()), 1.85).unwrap();
+    servo(&mut robot, Servo::Status(None), 1.9);
+    assert_eq!(other(&mut robot, 1.9), Verdict::Act);
+}
+
+#[test]
+fn a_camera_that_changed_hides_no_dead_one_from_whoever_enables() {
+    let mut robot = Robot::acting();
+    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
+    robot.on(Event::Enable(false, ()), 1.1);
+    robot.show(0, Frame { encoding: "bgr8", ..frame(9.0) }, 9.0);
+    let refused = robot.enable(9.0).unwrap_err();
+    assert!(refused.contains("gripper"), "{refused}");
+    robot.show(1, frame(9.0), 9.0);
+    robot.enable(9.0).unwrap();
+}
+
+#[test]
 fn a_picture_may_overtake_the_simulated_clock_but_not_be_stamped_by_another() {
     let mut robot = Robot::lock_step(&[0.5, 0.5]);
     robot.session.safety.rules.simulated = true;

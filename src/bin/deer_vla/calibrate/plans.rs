@@ -49,13 +49,20 @@ pub(super) fn calibrate(
     out: &Path,
 ) -> anyhow::Result<()> {
     let bundle = runner.reader.bundle;
-    let rules = rules(&runner.reader, config)?;
+    let (rules, calibration_sha256) = rules(&runner.reader, config)?;
     let settings = grid(&bundle.manifest);
     let limits: Vec<PlanLimits> = settings.iter().map(|(_, limits)| *limits).collect();
-    let (manifest_sha256, metric) = (bundle.hash.clone(), rules.metric);
-    let (plans_schema, predictor_sha256) = (PLANS_SCHEMA, None);
-    let job =
-        Job { manifest_sha256, metric, window: 0, seed, grid: limits, plans_schema, predictor_sha256, signs: false };
+    let job = Job {
+        manifest_sha256: bundle.hash.clone(),
+        metric: rules.metric,
+        window: 0,
+        seed,
+        grid: limits,
+        calibration_sha256: Some(calibration_sha256),
+        plans_schema: PLANS_SCHEMA,
+        predictor_sha256: None,
+        signs: false,
+    };
     let mut unfinished = Unfinished::open(out.with_extension("unfinished.jsonl"), &job)?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} plans of recordings, {eta} left")?;
     let progress = ProgressBar::new((recordings.len() * settings.len()) as u64).with_style(style);
@@ -103,10 +110,11 @@ fn empty(settings: &[(Option<String>, PlanLimits)], bundle: &Bundle) -> Vec<Cell
     settings.iter().map(|(fixed, limits)| Cell::new(fixed.clone(), *limits, cameras, exits)).collect()
 }
 
-/// As the node would run it; the bundle's calibration says which exits lead from step to step.
-fn rules(reader: &Reader<'_>, config: &Config) -> anyhow::Result<Rules> {
+/// As the node would run it; the bundle's calibration, whose SHA-256 comes with them, says which exits lead from step to
+/// step.
+fn rules(reader: &Reader<'_>, config: &Config) -> anyhow::Result<(Rules, String)> {
     let bundle = reader.bundle;
-    let (calibration, _) = Calibration::read(&bundle.path("calibration.json")).context("--plans comes second")?;
+    let (calibration, sha256) = Calibration::read(&bundle.path("calibration.json")).context("--plans comes second")?;
     calibration.belongs_to(bundle)?;
     ensure!(
         calibration.metric != Metric::Predicted,
@@ -118,7 +126,7 @@ fn rules(reader: &Reader<'_>, config: &Config) -> anyhow::Result<Rules> {
     let average = |n: u32| costs[0] + (costs[cap] - costs[0]) * f64::from(n) / f64::from(GATES - 1);
     let gate = |n| solve(&calibration, &costs, cap, Some(average(n)), Method::Shares(Shares::Exp)).ok();
     let gates: Vec<Thresholds> = (0..GATES).filter_map(gate).map(|solution| solution.thresholds()).collect();
-    Ok(Rules {
+    let rules = Rules {
         metric: calibration.metric,
         gates,
         period_secs: reader.period_secs(),
@@ -128,7 +136,8 @@ fn rules(reader: &Reader<'_>, config: &Config) -> anyhow::Result<Rules> {
             config.gripper.hysteresis,
             config.gripper.dwell_secs,
         ),
-    })
+    };
+    Ok((rules, sha256))
 }
 
 /// Full depth with every picture once, then every setting beside it.

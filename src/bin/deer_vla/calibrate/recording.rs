@@ -18,6 +18,7 @@ use deer_vla::thresholds::{Calibrator, Sample, gauge};
 use sha2::{Digest, Sha256};
 
 use super::unfinished::Job;
+use crate::Interrupted;
 use crate::source::resolved;
 
 fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -75,7 +76,7 @@ impl Reader<'_> {
                 Seen::Other(_) => (),
             }
             if self.stop.load(Ordering::Relaxed) {
-                bail!("interrupted; the same command goes on from the last finished recording");
+                bail!(Interrupted("the same command goes on from the last finished recording"));
             }
         }
         let notes = sets.notes.iter().map(|note| format!("{}: {note}", recording.display()));

@@ -23,6 +23,9 @@ pub(super) struct Job {
     /// The plans that are tried, where they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) grid: Vec<PlanLimits>,
+    /// SHA-256 of the calibration whose gates lead from step to step while plans are tried.
+    #[serde(default)]
+    pub(super) calibration_sha256: Option<String>,
     /// The version of `plans.json`, where that is what is made.
     #[serde(default)]
     pub(super) plans_schema: u32,

@@ -42,14 +42,14 @@ impl Solve {
             };
             write_whole(path, (serde_json::to_string_pretty(&file)? + "\n").as_bytes())
         };
-        write(&whole.best, &out)?;
-        if let Some(path) = &self.fixed_out {
-            write(whole.fixed.as_ref().context("--fixed-out: no fixed plan costs so little")?, path)?;
-        }
         tell(bundle, &whole, average, &costs);
         if let Some(path) = &self.held_out {
             tell_held_out(path, bundle, &whole, &costs)?;
         }
+        if let Some(path) = &self.fixed_out {
+            write(whole.fixed.as_ref().context("--fixed-out: no fixed plan costs so little")?, path)?;
+        }
+        write(&whole.best, &out)?;
         eprintln!("written: {}", out.display());
         Ok(())
     }

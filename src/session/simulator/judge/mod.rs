@@ -74,6 +74,8 @@ pub(super) struct Judge {
     waits: Option<Duration>,
     last_at_once: Duration,
     epoch: u64,
+    /// A person has said, enabled or reset something since: the cameras are as they should be.
+    looked_at: bool,
     sizes: [Option<bool>; 2],
     gripper: Option<(Grip, Duration)>,
     asked: [f64; 6],
@@ -131,6 +133,7 @@ impl Judge {
             waits: None,
             last_at_once: Duration::ZERO,
             epoch: 0,
+            looked_at: false,
             sizes: [None; 2],
             gripper: None,
             asked: [0.0; 6],
@@ -161,6 +164,10 @@ impl Judge {
     /// A request, and whether it is to arm.
     pub(super) fn called(&mut self, caller: Caller, arms: Option<()>, at: Duration) {
         self.calls.insert(caller, arms.map(|()| at));
+    }
+
+    pub(super) fn looked_at(&mut self) {
+        self.looked_at = true;
     }
 
     pub(super) fn stopped(&mut self, at: Duration) {
@@ -266,7 +273,10 @@ impl Judge {
         self.said = at;
         self.dropped = [self.dropped[0] + answer.dropped[0], self.dropped[1] + answer.dropped[1]];
         if answer.epoch != self.epoch {
-            (self.epoch, self.sizes) = (answer.epoch, [None; 2]);
+            self.epoch = answer.epoch;
+            if std::mem::take(&mut self.looked_at) {
+                self.sizes = [None; 2];
+            }
         }
         self.planned(at, answer)?;
         if answer.verdict != Verdict::Act {
