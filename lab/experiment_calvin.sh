@@ -4,7 +4,7 @@
 # fixed plans, and adaptive ones at budgets of the whole step; all of them or those named. A bundle is judged through the
 # node, a training run in process as RUN/bundle. Needs CALVIN_ENV. The same call goes on where it stopped.
 # STATIC=RUN|BUNDLE: the static network of twice the depth beside them. WORKERS: that judge.
-# OWN=FOLDER: recordings that the policy led (record --learner): DeeR-B once more, with thresholds solved on them.
+# EXPERT=FOLDER: recordings of the expert: DeeR-B once more, with thresholds for 12 MMAC solved on them.
 # KEPT: the folder of tables and results.
 set -euo pipefail
 run=$1 chains=$2 out=$3
@@ -47,10 +47,11 @@ each() {
 
 judged "$run"
 judge full_depth --exit 5
-solved deer_b --average 12MFLOP
-if [[ -n ${OWN:-} ]] && wanted deer_b_own; then
-    deer_vla calibrate "$bundle" "$OWN" --out "$out/own.json"
-    solved deer_b_own --average 10MFLOP --calibration "$out/own.json"
+judge other_sentences --exit 5 --sentences test # evaluation's own were trained on
+solved deer_b --average 10MFLOP
+if [[ -n ${EXPERT:-} ]] && wanted deer_b_expert; then
+    deer_vla calibrate "$bundle" "$EXPERT" --out "$out/expert.json"
+    solved deer_b_expert --average 12MFLOP --calibration "$out/expert.json"
 fi
 solved deer_s --average 10MFLOP --peak 14MFLOP
 for exit in 0 1 2 3 4; do judge "exit_$exit" --exit "$exit"; done
@@ -71,7 +72,7 @@ fi
 curve() { for name in "${@:2}"; do [[ ! -e $kept/$name.json ]] || echo "$1=$kept/$name.json"; done; }
 mapfile -t results < <(
     curve one_exit exit_{0..4} full_depth
-    curve deer deer_{s,b_own,b}
+    curve deer deer_{s,b,b_expert}
     curve every_nth step_{4,3}_exit_5
     curve fixed_plans fixed_{20,30,45}
     curve plans whole_{20,30,45}

@@ -5,15 +5,14 @@
 #     PROCESSES=1 WORKERS=16 TRAIN="--loaders 8" lab/train_calvin.sh
 # EPISODES: of demonstrations, one control period in eight; STEPS: of the first language stage; all other numbers follow
 # these. WORKERS: that record. PROCESSES: that train. TRAIN: more options of deer_lab.train. BUNDLE: where to.
-# CONFIG=calvin_static_24: the static network of twice the depth, trained alike into OUT/head_3/bundle, but that only its vision
-# begins with the tabletop's.
+# STATIC=yes: also the static network of twice the depth, OUT/static/bundle. It begins as this policy, with as many layers
+# again that add nothing yet, and learns from the same recordings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-config=${CONFIG:-calvin} out=${1:-out/${CONFIG:-calvin}}
+config=calvin out=${1:-out/calvin}
 episodes=${EPISODES:-2800} steps=${STEPS:-2000} workers=${WORKERS:-2} processes=${PROCESSES:-2}
 read -ra more <<< "${TRAIN---compile}"
-[[ $config == calvin ]] && part=all || part=vision
-bundle=${BUNDLE:-$([[ $config == calvin ]] && echo models/calvin_d || echo "$out/head_3/bundle")}
+bundle=${BUNDLE:-models/calvin_d}
 python=(torchrun --standalone --nproc-per-node "$processes" -m)
 ((processes > 1)) || python=(python -m)
 export OMP_NUM_THREADS=1
@@ -33,10 +32,10 @@ record() {
 }
 
 # The encoders learn to show the true state, and keypoints where things are.
-# $1: of which run; $2: its weights, all or the vision's; $3: where to; then recordings
+# $1: of which run; $2: where to; then recordings
 see() {
-    train 128 --stage vision --init "$1" --init-part "$2" --data "${@:4}" --window 1 --steps "$steps" \
-        --lr 2e-3 --warmup 100 --seed 0 --out "$3"
+    train 128 --stage vision --init "$1" --data "${@:3}" --window 1 --steps "$steps" \
+        --lr 2e-3 --warmup 100 --seed 0 --out "$2"
 }
 
 # The rest learns on what they see, frame by frame. Most are taught another task than was said, and where it leads. The
@@ -57,7 +56,7 @@ remember() {
 record scenes "$episodes" 0 --every 8
 record demonstrations $((episodes / 28 + 2)) 100
 scenes=("$out/scenes") whole=("$out/demonstrations")
-see lab/weights/tabletop_ahead "$part" "$out/vision_0" "${scenes[@]}"
+see lab/weights/tabletop_ahead "$out/vision_0" "${scenes[@]}"
 learn "$out/vision_0" "$out/language_0" "$steps" "${scenes[@]}"
 remember "$out/language_0" "$out/head_0" $((steps / 16)) "${whole[@]}"
 
@@ -71,21 +70,30 @@ for round in 1 2 3; do
     start=$out/language_$before
     if [[ $round != 3 ]]; then # only corrections show a tilted hand
         start=$out/vision_$round
-        see "$out/language_$before" all "$start" "${scenes[@]}"
+        see "$out/language_$before" "$start" "${scenes[@]}"
     fi
     learn "$start" "$out/language_$round" $((steps / 2)) "${scenes[@]}" "${whole[@]:1}"
     remember "$out/language_$round" "$out/head_$round" $((steps / 10)) "${whole[@]}"
 done
 
-python -m deer_lab.bundle "$out/head_3" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
+[[ $bundle/manifest.json -nt $out/head_3/policy.safetensors ]] || # else its calibration would have to be made again
+    python -m deer_lab.bundle "$out/head_3" --out "$bundle" --license Apache-2.0 --made-by lab/train_calvin.sh \
     --description "The 34 tasks of CALVIN's scene D from two cameras and a sentence: 12 layers of width 96, six exits."
-[[ $config == calvin ]] || exit 0 # a static network has one exit, so no thresholds
 
-# Thresholds, from recordings that were not trained on, and what they cost on others; plans, from what it does itself
-record held_out $((episodes / 42 + 2)) 200
-record held_out_2 $((episodes / 42 + 2)) 201
-record held_out_own $((episodes / 70 + 4)) 202 --learner "$out/head_3"
+# Thresholds and plans, from what it does itself and was not trained on: where it fails it stays, and there its exits
+# disagree. What they cost, on others.
+record held_out $((episodes / 42 + 2)) 200 --learner "$out/head_3"
+record held_out_2 $((episodes / 42 + 2)) 201 --learner "$out/head_3"
 deer_vla calibrate "$bundle" "$out/held_out"
 deer_vla calibrate "$bundle" "$out/held_out_2" --out "$out/held_out_2.json"
-deer_vla calibrate "$bundle" "$out/held_out_own" --plans
-deer_vla solve "$bundle" --average 12MFLOP --held-out "$out/held_out_2.json"
+deer_vla calibrate "$bundle" "$out/held_out" --plans
+deer_vla solve "$bundle" --average 10MFLOP --held-out "$out/held_out_2.json"
+
+if [[ -n ${STATIC:-} ]]; then
+    config=calvin_static_24
+    [[ -e $out/static_0/policy.safetensors ]] || python -m deer_lab.deepen "$out/language_3" --config "$config" --out "$out/static_0"
+    learn "$out/static_0" "$out/static_1" $((steps * 3 / 4)) "${scenes[@]}" "${whole[@]:1}"
+    remember "$out/static_1" "$out/static" $((steps / 5)) "${whole[@]}"
+    python -m deer_lab.bundle "$out/static" --out "$out/static/bundle" --license Apache-2.0 \
+        --made-by lab/train_calvin.sh --description "One exit after 24 layers, to compare models/calvin_d with."
+fi

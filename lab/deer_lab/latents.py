@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 from tqdm import tqdm
 
 from deer_lab.config import PolicyConfig
@@ -18,19 +19,23 @@ from deer_lab.runs import read_weights
 from deer_lab.vision import Vision
 
 FRAMES = 128  # at once
+PREFIX = "vision."  # of the names of its weights
+
+
+def vision_digest(weights: dict[str, Tensor]) -> str:
+    """Of the vision among a policy's weights, by their values: a run that was kept in half precision sees the same."""
+    names = sorted(name for name in weights if name.startswith(PREFIX))
+    return hashlib.sha256(b"".join(weights[name].float().numpy().tobytes() for name in names)).hexdigest()
 
 
 def keep_latents(init: Path, config: PolicyConfig, shards: list[Path], accelerator: Accelerator) -> list[Path]:
     """For each shard one with `media` (T, M, D) float16 in place of its pictures, as the vision of the run `init` sees
     them; those that are missing are made, by all processes together."""
-    found, _ = read_weights(init)
-    names = sorted(name for name in found if name.startswith("vision."))
-    weights = {name: found[name] for name in names}
-    digest = hashlib.sha256(b"".join(weights[name].numpy().tobytes() for name in names)).hexdigest()
-    folder = shards[0].parent / f"latents-{digest[:12]}"
+    weights, _ = read_weights(init)
+    folder = shards[0].parent / f"latents-{vision_digest(weights)[:12]}"
     folder.mkdir(exist_ok=True)
     vision = Vision(config)
-    vision.load_state_dict({name.removeprefix("vision."): value for name, value in weights.items()})
+    vision.load_state_dict({name.removeprefix(PREFIX): weights[name] for name in weights if name.startswith(PREFIX)})
     vision.eval().to(accelerator.device)
     # every process its share of all: those missing grow fewer while the others begin
     mine = shards[accelerator.process_index :: accelerator.num_processes]

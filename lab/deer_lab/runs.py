@@ -19,8 +19,6 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from deer_lab.manifest import fingerprint
-
 WEIGHTS, TOKENIZER = "policy.safetensors", "tokenizer.json"
 
 
@@ -46,10 +44,14 @@ def find_weights(run: Path) -> tuple[dict[str, Path], dict[str, str]]:
 
 
 def digest(run: Path) -> str:
-    """Of the weights that the run has now, those of the run that it is kept on included. Raises RunError."""
-    places, _ = find_weights(run)
-    found = [fingerprint(path)["sha256"] for path in sorted(set(places.values()))]
-    return hashlib.sha256("".join(found).encode()).hexdigest()
+    """Of the weights that the run has now, those of the run that it is kept on included; not of the files, in which
+    safetensors orders what is said of them as it happens. Raises RunError."""
+    found, hasher = read_weights(run)[0], hashlib.sha256()
+    for name in sorted(found):
+        value = found[name]
+        hasher.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        hasher.update(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return hasher.hexdigest()
 
 
 def read_weights(run: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

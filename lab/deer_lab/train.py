@@ -43,7 +43,7 @@ from deer_lab.data.segment import DataError
 from deer_lab.data.windows import Windows
 from deer_lab.draws import Draws
 from deer_lab.embodiment import CALVIN, FILE, Embodiment
-from deer_lab.latents import keep_latents
+from deer_lab.latents import keep_latents, vision_digest
 from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
@@ -76,6 +76,8 @@ class Run:
 
         Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
         self.settings, self.out = settings, out
+        if settings.teacher:
+            check_teacher(settings, init)
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
         )
@@ -280,6 +282,20 @@ class Run:
         for name, tensors in (("policy", policy), ("auxiliary", rest)):
             save_file(tensors, self.out / f".{name}", about)
             os.replace(self.out / f".{name}", self.out / f"{name}.safetensors")
+
+
+def check_teacher(settings: Settings, init: Path | None) -> None:
+    """The teacher is given what the learner's vision and tokenizer make of pictures and sentences.
+
+    Raises ValueError where its own would give it something else."""
+    run, stage = Path(settings.teacher), settings.stage
+    mend = "a teacher is a run that the learner begins with, or began with, in the stages language and head"
+    if init is None or stage not in ("language", "head"):
+        raise ValueError(f"--teacher {run} in the stage {stage}{'' if init else ' without --init'}: {mend}")
+    if read_tokenizer(run).to_str() != read_tokenizer(init).to_str():
+        raise ValueError(f"the teacher {run} has another tokenizer than {init}: {mend}")
+    if len({vision_digest(read_weights(folder)[0]) for folder in (run, init)}) > 1:
+        raise ValueError(f"the teacher {run} has another vision than {init}: {mend}")
 
 
 def own_storage(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deer_lab.worlds.action import OPEN
+from deer_lab.worlds.action import CLOSED, OPEN
 from deer_lab.worlds.calvin import chains, expert, initial, tasks
 from deer_lab.worlds.calvin.state import State, held_block, oracle_info, stacked_block, surface_of
 from deer_lab.worlds.catalog import open_world
@@ -143,6 +143,8 @@ def test_where_calvin_is_not_there_one_sentence_says_how_to_get_it(tmp_path, mon
         open_world("calvin")
     with pytest.raises(ValueError, match=r"no scene 'E': give --world calvin:A, calvin:B"):
         open_world("calvin:E")
+    with pytest.raises(ValueError, match=r"no renderer 'gpu': give --world calvin:D or calvin:D:egl"):
+        open_world("calvin:D:gpu")
 
 
 @pytest.mark.parametrize("task", tasks.NAMES)
@@ -239,9 +241,16 @@ def steps_of(opened, chain, count=15):
 
 @with_calvin
 def test_a_reset_leaves_nothing_of_what_was_before(world):
-    first = steps_of(world, chains.load()[0])
+    chain = chains.load()[0]
+    world.reset(chain.initial)
+    begins = world.state()
+    first = steps_of(world, chain)
     steps_of(world, chains.load()[1], 40)
-    assert steps_of(world, chains.load()[0]) == first
+    for _ in range(10):
+        world.step(np.r_[np.zeros(6), CLOSED])
+    world.reset(chain.initial)
+    assert world.state() == begins, "the gripper's order, too"
+    assert steps_of(world, chain) == first
 
 
 @with_calvin

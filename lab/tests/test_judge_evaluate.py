@@ -21,7 +21,7 @@ for module in ("mujoco", "tqdm"):
 
 from deer_lab.worlds.catalog import own_world
 from deer_lab.worlds.judge import evaluate, protocol, workers
-from deer_lab.worlds.judge.jobs import Judged, run_chain
+from deer_lab.worlds.judge.jobs import Judged, attempt, run_chain
 from deer_lab.worlds.judge.policies import POLICIES
 from deer_lab.worlds.tabletop import chains
 from deer_lab.worlds.tabletop.tasks import TASKS
@@ -50,6 +50,15 @@ def test_the_interval_narrows_with_more_chains():
     assert widths[1] < widths[0] / 3
 
 
+@pytest.mark.parametrize(("rate", "attempts"), [(0.9, 4), (0.97, 20), (0.5, 10)])
+def test_the_interval_of_a_rate_covers_it_where_a_few_attempts_nearly_all_succeed(rate, attempts):
+    done = np.random.default_rng(0).binomial(attempts, rate, 4000)
+    covered = [low <= rate <= high for low, high in (protocol.proportion(int(k), attempts) for k in done)]
+    assert np.mean(covered) >= 0.92
+    low, high = protocol.proportion(attempts, attempts)
+    assert low < 0.9 and high == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     "policy, count, lowest, highest", [("expert", 12, 4.7, 5.0), ("nothing", 3, 0.0, 0.0), ("random", 5, 0.0, 0.2)]
 )
@@ -64,14 +73,27 @@ def test_the_score_depends_neither_on_workers_nor_on_interruptions(tmp_path):
     options = {"judged": Judged("random"), "mode": "single", "seed": 3}
     whole = evaluate.evaluate(**options, count=6, workers=1, out=tmp_path / "whole")
     evaluate.evaluate(**options, count=2, workers=1, out=tmp_path / "parts")
+    log = tmp_path / "parts" / "progress.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])  # killed while it wrote, or the disk was full
     parts = evaluate.evaluate(**options, count=6, workers=2, out=tmp_path / "parts")
     assert json.dumps(whole) == json.dumps(parts)
+    assert len(log.read_text().splitlines()) == 7
 
 
 def test_progress_of_another_evaluation_is_not_mixed_in(tmp_path):
     evaluate.evaluate(judged=Judged("nothing"), mode="single", count=1, seed=0, workers=1, out=tmp_path)
-    with pytest.raises(ValueError, match="another evaluation"):
+    with pytest.raises(ValueError, match="name another folder"):
         evaluate.evaluate(judged=Judged("nothing"), mode="single", count=1, seed=1, workers=1, out=tmp_path)
+
+
+def test_sentences_that_nothing_was_trained_on_are_said_in_turn_and_are_another_evaluation():
+    said, world, judged = [], own_world("tabletop"), Judged("nothing", sentences="test")
+    policy = POLICIES["nothing"]()
+    policy.begin = lambda task, sentence, seed: said.append(sentence)
+    for number in range(3):
+        attempt(world, policy, "open_drawer", seed=[0, number], limit=1, sentences="test")
+    assert sorted(said) == sorted(world.tasks["open_drawer"].test)
+    assert judged.identity() != Judged("nothing").identity() == "nothing"
 
 
 def die_once(number, marker):

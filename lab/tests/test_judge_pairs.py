@@ -58,3 +58,21 @@ def test_evaluations_of_other_chains_are_not_compared(bundle, capsys, monkeypatc
     assert main() == 0 and "| a | 1.00 | +0.00 [+0.00, +0.00] | 50% (25%) | 4.0 |" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["pairs", a, b, "--bundle", str(bundle)])
     assert main() == 1 and "same chains" in capsys.readouterr().err
+
+
+def test_what_another_network_did_is_not_counted_at_this_ones_costs(bundle, capsys, monkeypatch, tmp_path):
+    deep, step = tmp_path / "deep", {"exit": 0, "llm_ms": 1, "total_ms": 1}
+    deep.mkdir()
+    (deep / "manifest.json").write_text(json.dumps({"parts": PARTS | {"stages": [{"macs": 5000}]}}))
+    for name, exits in (("a", [1, 0]), ("static", [1])):
+        (bundle / name).mkdir()
+        chain = {"chain": 0, "succeeded": 1, "outcomes": [{"steps": 1, "taken": [step]}]}
+        results = {"chains": [chain], "compute": {"all_steps": {"exits": exits}}}
+        (bundle / name / "results.json").write_text(json.dumps(results))
+    folders = [str(bundle / "a"), str(bundle / "static")]
+    monkeypatch.setattr("sys.argv", ["pairs", *folders, "--bundle", str(bundle)])
+    assert main() == 2 and "steps of 1 exits, its bundle has 2" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["pairs", *folders, "--bundle", str(bundle), str(deep)])
+    assert main() == 0
+    cells = capsys.readouterr().out.splitlines()[-1].split(" | ")
+    assert cells[0] == "| static" and cells[7] == f"{6505 / 1605:.2f} [{6505 / 1605:.2f}, {6505 / 1605:.2f}]"

@@ -76,7 +76,7 @@ def test_a_network_has_a_row_of_its_errors_one_exit_standing_last(tmp_path):
 
 def test_a_task_has_a_row_with_its_interval(results):
     text = tables.written("<!-- tasks: full_depth -->\n<!-- end -->", results)
-    assert "| `open_drawer` | 3 of 4 | 75% [25%, 100%] | 42 |" in text
+    assert "| `open_drawer` | 3 of 4 | 75% [30%, 95%] | 42 |" in text
 
 
 def test_a_bundle_that_was_benched_has_the_medians_of_its_benches(tmp_path, monkeypatch):
@@ -99,3 +99,11 @@ def test_a_result_that_is_missing_is_named(results, monkeypatch, capsys, tmp_pat
     monkeypatch.setattr(sys, "argv", ["tables", "--results", str(results), "--readme", str(readme)])
     assert tables.main() == 2
     assert "nobody.json is not there; keep it with --keep" in capsys.readouterr().err
+
+
+CALVIN = tables.RESULTS.parent / "calvin"
+
+
+@pytest.mark.parametrize(("readme", "kept"), [(tables.README, tables.RESULTS), (CALVIN / "README.md", CALVIN)])
+def test_committed_tables_are_those_of_the_committed_results(readme, kept):
+    assert tables.written(readme.read_text(), kept) == readme.read_text()

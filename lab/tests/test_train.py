@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -25,6 +26,7 @@ from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import preprocess
 from deer_lab.settings import Settings, parameter_groups, rate
+from deer_lab.tokenizer import make_tokenizer
 from deer_lab.train import Run
 
 SETTINGS = Settings("toy", "joint", steps=4, batch=2, window=3, warmup=2, lr=1e-3, head_lr=1e-3)
@@ -98,6 +100,25 @@ def test_a_run_does_not_go_on_from_other_weights_than_it_began_with(shards, tmp_
     run(shards, tmp_path / "joint")
     with pytest.raises(ValueError, match=r"other weights to learn from \(init\)"):
         run(shards, tmp_path / "head", tmp_path / "joint", stage="head")
+
+
+def test_a_teacher_that_would_see_or_read_something_else_is_refused(shards, tmp_path):
+    run(shards, tmp_path / "one")
+    run(shards, tmp_path / "other", seed=1)
+    one, other = (str(tmp_path / name) for name in ("one", "other"))
+    run(shards, tmp_path / "taught", tmp_path / "one", stage="head", teacher=one)
+    shutil.copytree(tmp_path / "one", tmp_path / "half")
+    half = {name: value.half() for name, value in weights(tmp_path / "one").items()}
+    save_file(half, tmp_path / "half" / "policy.safetensors", {"config": "toy"})
+    run(shards, tmp_path / "first", tmp_path / "half", stage="head", teacher=str(tmp_path / "half"))
+    run(shards, tmp_path / "second", tmp_path / "first", stage="head", teacher=str(tmp_path / "half"))
+    with pytest.raises(ValueError, match="another vision"):
+        run(shards, tmp_path / "out", tmp_path / "one", stage="head", teacher=other)
+    with pytest.raises(ValueError, match="in the stage joint"):
+        run(shards, tmp_path / "joint", tmp_path / "one", teacher=one)
+    make_tokenizer(CONFIGS["toy"].vocabulary, ["lift"]).save(f"{one}/tokenizer.json")
+    with pytest.raises(ValueError, match="another tokenizer"):
+        run(shards, tmp_path / "out", tmp_path / "other", stage="head", teacher=one)
 
 
 def test_a_checkpoint_has_every_weight_of_an_lstm_whose_weights_share_a_buffer_as_on_a_gpu(shards, tmp_path):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ for module in ("rosbags", "tqdm"):
 
 from rosbags.highlevel import AnyReader
 
+from deer_lab.config import CONFIGS
+from deer_lab.data.source import Said
+from deer_lab.embodiment import CALVIN
+from deer_lab.program import find_program
 from deer_lab.worlds.catalog import open_world
 from deer_lab.worlds.judge.episode import Recipe, demonstrate
 from deer_lab.worlds.judge.evaluate import evaluate
@@ -48,7 +53,7 @@ def test_a_scene_is_part_of_the_worlds_name(tmp_path):
 
 def test_an_evaluation_in_another_world_is_another_evaluation(tmp_path):
     judged_in(TINY, tmp_path, count=1)
-    with pytest.raises(ValueError, match="another evaluation"):
+    with pytest.raises(ValueError, match="name another folder"):
         judged_in(f"{TINY}:lazy", tmp_path, count=1)
 
 
@@ -71,6 +76,22 @@ def test_its_expert_is_recorded_with_its_own_joints_fingers_and_rate(tmp_path):
     command = found["/gripper"][0][1]
     assert command.joint_names == ["finger"] and list(command.points[0].positions) == [0.03]
     assert json.loads(found["/state"][0][1].data).keys() == {"x", "joints"}
+
+
+@pytest.mark.skipif(find_program() is None, reason="rosbags are read by deer_vla: cargo build, or name it in DEER_VLA")
+def test_training_takes_the_true_state_from_its_recordings(tmp_path):
+    pytest.importorskip("torch")
+    from deer_lab.data.rosbag import find_bags, parts
+    from deer_lab.data.shards import make_shards
+    from deer_lab.data.windows import Windows
+
+    record(Recipe(seed=0, tasks=2, world=TINY), episodes=1, workers=1, out=tmp_path / "bags")
+    cameras, embodiment = CONFIGS["toy"].cameras, replace(CALVIN, control_hz=10)
+    recorded = parts(find_bags(tmp_path / "bags"), cameras, embodiment.control_hz, Said(), TINY)
+    windows = Windows(make_shards(recorded, cameras, embodiment, tmp_path), ["static", "gripper"], 3)
+    assert windows.has_state and windows.state_width == 1
+    steps = np.diff(windows[0]["state"][:, 0].numpy())
+    assert (steps > 0).all(), "it goes to its place"
 
 
 def test_only_what_is_recorded_is_drawn():

@@ -1,9 +1,11 @@
 """A world of one number: a point on a line, five places to bring it to, and pictures that show where it is."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 
+from deer_lab.data.aids import Aids
 from deer_lab.worlds.action import POSITION_SCALE, checked
 from deer_lab.worlds.world import Chain, Fingers, Phrasings
 
@@ -78,6 +80,14 @@ class Line:
 
     def _goal(self, task):
         return PLACES[task.removeprefix("go_to_")]
+
+
+TOPIC = "/state"
+
+
+def aids(texts):
+    """States as JSON, a frame each -> state (T, 1)."""
+    return Aids(np.array([[json.loads(text)["x"]] for text in texts], np.float32))
 
 
 def open_world(scene=""):

@@ -9,6 +9,7 @@ import functools
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from deer_lab.worlds.world import World
@@ -56,6 +57,6 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 def calvin_folder(folder: str) -> str:
-    """Sets CALVIN_ENV, so that every process that this one starts knows it too."""
-    os.environ["CALVIN_ENV"] = folder
+    """Sets CALVIN_ENV, so that every process that this one starts, wherever, knows it too."""
+    os.environ["CALVIN_ENV"] = str(Path(folder).expanduser().absolute())
     return folder

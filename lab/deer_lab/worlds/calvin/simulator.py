@@ -17,7 +17,7 @@ from deer_lab.worlds import opengl
 from deer_lab.worlds.calvin.state import PARTS, ROBOT, Block, State
 
 FOLDER = "CALVIN_ENV"  # environment variable: the folder of calvin_env
-RENDERER = "CALVIN_RENDERER"  # likewise: "tiny", which is the default, or "egl"
+RENDERERS = ("tiny", "egl")  # Bullet's own on the CPU, or OpenGL
 SCENES = tuple("ABCD")
 PHYSICS_HZ, CONTROL_HZ = 240, 30
 ARM_JOINTS = tuple(f"panda_joint{i}" for i in range(1, 8))
@@ -55,7 +55,7 @@ def quiet() -> Iterator[None]:
         os.close(stdout)
 
 
-def compose(folder: Path, scene: str) -> tuple[Any, Any]:
+def compose(folder: Path, scene: str, renderer: str) -> tuple[Any, Any]:
     """CALVIN's environment and its oracle, of its own configuration. Raises ValueError where a package is missing."""
     sys.path.insert(0, str(folder))
     try:
@@ -67,7 +67,7 @@ def compose(folder: Path, scene: str) -> tuple[Any, Any]:
     overrides = ["cameras=static_and_gripper", f"scene=calvin_scene_{scene}"]
     with hydra.initialize_config_dir(str(folder / "conf"), version_base="1.1"):
         settings = hydra.compose("config_data_collection", overrides=overrides)
-    egl = os.environ.get(RENDERER, "tiny") == "egl"
+    egl = renderer == "egl"
     if egl:
         opengl.prepare()
     environment = hydra.utils.instantiate(settings.env, use_vr=False, use_scene_info=True, use_egl=egl)
@@ -79,13 +79,15 @@ def compose(folder: Path, scene: str) -> tuple[Any, Any]:
 class Simulator:
     """One of CALVIN's scenes; several in one process share Bullet's memory but not a world."""
 
-    def __init__(self, scene: str) -> None:
-        """Raises ValueError for an unknown scene, and where anything is missing."""
+    def __init__(self, scene: str, renderer: str = "tiny") -> None:
+        """Raises ValueError for an unknown scene or renderer, and where anything is missing."""
         if scene not in SCENES:
             raise ValueError(f"CALVIN has no scene {scene!r}: give --world calvin:{', calvin:'.join(SCENES)}")
+        if renderer not in RENDERERS:
+            raise ValueError(f"CALVIN has no renderer {renderer!r}: give --world calvin:{scene} or calvin:{scene}:egl")
         folder = find_folder()
         with quiet():
-            self._env, self._oracle = compose(folder, scene)
+            self._env, self._oracle = compose(folder, scene, renderer)
 
     def reset(self, robot: np.ndarray, scene: np.ndarray) -> None:
         """Starts anew from robot_obs [15] and scene_obs [24]; equal arguments give equal worlds, to the bit.
@@ -101,6 +103,7 @@ class Simulator:
         env.load()
         env.scene.reset(scene)
         env.robot.reset(robot)
+        env.robot.gripper_action = int(robot[14])  # CALVIN leaves the last order of what went before
         bullet.stepSimulation(physicsClientId=env.cid)
         self._names = {env.robot.robot_uid: ROBOT, env.scene.fixed_objects[0].uid: "table"}
         self._names |= {block.uid: named(block) for block in env.scene.movable_objects}

@@ -4,7 +4,6 @@ python -m deer_lab.worlds.calvin.speed --calvin calvin_env --seconds 20 --worker
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,18 +11,16 @@ from functools import partial
 
 import numpy as np
 
-from deer_lab.worlds.calvin.simulator import RENDERER
 from deer_lab.worlds.catalog import add_option, open_world
 from deer_lab.worlds.judge.workers import run_jobs
 
-RENDERERS = ("none", "tiny", "egl")
+RENDERERS = {"none": "", "tiny": "", "egl": ":egl"}  # and what names each in --world
 
 
 def steps_in(number: int, *, world_name: str, renderer: str, seconds: float) -> tuple[int, float, float]:
     """How many control periods of a chain's scene passed in how many seconds, and in how many of
     this process's own on its core; a world of its own for each call."""
-    os.environ[RENDERER] = renderer if renderer != "none" else "tiny"
-    world = open_world(world_name)
+    world = open_world(world_name + RENDERERS[renderer])
     world.reset(world.chains()[number].initial)
     rng = np.random.default_rng(number)
     look: Callable[[], object] = world.pictures if renderer != "none" else lambda: None
@@ -41,7 +38,7 @@ def main() -> int:
     """Exit codes: 0 done, 2 CALVIN cannot run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_option(parser)
-    parser.set_defaults(world="calvin")
+    parser.set_defaults(world="calvin:D")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each renderer")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     args = parser.parse_args()

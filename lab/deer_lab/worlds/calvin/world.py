@@ -22,11 +22,12 @@ class Calvin:
     initial_type = CalvinState
     expert_steps = 240
 
-    def __init__(self, scene: str = "D") -> None:
-        """Raises ValueError for an unknown scene, and where anything is missing."""
-        self.name = f"calvin:{scene}"
+    def __init__(self, scene: str = "D", renderer: str = "tiny") -> None:
+        """Raises ValueError for an unknown scene or renderer, and where anything is missing."""
+        self.name = f"calvin:{scene}" if renderer == "tiny" else f"calvin:{scene}:{renderer}"
         self.tasks = phrasings()
-        self._simulator = Simulator(scene)
+        self._scene = scene
+        self._simulator = Simulator(scene, renderer)
         self._shown: dict[str, np.ndarray] | None = (
             None  # drawn once a period, for to draw takes fifty times the physics
         )
@@ -73,7 +74,7 @@ class Calvin:
 
     def expert(self, task: str, state: State) -> np.ndarray:
         """See World.expert. Raises ValueError in the scenes whose furniture the expert does not know."""
-        if self.name != f"calvin:{expert.SCENE}":
+        if self._scene != expert.SCENE:
             raise ValueError(
                 f"the scripted expert knows scene {expert.SCENE} alone: give --world calvin:{expert.SCENE}"
             )

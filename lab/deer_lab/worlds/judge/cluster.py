@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 Result = TypeVar("Result")
-CARRIED = ("CALVIN_ENV", "CALVIN_RENDERER", "MUJOCO_GL")  # what a job must know of this process's environment
+CALVIN = "CALVIN_ENV"
+CARRIED = (CALVIN, "MUJOCO_GL")  # what a job must know of this process's environment
 PATIENCE_SECS = 10.0
 MAX_DEATHS = 10  # times that one job may lose its worker before the whole gives up
 
 
 def knock(address: str) -> None:
-    """Raises OSError where nobody listens at HOST:PORT, for which Ray itself would wait minutes."""
-    host, _, port = address.rpartition(":")
+    """Raises OSError where nobody listens at HOST:PORT or ray://HOST:PORT, for which Ray itself would wait minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=PATIENCE_SECS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_SECS).close()
 
 
 def run_on_cluster(job: Callable[[int], Result], numbers: list[int], address: str) -> Iterator[tuple[int, Result]]:
@@ -33,6 +34,8 @@ def run_on_cluster(job: Callable[[int], Result], numbers: list[int], address: st
     except ImportError as error:
         raise ValueError("--ray needs Ray: pip install -e 'lab[ray]'") from error
     environment = {name: os.environ[name] for name in CARRIED if name in os.environ}
+    if CALVIN in environment:  # a worker begins elsewhere
+        environment[CALVIN] = os.path.abspath(os.path.expanduser(environment[CALVIN]))
     try:
         knock(address)
         ray.init(address, runtime_env={"env_vars": environment}, log_to_driver=False, logging_level="error")

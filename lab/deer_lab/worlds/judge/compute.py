@@ -24,6 +24,11 @@ class Compute:
         eyes = vision if isinstance(vision, list) else [vision]  # a bundle of schema 1 has one for all cameras
         self._eyes = [eye["macs"] for eye in eyes]
 
+    @property
+    def exits(self) -> int:
+        """How many there are."""
+        return len(self._stages)
+
     def llm_macs(self, exit_taken: int) -> int:
         """Stages up to the exit, a head row for each of them and one for the probe."""
         return sum(self._stages[: exit_taken + 1]) + self._head_state + self._head * (exit_taken + 2)

@@ -31,7 +31,8 @@ from deer_lab.plan import PlanLimits
 from deer_lab.worlds.catalog import add_option, own_world
 from deer_lab.worlds.film import Film
 from deer_lab.worlds.judge import protocol
-from deer_lab.worlds.judge.jobs import Judged, chain_job, fixed_chains, own_policy, run_chain, single_job
+from deer_lab.worlds.judge.jobs import SENTENCES, Judged, chain_job, fixed_chains, own_policy, run_chain, single_job
+from deer_lab.worlds.judge.log import resumed
 from deer_lab.worlds.judge.policies import POLICIES
 from deer_lab.worlds.judge.results import compute_of, print_table, task_table
 from deer_lab.worlds.judge.workers import add_options, run_jobs
@@ -57,13 +58,8 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     header = {"world": judged.world, "protocol": mode, "policy": judged.identity(), "seed": seed}
     log = out / "progress.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    if lines and lines[0] != header:
-        raise ValueError(f"another evaluation ({lines[0]}, not {header}): name another folder or remove {log}")
     wanted = range(first, first + count)
-    entries = [entry for entry in lines[1:] if entry["chain"] in wanted]
-    if not lines:
-        log.write_text(json.dumps(header) + "\n")
+    entries = [entry for entry in resumed(log, header) if entry["chain"] in wanted]
     todo = sorted(set(wanted) - {entry["chain"] for entry in entries})
     job = functools.partial({"chains": chain_job, "single": single_job}[mode], judged, seed=seed)
     with log.open("a") as file, tqdm(total=count, initial=len(entries), unit="chain", dynamic_ncols=True) as bar:
@@ -93,6 +89,7 @@ def film_chain(judged: Judged, number: int, seed: int, out: Path) -> list[Path]:
         own_policy(judged),
         fixed_chains(judged.world)[number],
         seed=[seed, number],
+        sentences=judged.sentences,
         watch=lambda: film.add(world.pictures()),
     )
     return film.close()
@@ -160,6 +157,9 @@ def main() -> int:
         metavar="NAME:=VALUE",
         help="of the node, such as budget.hold:=true, which makes a chain depend on those before it",
     )
+    parser.add_argument(
+        "--sentences", choices=SENTENCES, default="validation", help="what is said: test are those never trained on"
+    )
     parser.add_argument("--first", type=int, default=0, metavar="CHAIN", help="the chain to begin with")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--chains", type=int, metavar="N", help="the first N of the world's fixed chains")
@@ -177,6 +177,8 @@ def main() -> int:
     last, count = args.first + (args.chains or 0), len(world.chains())
     if not (0 <= args.first <= last <= count and 0 <= (args.video or 0) < count) or args.workers < 1:
         parser.error(f"chains are numbered 0 to {count - 1}, and there must be a worker")
+    if args.sentences == "test" and not all(said.test for said in world.tasks.values()):
+        parser.error(f"{args.world} has no sentences that nothing is trained on")
     if args.bundle and not (args.bundle / "manifest.json").is_file():
         parser.error(f"{args.bundle} is no model bundle: it has no manifest.json")
     if args.parameter and not args.bundle:
@@ -191,7 +193,9 @@ def main() -> int:
         parser.error("no deer_vla_node: build it (cargo build --release --features ros) or name it with --node")
     try:
         places = [place and place.absolute() for place in (args.bundle, node, args.run)]  # for other machines
-        judged = Judged(args.policy, *places, *chosen_thresholds(args), chosen_parameters(args), args.world)
+        judged = Judged(
+            args.policy, *places, *chosen_thresholds(args), chosen_parameters(args), args.world, args.sentences
+        )
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"no thresholds: {error}")
     if args.video is not None:

@@ -10,6 +10,7 @@ import multiprocessing.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +32,27 @@ class Outcome:
     taken: tuple[Taken, ...] = ()
 
 
+SENTENCES = ("validation", "test")  # what is said: evaluation's own sentence, or those that nothing was trained on
+
+
+def sentence_for(world: World, task: str, sentences: str, turn: int) -> str:
+    """One of SENTENCES' for a task; of several, each in its turn."""
+    phrasings = world.tasks[task]
+    return phrasings.validation if sentences == "validation" else phrasings.test[turn % len(phrasings.test)]
+
+
 def attempt(
-    world: World, policy: Policy, task: str, *, seed: list[int], limit: int, watch: Callable[[], None] = lambda: None
+    world: World,
+    policy: Policy,
+    task: str,
+    *,
+    seed: list[int],
+    limit: int,
+    sentences: str = "validation",
+    watch: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Lets `policy` do `task` for at most `limit` steps. `watch` is called before each step."""
-    policy.begin(task, world.tasks[task].validation, seed)
+    policy.begin(task, sentence_for(world, task, sentences, sum(seed)), seed)
     before = world.state()
     for step in range(1, limit + 1):
         watch()
@@ -45,14 +62,12 @@ def attempt(
     return Outcome(task, False, limit, tuple(policy.taken))
 
 
-def run_chain(
-    world: World, policy: Policy, chain: Chain, *, seed: list[int], watch: Callable[[], None] = lambda: None
-) -> list[Outcome]:
-    """The outcomes of a chain's tasks up to and including the first failure."""
+def run_chain(world: World, policy: Policy, chain: Chain, *, seed: list[int], **how: Any) -> list[Outcome]:
+    """The outcomes of a chain's tasks up to and including the first failure. `how`: attempt's `sentences`, `watch`."""
     world.reset(chain.initial)
     outcomes = []
     for k, task in enumerate(chain.tasks):
-        outcomes.append(attempt(world, policy, task, seed=[*seed, k], limit=protocol.MAX_STEPS, watch=watch))
+        outcomes.append(attempt(world, policy, task, seed=[*seed, k], limit=protocol.MAX_STEPS, **how))
         if not outcomes[-1].success:
             break
     return outcomes
@@ -64,6 +79,7 @@ class Judged:
 
     `thresholds`, one an exit but the last, take the place of the bundle's, as limits on `metric`; a run without them
     goes to full depth. `assignments`: parameters of the node, each as NAME:=VALUE; of a run those of its plan.
+    `sentences`: one of SENTENCES.
     """
 
     policy: str | None = None
@@ -74,15 +90,17 @@ class Judged:
     metric: str = "rms"
     assignments: tuple[str, ...] = ()
     world: str = DEFAULT
+    sentences: str = "validation"
 
     def identity(self) -> str:
         """Names it in results.json; another bundle of the same name is another, and so is one with other thresholds."""
+        said = "" if self.sentences == "validation" else f" {self.sentences} sentences"
         if self.policy is not None:
-            return self.policy
+            return self.policy + said
         weights = self.bundle / "manifest.json" if self.bundle else self.run / "policy.safetensors"
         limits = f" {self.metric} thresholds {self.thresholds}" if self.thresholds else ""
         limits += "".join(f" {assignment}" for assignment in self.assignments)
-        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}{self._solved()}"
+        return f"{weights.parent.name} {hashlib.sha256(weights.read_bytes()).hexdigest()}{limits}{self._solved()}{said}"
 
     def _solved(self) -> str:
         """Of the bundle's files that change without a new model, those that its exits follow from here."""
@@ -114,7 +132,8 @@ def own_policy(judged: Judged) -> Policy:
 def chain_job(judged: Judged, number: int, seed: int) -> dict:
     """One chain of the fixed ones, as an entry of results.json."""
     chain = fixed_chains(judged.world)[number]
-    outcomes = run_chain(own_world(judged.world), own_policy(judged), chain, seed=[seed, number])
+    world, policy = own_world(judged.world), own_policy(judged)
+    outcomes = run_chain(world, policy, chain, seed=[seed, number], sentences=judged.sentences)
     return entry_of(number, chain.tasks, outcomes)
 
 
@@ -139,5 +158,6 @@ def single_job(judged: Judged, number: int, seed: int) -> dict:
     world = own_world(judged.world)
     task = list(world.tasks)[number % len(world.tasks)]
     world.begin(task, np.random.default_rng([seed, number]))
-    outcome = attempt(world, own_policy(judged), task, seed=[seed, number], limit=world.expert_steps)
+    how = {"limit": world.expert_steps, "sentences": judged.sentences}
+    outcome = attempt(world, own_policy(judged), task, seed=[seed, number], **how)
     return entry_of(number, (task,), [outcome])

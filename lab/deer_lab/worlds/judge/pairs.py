@@ -39,8 +39,12 @@ class Judged:
 
 
 def read(folder: Path, compute: Compute) -> tuple[list[int], Judged]:
-    """The chains' numbers, and what came of each. Raises FileNotFoundError, KeyError."""
-    chains = json.loads((folder / "results.json").read_text())["chains"]
+    """The chains' numbers, and what came of each. Raises FileNotFoundError, KeyError, and ValueError where they were
+    not judged with a bundle of so many exits."""
+    results = json.loads((folder / "results.json").read_text())
+    chains, cost = results["chains"], (results.get("compute") or {}).get("all_steps")
+    if cost and len(cost["exits"]) != compute.exits:
+        raise ValueError(f"{folder} has steps of {len(cost['exits'])} exits, its bundle has {compute.exits}")
     steps = [[Taken(**t) for outcome in chain["outcomes"] for t in outcome["taken"]] for chain in chains]
     columns = (
         [chain["succeeded"] for chain in chains],
@@ -74,14 +78,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("first", type=Path, help="folder of an evaluation: what the others are compared with")
     parser.add_argument("others", type=Path, nargs="*")
-    parser.add_argument("--bundle", type=Path, required=True, help="says what a step costs")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="says what a step costs: one for all, or one for each folder",
+    )
     args = parser.parse_args()
-    compute = Compute(args.bundle)
+    folders = (args.first, *args.others)
+    bundles = args.bundle * (len(folders) if len(args.bundle) == 1 else 1)
+    if len(bundles) != len(folders):
+        parser.error(f"{len(bundles)} bundles for {len(folders)} folders: give one, or one for each")
     try:
-        chains, judged = zip(*(read(folder, compute) for folder in (args.first, *args.others)))
-    except (FileNotFoundError, KeyError) as error:
-        print(f"pairs: {error}: give folders that `evaluate` has finished", file=sys.stderr)
+        found = [read(folder, Compute(bundle)) for folder, bundle in zip(folders, bundles)]
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        print(f"pairs: {error}: give folders that `evaluate` has finished, and their bundles", file=sys.stderr)
         return 2
+    chains, judged = zip(*found)
     if any(numbers != chains[0] for numbers in chains):
         print("pairs: the evaluations are not of the same chains", file=sys.stderr)
         return 1

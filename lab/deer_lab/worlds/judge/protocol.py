@@ -40,6 +40,17 @@ def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float
     return float(low), float(high)
 
 
+def proportion(successes: int, attempts: int) -> tuple[float, float]:
+    """95 % interval of a rate, Wilson's (1927, 10.2307/2276774): unlike a bootstrap's it has a width where all or none
+    succeeded."""
+    if attempts == 0:
+        return float("nan"), float("nan")
+    rate, z2 = successes / attempts, 1.959964**2
+    middle = (rate + z2 / (2 * attempts)) / (1 + z2 / attempts)
+    half = (z2 * (rate * (1 - rate) + z2 / (4 * attempts)) / attempts) ** 0.5 / (1 + z2 / attempts)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def summary(succeeded: list[int], seed: int = 0) -> dict[str, object]:
     """Success rates of 1 to 5 in a row and the average length, each with its interval over chains.
 
@@ -49,7 +60,7 @@ def summary(succeeded: list[int], seed: int = 0) -> dict[str, object]:
     lengths = np.array(succeeded, dtype=float)
     rates = []
     for k in range(1, LENGTH + 1):
-        done = (lengths >= k).astype(float)
-        rates.append({"in_a_row": k, "rate": float(done.mean()), "interval": interval(done, rng)})
+        done = int((lengths >= k).sum())
+        rates.append({"in_a_row": k, "rate": done / len(lengths), "interval": proportion(done, len(lengths))})
     average = {"average_length": float(lengths.mean()), "interval": interval(lengths, rng)}
     return {"chains": len(lengths), **average, "rates": rates}

@@ -32,6 +32,7 @@ from tqdm import tqdm
 from deer_lab.plan import PlanLimits
 from deer_lab.worlds.catalog import DEFAULT, add_option, own_world
 from deer_lab.worlds.judge.episode import LEARNER_STEPS, Recipe, record_episode
+from deer_lab.worlds.judge.log import resumed
 from deer_lab.worlds.judge.workers import add_options, run_jobs
 
 
@@ -42,18 +43,16 @@ def record(recipe: Recipe, *, episodes: int, workers: int, out: Path, cluster: s
     """
     out.mkdir(parents=True, exist_ok=True)
     log = out / "episodes.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     made_with = {"seed": recipe.seed, "tasks": recipe.tasks, "every": recipe.every}
     made_with |= {} if recipe.world == DEFAULT else {"world": recipe.world}
     made_with |= {"parameters": list(recipe.assignments)} if recipe.assignments else {}
     made_with |= {"exit": recipe.exit_number} if recipe.exit_number is not None else {}
     made_with |= {"lead": recipe.lead_steps} if recipe.lead_steps != LEARNER_STEPS else {}
-    made_with |= {"learner": learner_digest(recipe.run)} if recipe.run else {}
-    if lines and lines[0] != made_with:
-        raise ValueError(f"{log} says {lines[0]}, not {made_with}: name another folder")
-    if not lines:
-        log.write_text(json.dumps(made_with) + "\n")
-    entries = {entry["episode"]: entry for entry in lines[1:] if entry["episode"] < episodes}
+    if recipe.run:
+        from deer_lab.runs import digest  # only here: the expert alone needs no PyTorch
+
+        made_with["learner"] = digest(recipe.run)
+    entries = {entry["episode"]: entry for entry in resumed(log, made_with) if entry["episode"] < episodes}
     todo = [number for number in range(episodes) if number not in entries]
     frames = 0
     recipe = replace(recipe, run=recipe.run and recipe.run.absolute())  # the same for other machines, as is `out`
@@ -68,13 +67,6 @@ def record(recipe: Recipe, *, episodes: int, workers: int, out: Path, cluster: s
             bar.set_postfix_str(f"{frames / max(bar.format_dict['elapsed'], 1e-9):.0f} frames/s")
             bar.update()
     return [entries[number] for number in sorted(entries)]
-
-
-def learner_digest(run: Path) -> str:
-    """Of a learner's weights."""
-    from deer_lab.runs import digest  # only here: the expert alone needs no PyTorch
-
-    return digest(run)
 
 
 def main() -> int:

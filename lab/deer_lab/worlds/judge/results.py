@@ -14,7 +14,6 @@ from deer_lab.worlds.judge.policies import Taken
 def task_table(names: Iterable[str], entries: list[dict]) -> dict[str, dict]:
     """Attempts, successes and mean steps to success of every task of `names` that was tried."""
     table = {}
-    rng = np.random.default_rng(0)
     outcomes = [outcome for entry in entries for outcome in entry["outcomes"]]
     for task in names:
         tried = [outcome for outcome in outcomes if outcome["task"] == task]
@@ -25,7 +24,7 @@ def task_table(names: Iterable[str], entries: list[dict]) -> dict[str, dict]:
                 "attempts": len(tried),
                 "successes": int(success.sum()),
                 "rate": float(success.mean()),
-                "interval": protocol.interval(success, rng),
+                "interval": protocol.proportion(int(success.sum()), len(tried)),
                 "mean_steps": float(np.mean(steps)) if steps else None,
                 "most_steps": max(steps, default=None),
             }

@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from deer_lab.worlds.judge.protocol import proportion
+
 LAB = Path(__file__).parents[3]
 RESULTS = LAB / "results" / "tabletop"
 README = LAB.parent / "models" / "tabletop" / "README.md"
@@ -118,7 +120,7 @@ def tasks(names: list[str], results: Path) -> str:
     body = []
     for task, row in kept(results, *names)["tasks"].items():
         steps = "" if row["mean_steps"] is None else f"{row['mean_steps']:.0f}"
-        rate = with_interval(row["rate"], row["interval"], ".0%")
+        rate = with_interval(row["rate"], proportion(row["successes"], row["attempts"]), ".0%")
         body.append([f"`{task}`", f"{row['successes']} of {row['attempts']}", rate, steps])
     return markdown(["task", "done", "rate", "mean steps"], body)
 
