@@ -102,3 +102,20 @@ def test_the_network_in_process_takes_the_nodes_exits_on_the_nodes_pictures(node
             assert node.taken[-1].exit == torch_policy.taken[-1].exit
             np.testing.assert_allclose(of_node, of_torch, atol=1e-3)  # 2.3e-4 seen: rounding grows in the state
             world.step(of_node)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not here: install the lab's `train` extra")
+@pytest.mark.parametrize("name", ["tabletop", pytest.param("calvin", marks=with_calvin)])
+def test_a_bundle_does_the_same_in_process_as_through_the_node_to_the_bit(node, name):
+    from deer_lab.config import CONFIGS
+    from deer_lab.worlds.judge.torch_policy import OnnxNetwork, TorchPolicy
+
+    thresholds = json.loads((TOY / "thresholds.json").read_text())["thresholds"][:-1]
+    in_process = TorchPolicy(OnnxNetwork(TOY, CONFIGS["toy"]), thresholds, TOY / "tokenizer.json")
+    world = own_world(name)
+    chain, ends = world.chains()[0], []
+    for policy in (node, in_process):
+        world.reset(chain.initial)
+        outcome = attempt(world, policy, chain.tasks[0], seed=[0], limit=60)
+        ends.append(([taken.exit for taken in outcome.taken], outcome.steps, world.state()))
+    assert ends[0] == ends[1] and len(set(ends[0][0])) > 1

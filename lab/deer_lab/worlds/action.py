@@ -34,7 +34,10 @@ def twist_from_action(action: np.ndarray, control_hz: float) -> np.ndarray:
 
 
 def action_from_twist(twist: np.ndarray, gripper_open: bool, control_hz: float) -> np.ndarray:
-    """Velocities [6] held for one control period -> action [7], clipped to what one period may move."""
+    """Velocities [6] held for one control period -> action [7], clipped to what one period may move.
+
+    Rounded to the single precision in which a network gives it: so a policy does the same through a node as in process.
+    """
     euler = euler_from_matrix(matrix_from_vector(twist[3:] / control_hz))
     arm = np.r_[twist[:3] / control_hz / POSITION_SCALE, euler / ROTATION_SCALE]
-    return np.r_[np.clip(arm, -1, 1), OPEN if gripper_open else CLOSED]
+    return np.r_[np.clip(arm.astype(np.float32), -1, 1), OPEN if gripper_open else CLOSED]
