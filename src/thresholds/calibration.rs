@@ -37,6 +37,9 @@ pub struct Calibration {
     /// SHA-256 over the recordings, in the order in which they were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recordings_sha256: Option<String>,
+    /// SHA-256 of each recording, so that others can be told from these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<String>,
     /// How many samples each recording gave that gave any, in the order in which they stand here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub episodes: Vec<usize>,

@@ -154,6 +154,7 @@ impl Plans {
             window: None,
             seed: Some(self.seed),
             recordings_sha256: Some(self.recordings_sha256.clone()),
+            recordings: Vec::new(),
             episodes: Vec::new(),
             exits: self.exits.clone(),
             deltas: cell.deltas.clone(),

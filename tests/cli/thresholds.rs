@@ -138,7 +138,7 @@ fn a_budget_of_the_whole_step_becomes_a_plan_with_thresholds_and_a_fixed_one_sta
     let mut writer = BagWriter::create(&mute).unwrap();
     writer.write("/instruction", Stamp(1), &Text { data: "lift".into() }).unwrap();
     writer.finish().unwrap();
-    assert_says(&refused(1, &["calibrate", text(&own), text(&mute), "--plans"]), &["no recording held a step"]);
+    assert_says(&refused(1, &["calibrate", text(&own), text(&mute), "--plans"]), &["which topic is the static camera"]);
     done(&["calibrate", text(&own), text(&bag), "--seed", "1"]);
     assert_says(&refused(1, &calibrate), &["other settings", "plans.unfinished.jsonl"]);
     fs::remove_file(own.join("plans.unfinished.jsonl")).unwrap();
@@ -218,6 +218,9 @@ fn a_promise_is_proved_on_recordings_of_their_own_and_is_cheaper_than_full_depth
     }
     other["episodes"] = vec![samples; 40].into();
     other["recordings_sha256"] = "other".into();
+    let among_others = folder.path().join("among_others.json");
+    fs::write(&among_others, other.to_string()).unwrap();
+    other["recordings"] = vec!["others"; 40].into();
     fs::write(&held_out, other.to_string()).unwrap();
     let out = folder.path().join("thresholds.json");
     let solve = |held_out: &Path, risk: &str| {
@@ -236,7 +239,8 @@ fn a_promise_is_proved_on_recordings_of_their_own_and_is_cheaper_than_full_depth
 
     let refusal = |held_out: &Path, risk: &str| String::from_utf8(solve(held_out, risk).stderr).unwrap();
     assert_says(&refusal(&held_out, "0.01"), &["40 episodes are too few", "at least 230 are needed"]);
-    assert_says(&refusal(&calibration, "0.2"), &["the calibration's own recordings, which prove nothing"]);
+    assert_says(&refusal(&calibration, "0.2"), &["own recordings (1 of 1), which prove nothing"]);
+    assert_says(&refusal(&among_others, "0.2"), &["own recordings (1 of 1), which prove nothing"]);
     assert_says(&refusal(&held_out, "1.5"), &["above 0 and below 1"]);
     let alone = ["solve", TOY, "--calibration", text(&calibration), "--risk", "0.2"];
     assert_says(&refused(2, &alone), &["--held-out"]);

@@ -175,6 +175,7 @@ fn joined(job: Job, bundle: &Bundle, all: &[Done]) -> Calibration {
         window: Some(job.window),
         seed: Some(job.seed),
         recordings_sha256: Some(format!("{:x}", hasher.finalize())),
+        recordings: all.iter().map(|done| done.sha256.clone()).collect(),
         episodes: all.iter().map(Done::samples).filter(|&samples| samples > 0).collect(),
         exits: exits.clone(),
         deltas: table(|done| &done.deltas),

@@ -169,8 +169,12 @@ impl Solve {
                 "--held-out does not tell recordings apart or holds no errors; calibrate it again with this deer_vla"
             );
         }
-        if other.recordings_sha256 == calibration.recordings_sha256 {
-            bail!("--held-out is of the calibration's own recordings, which prove nothing; calibrate others");
+        let shared = other.recordings.iter().filter(|sha256| calibration.recordings.contains(sha256)).count();
+        if shared > 0 || other.recordings_sha256 == calibration.recordings_sha256 {
+            bail!(
+                "--held-out is of the calibration's own recordings ({shared} of {}), which prove nothing; calibrate others",
+                other.recordings.len()
+            );
         }
         let (mut path, costs, cap) = self.budget.path(bundle, config, calibration)?;
         let losses: Vec<_> = path.iter().map(|solution| other.losses(&solution.limits[..=cap], tolerance)).collect();
