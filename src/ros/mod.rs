@@ -22,6 +22,7 @@ mod servo;
 mod vitals;
 mod worker;
 
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -157,8 +158,9 @@ fn check_arguments(mut arguments: impl Iterator<Item = String>) -> Result<()> {
 fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
-    // The last two come with a terminal that is closed, an ssh session that breaks off.
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()] {
+    // Where a terminal is closed or an ssh session breaks off the last two come, unless somebody said `nohup`.
+    let hung_up = [SignalKind::hangup(), SignalKind::quit()].into_iter().filter(|kind| !ignored(*kind));
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hung_up) {
         let (mut signals, stop) = (signal(kind)?, stop.clone());
         runtime.spawn(async move {
             signals.recv().await;
@@ -166,6 +168,13 @@ fn stop_on_signal(runtime: &tokio::runtime::Runtime) -> Result<watch::Receiver<b
         });
     }
     Ok(stopped)
+}
+
+/// Whether whoever started this program had a signal ignored.
+fn ignored(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }
 
 /// Lets the arm stand for good at a signal, before the main thread hears of it.

@@ -40,4 +40,4 @@ def action_from_twist(twist: np.ndarray, gripper_open: bool, control_hz: float) 
     """
     euler = euler_from_matrix(matrix_from_vector(twist[3:] / control_hz))
     arm = np.r_[twist[:3] / control_hz / POSITION_SCALE, euler / ROTATION_SCALE]
-    return np.r_[np.clip(arm.astype(np.float32), -1, 1), OPEN if gripper_open else CLOSED]
+    return np.r_[np.clip(arm.astype(np.float32).astype(float), -1, 1), OPEN if gripper_open else CLOSED]
