@@ -32,9 +32,9 @@ record() {
 }
 
 # The encoders learn to show the true state, and keypoints where things are.
-# $1: of which run; $2: where to; then recordings
+# $1: of which run; $2: where to; then recordings. part: what of that run, all if not said
 see() {
-    train 128 --stage vision --init "$1" --data "${@:3}" --window 1 --steps "$steps" \
+    train 128 --stage vision --init "$1" --init-part "${part:-all}" --data "${@:3}" --window 1 --steps "$steps" \
         --lr 2e-3 --warmup 100 --seed 0 --out "$2"
 }
 
@@ -56,7 +56,7 @@ remember() {
 record scenes "$episodes" 0 --every 8
 record demonstrations $((episodes / 28 + 2)) 100
 scenes=("$out/scenes") whole=("$out/demonstrations")
-see lab/weights/tabletop_ahead "$out/vision_0" "${scenes[@]}"
+part=wordless see lab/weights/tabletop_ahead "$out/vision_0" "${scenes[@]}" # the tabletop was told evaluation's sentences
 learn "$out/vision_0" "$out/language_0" "$steps" "${scenes[@]}"
 remember "$out/language_0" "$out/head_0" $((steps / 16)) "${whole[@]}"
 

@@ -127,7 +127,7 @@ class PolicyConfig:
         return range(first, self.decoder.exits[stage] + 1)
 
 
-def desk(layers: int, exit_every: int | None = None, ahead: int = 1) -> PolicyConfig:
+def desk(layers: int, exit_every: int | None = None, ahead: int = 1, vocabulary: int = 512) -> PolicyConfig:
     """For a simulated desk; one exit at the last layer unless there is one `exit_every` so many layers.
 
     A pixel of the static picture is a centimetre of the tabletop, 7 mm of CALVIN's.
@@ -146,7 +146,7 @@ def desk(layers: int, exit_every: int | None = None, ahead: int = 1) -> PolicyCo
             gate_init=1.0,
         ),
         head=HeadConfig(layers=2, width=96, lstm_dropout=0.1, mlp_dropout=0.1, ahead=ahead),
-        vocabulary=512,
+        vocabulary=vocabulary,
         share_encoder=False,
         share_resampler=False,
     )
@@ -172,8 +172,8 @@ CONFIGS = {
     "tabletop_static_6": desk(6),
     "tabletop_static_12": desk(12),
     "tabletop_static_24": desk(24),
-    "calvin": desk(12, exit_every=2, ahead=8),
-    "calvin_static_24": desk(24, ahead=8),
+    "calvin": desk(12, exit_every=2, ahead=8, vocabulary=768),
+    "calvin_static_24": desk(24, ahead=8, vocabulary=768),
     "openflamingo_3b": PolicyConfig(
         cameras=CLIP_CAMERAS,
         encoder=ClipConfig(),

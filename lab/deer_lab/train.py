@@ -52,7 +52,12 @@ from deer_lab.settings import Settings, differences, parameter_groups, rate
 from deer_lab.tokenizer import make_tokenizer
 
 STAGES = ("vision", "language", "joint", "adapt", "head")
-INIT_PARTS = {"all": "", "language": ("vision.", "embed.", "stages."), "vision": "vision."}  # prefixes of weights
+INIT_PARTS = {  # prefixes of weights
+    "all": "",
+    "language": ("vision.", "embed.", "stages."),
+    "vision": "vision.",
+    "wordless": ("vision.", "stages.", "head."),
+}
 HELD_OUT_EVERY = 50  # of so many recordings one is not trained on, but watched
 VALIDATION_BATCHES = 8
 ADAM_BETAS = (0.9, 0.999)
@@ -77,7 +82,7 @@ class Run:
         Raises DataError where the recordings lack what the stage needs, ValueError where `out` is another run's."""
         self.settings, self.out = settings, out
         if settings.teacher:
-            check_teacher(settings, init)
+            check_teacher(settings, init, init_part)
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, cpu=not torch.cuda.is_available(), step_scheduler_with_optimizer=False
         )
@@ -106,7 +111,7 @@ class Run:
                 "init_part": init and init_part,
                 "teacher": digest(Path(settings.teacher)) if settings.teacher else None,
             }
-            self._claim(entry, init, config, embodiment)
+            self._claim(entry, None if init_part == "wordless" else init, config, embodiment)
         self.accelerator.wait_for_everyone()
         tokenizer = read_tokenizer(out)
         texts = self.windows.instructions + self.validation.instructions
@@ -121,7 +126,8 @@ class Run:
         self.trainee.enter(settings.stage)
         self._prepare(config)
 
-    def _claim(self, entry: dict, init: Path | None, config: PolicyConfig, embodiment: Embodiment) -> None:
+    def _claim(self, entry: dict, words: Path | None, config: PolicyConfig, embodiment: Embodiment) -> None:
+        """Makes the folder this run's. `words`: the run whose tokenizer it takes; else it makes one of what is said."""
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "train.json"
         if path.exists() and (changed := differences(json.loads(path.read_text()), entry)):
@@ -136,15 +142,17 @@ class Run:
         embodiment.write(self.out)
         if (self.out / "tokenizer.json").exists():
             return
-        if init:
-            shutil.copy2(init / "tokenizer.json", self.out)
+        if words:
+            shutil.copy2(words / "tokenizer.json", self.out)
         else:
-            make_tokenizer(config.vocabulary, sorted(self.windows.instructions)).save(str(self.out / "tokenizer.json"))
+            tokenizer = make_tokenizer(config.vocabulary, sorted(self.windows.instructions), forgiving=True)
+            tokenizer.save(str(self.out / "tokenizer.json"))
 
     def _load(self, init: Path, part: str) -> None:
         """Weights of an earlier stage; auxiliary heads and readout where both have them, else the policy's own head.
 
-        Of "vision" the vision alone: so networks that differ in the rest share it; of "language" all but the heads.
+        Of "vision" the vision alone: so networks that differ in the rest share it; of "language" all but the heads; of
+        "wordless" all but tokenizer and embeddings: it acts, but knows no word of what it was told before.
         What the run `init` has not (keypoints, say, that were added since) stays as it is made, and is told.
         Its pictures may be of other sizes.
         """
@@ -157,7 +165,7 @@ class Run:
         lacks = [name for name in lacks if name.startswith(prefix)]
         if lacks and self.accelerator.is_main_process:
             print(f"train: {init} lacks {lacks[0]} and {len(lacks) - 1} more tensors; they start anew", file=sys.stderr)
-        if part != "all":
+        if part not in ("all", "wordless"):
             return
         for head in self.trainee.auxiliary:
             head.load_state_dict(self.trainee.policy.head.state_dict())
@@ -284,7 +292,7 @@ class Run:
             os.replace(self.out / f".{name}", self.out / f"{name}.safetensors")
 
 
-def check_teacher(settings: Settings, init: Path | None) -> None:
+def check_teacher(settings: Settings, init: Path | None, part: str = "all") -> None:
     """The teacher is given what the learner's vision and tokenizer make of pictures and sentences.
 
     Raises ValueError where its own would give it something else."""
@@ -292,6 +300,8 @@ def check_teacher(settings: Settings, init: Path | None) -> None:
     mend = "a teacher is a run that the learner begins with, or began with, in the stages language and head"
     if init is None or stage not in ("language", "head"):
         raise ValueError(f"--teacher {run} in the stage {stage}{'' if init else ' without --init'}: {mend}")
+    if part == "wordless":
+        raise ValueError(f"--teacher {run} with --init-part wordless, which makes a tokenizer of its own: {mend}")
     if read_tokenizer(run).to_str() != read_tokenizer(init).to_str():
         raise ValueError(f"the teacher {run} has another tokenizer than {init}: {mend}")
     if len({vision_digest(read_weights(folder)[0]) for folder in (run, init)}) > 1:

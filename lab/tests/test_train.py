@@ -25,6 +25,7 @@ from deer_lab.losses import Objective, Trainee
 from deer_lab.model import Policy
 from deer_lab.pictures import normalised, shifted
 from deer_lab.reference import preprocess
+from deer_lab.runs import read_tokenizer
 from deer_lab.settings import Settings, parameter_groups, rate
 from deer_lab.tokenizer import make_tokenizer
 from deer_lab.train import Run
@@ -233,6 +234,18 @@ def test_networks_of_other_depths_share_a_vision(shards, tmp_path, monkeypatch):
     run(shards, tmp_path / "shallow", init=tmp_path / "joint", init_part="vision", config="shallow", stage="language")
     before, after = weights(tmp_path / "joint"), weights(tmp_path / "shallow")
     assert all(torch.equal(value, before[name]) for name, value in after.items() if name.startswith("vision."))
+
+
+def test_a_policy_begins_without_the_words_of_another(shards, tmp_path):
+    run(shards, tmp_path / "joint")
+    make_tokenizer(CONFIGS["toy"].vocabulary, ["quite other words"]).save(f"{tmp_path / 'joint'}/tokenizer.json")
+    changes = {"init": tmp_path / "joint", "init_part": "wordless", "stage": "language", "steps": 0}
+    before, after = (
+        weights(tmp_path / "joint"),
+        run(shards, tmp_path / "wordless", **changes).trainee.policy.state_dict(),
+    )
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["embed.table.weight"]
+    assert read_tokenizer(tmp_path / "wordless").to_str() != read_tokenizer(tmp_path / "joint").to_str()
 
 
 def test_a_vision_can_learn_on_under_a_policy_that_stays_as_it_was(shards, tmp_path):

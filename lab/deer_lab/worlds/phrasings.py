@@ -1,4 +1,5 @@
-"""What is said for each task. The first sentence is what evaluation says, the last three are never trained on."""
+"""What is said for each task. The first sentence is what evaluation says, and trained on with six more;
+the last three are never trained on."""
 
 from deer_lab.worlds.world import Phrasings
 
@@ -251,4 +252,4 @@ SENTENCES = {
 def phrasings_of(template: str, colour: str = "") -> Phrasings:
     """The sentences of one task; `colour` fills the templates of the tasks that name a block."""
     sentences = [sentence.format(colour=colour) for sentence in SENTENCES[template]]
-    return Phrasings(sentences[0], tuple(sentences[1:-TEST_ONLY]), tuple(sentences[-TEST_ONLY:]))
+    return Phrasings(sentences[0], tuple(sentences[:-TEST_ONLY]), tuple(sentences[-TEST_ONLY:]))

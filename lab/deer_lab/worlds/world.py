@@ -15,14 +15,15 @@ CAMERAS = ("static", "gripper")
 
 @dataclass(frozen=True)
 class Phrasings:
-    """The sentences of one task: `validation` is what evaluation says, `test` is never trained on."""
+    """The sentences of one task: `validation` is what evaluation says, which may be among `train`, what is trained on;
+    `test` is never trained on."""
 
     validation: str
     train: tuple[str, ...]
     test: tuple[str, ...]
 
     def __iter__(self):
-        return iter((self.validation, *self.train, *self.test))
+        return iter(dict.fromkeys((self.validation, *self.train, *self.test)))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,8 @@
-"""CALVIN's 34 tasks by name, in its own order, and what its evaluation says for each, and from where it can begin."""
+"""CALVIN's 34 tasks by name, in its own order, and from where each can begin."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import replace
 
 from deer_lab.worlds.calvin.state import State, held_block, stacked_block, surface_of
-from deer_lab.worlds.phrasings import SENTENCES, phrasings_of
-from deer_lab.worlds.world import Phrasings
 
 COLOURS = ("red", "blue", "pink")
 NAMES = (
@@ -19,19 +15,6 @@ NAMES = (
 )
 DOOR_TRAVEL = {"slider": 0.17, "drawer": 0.14}  # [m] that must be left to move; the oracle asks for 0.15 and 0.12
 WAYS = {"slider": 0.28, "drawer": 0.22}  # [m] from end to end
-# Where the tabletop's first sentence is better English than CALVIN's.
-SAID = {f"lift_{colour}_block_drawer": f"Take the {colour} block from the drawer" for colour in COLOURS}
-SAID |= {"push_into_drawer": "slide the block that it falls into the drawer"}
-
-
-def phrasings() -> Mapping[str, Phrasings]:
-    """The sentences of every task: what CALVIN's evaluation says, then the tabletop's others."""
-    found = {}
-    for template in SENTENCES:
-        for colour in COLOURS if "{colour}" in template else ("",):
-            name, sentences = template.format(colour=colour), phrasings_of(template, colour)
-            found[name] = replace(sentences, validation=SAID.get(name, sentences.validation))
-    return {name: found[name] for name in NAMES}
 
 
 def bay_open(state: State, x: float) -> bool:

@@ -6,9 +6,10 @@ from deer_lab.worlds import action as actions
 from deer_lab.worlds import starts
 from deer_lab.worlds.calvin import chains, expert, simulator
 from deer_lab.worlds.calvin.initial import ROBOT, CalvinState, scene_of
+from deer_lab.worlds.calvin.phrasings import phrasings
 from deer_lab.worlds.calvin.simulator import Simulator
 from deer_lab.worlds.calvin.state import State, oracle_info
-from deer_lab.worlds.calvin.tasks import phrasings, possible
+from deer_lab.worlds.calvin.tasks import possible
 from deer_lab.worlds.words import InitialState
 from deer_lab.worlds.world import Chain, Fingers
 

@@ -137,8 +137,7 @@ def record_episode(number: int, *, recipe: Recipe, out: Path) -> dict:
     done: list[str] = []
     led = {"learner": learner, "exit_number": recipe.exit_number, "lead_steps": recipe.lead_steps}
     while task is not None and len(done) < recipe.tasks:
-        phrasings = world.tasks[task]
-        instruction = str(rng.choice([phrasings.validation, *phrasings.train]))
+        instruction = str(rng.choice(world.tasks[task].train))
         if learner:
             learner.begin(task, instruction, [recipe.seed, number])
         frames = demonstrate(world, task, noise=noise, rng=rng, every=recipe.every, **led)
