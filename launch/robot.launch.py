@@ -8,6 +8,7 @@ It starts as a dry run: decisions are published, commands are not. An argument t
 """
 
 import os
+import sys
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -31,19 +32,38 @@ OPTIONAL = {
     "frozen": ("images.frozen", int),
     "transport": ("images.transport", str),
 }
+DECLARED = set()  # names of the arguments
+
+
+def argument(name, default, description, choices=None):
+    DECLARED.add(name)
+    named = {"choices": choices} if choices else {}
+    return DeclareLaunchArgument(name, default_value=default, description=description, **named)
 
 
 def optional(name, description, choices=None):
-    named = {"choices": ["", *choices]} if choices else {}
-    return DeclareLaunchArgument(
-        name, default_value="", description=f"{description}; else as params_file says", **named
-    )
+    return argument(name, "", f"{description}; else as params_file says", choices and ["", *choices])
+
+
+def check_names():
+    """Refuses a mistyped argument: launch would take no notice, and move the arm within other limits, or with another
+    emergency stop. Of a file that includes this one nothing is known."""
+    by_name = {"deer_vla", os.path.basename(__file__)} <= set(sys.argv)
+    if not by_name and os.path.realpath(__file__) not in map(os.path.realpath, sys.argv):
+        return
+    given = {word.partition(":=")[0] for word in sys.argv if ":=" in word}
+    if unknown := sorted(given - DECLARED):
+        raise RuntimeError(f"{unknown[0]}:= is no argument of {os.path.basename(__file__)}; --show-args lists them")
 
 
 def policy(context):
+    check_names()
     # launch would warn, leave the file out, and move the arm within other limits
     if not os.path.isfile(file := context.launch_configurations["params_file"]):
         raise RuntimeError(f"params_file:={file}: there is no such file")
+    more = [tuple(rule.split(":=")) for rule in context.launch_configurations["remap"].split()]
+    if wrong := [":=".join(rule) for rule in more if len(rule) != 2]:
+        raise RuntimeError(f"remap: {wrong[0]} is no TOPIC:=TOPIC")
     given = {name: setting for name, setting in OPTIONAL.items() if context.launch_configurations[name]}
     return [
         Node(
@@ -71,6 +91,7 @@ def policy(context):
                 ("estop", LaunchConfiguration("estop")),
                 ("~/twist", LaunchConfiguration("twist")),
                 ("~/gripper", LaunchConfiguration("gripper")),
+                *more,
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         )
@@ -80,23 +101,13 @@ def policy(context):
 def generate_launch_description():
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=PathJoinSubstitution([SHARE, "config", "policy.yaml"]),
-                description="parameters of the policy",
-            ),
+            argument("params_file", PathJoinSubstitution([SHARE, "config", "policy.yaml"]), "parameters of the policy"),
             optional("bundle", "folder of a model bundle, or the name of one that ships"),
             optional("provider", "what the network runs on", ["cpu", "cuda", "tensorrt"]),
-            DeclareLaunchArgument(
-                "dry_run", default_value="true", choices=TRUTH, description="publish decisions but no command"
-            ),
-            DeclareLaunchArgument(
-                "autostart", default_value="false", choices=TRUTH, description="enabled once ready, without ~/enable"
-            ),
+            argument("dry_run", "true", "publish decisions but no command", TRUTH),
+            argument("autostart", "false", "enabled once ready, without ~/enable", TRUTH),
             optional("metrics", "every decision's numbers on ~/metrics", TRUTH),
-            DeclareLaunchArgument(
-                "use_sim_time", default_value="false", choices=TRUTH, description="take the time from /clock"
-            ),
+            argument("use_sim_time", "false", "take the time from /clock", TRUTH),
             optional("transport", "what the cameras publish: Image (raw) or CompressedImage", ["raw", "compressed"]),
             optional(
                 "mode",
@@ -106,25 +117,22 @@ def generate_launch_description():
             optional(
                 "frozen", "equal pictures in a row that mean a frozen camera; 0 for simulated cameras without noise"
             ),
-            DeclareLaunchArgument("namespace", default_value="", description="namespace of the policy"),
-            DeclareLaunchArgument(
-                "static_image", default_value="static/image", description="topic of the fixed camera"
+            argument("namespace", "", "namespace of the policy"),
+            argument("static_image", "static/image", "topic of the fixed camera"),
+            argument("gripper_image", "gripper/image", "topic of the camera at the gripper"),
+            argument("instruction", "instruction", "topic of the instruction"),
+            argument("estop", "estop", "topic of the emergency stop"),
+            argument("twist", "~/twist", "topic of the arm's command"),
+            argument("gripper", "~/gripper", "topic of the gripper's command"),
+            argument(
+                "remap", "", "more topics, such as those of other cameras: 'front/image:=/front left/image:=/left'"
             ),
-            DeclareLaunchArgument(
-                "gripper_image", default_value="gripper/image", description="topic of the camera at the gripper"
-            ),
-            DeclareLaunchArgument("instruction", default_value="instruction", description="topic of the instruction"),
-            DeclareLaunchArgument("estop", default_value="estop", description="topic of the emergency stop"),
-            DeclareLaunchArgument("twist", default_value="~/twist", description="topic of the arm's command"),
-            DeclareLaunchArgument("gripper", default_value="~/gripper", description="topic of the gripper's command"),
-            DeclareLaunchArgument(
-                "log_level", default_value="info", choices=LOG_LEVELS, description="how much is said"
-            ),
-            DeclareLaunchArgument(
+            argument("log_level", "info", "how much is said", LOG_LEVELS),
+            argument(
                 "shared_memory",
-                default_value="default",
-                choices=["default", "large"],
-                description="of Fast DDS, for what is started after this file: large for drivers of large pictures",
+                "default",
+                "of Fast DDS, for what is started after this file: large for drivers of large pictures",
+                ["default", "large"],
             ),
             OpaqueFunction(function=policy),
             # After the policy, which publishes nothing large: its own segment would only take 64 MB.

@@ -81,10 +81,20 @@ def test_a_parameters_file_that_is_not_there_starts_nothing(printed, tmp_path):
     assert not run.stdout
 
 
+def test_a_mistyped_argument_starts_nothing(printed, tmp_path):
+    (own := tmp_path / "own.yaml").write_text("/**: {ros__parameters: {}}")
+    run = printed(f"param_file:={own}", "dry_run:=false")
+    assert run.returncode == 1 and "param_file:= is no argument of robot.launch.py" in run.stderr, run.stderr
+    assert not run.stdout
+
+
 def test_every_topic_of_robot_launch_can_be_remapped_the_emergency_stop_among_them(printed):
-    (command,) = json.loads(printed("estop:=/cell/estop", "gripper:=/hand/gripper_cmd").stdout)
+    more = "remap:=front/image:=/front left/image:=/left"
+    (command,) = json.loads(printed("estop:=/cell/estop", "gripper:=/hand/gripper_cmd", more).stdout)
     rules = [command[i + 1] for i, word in enumerate(command) if word == "-r"]
     assert {"estop:=/cell/estop", "~/gripper:=/hand/gripper_cmd", "instruction:=instruction"} <= set(rules)
+    assert {"front/image:=/front", "left/image:=/left"} <= set(rules)
+    assert "is no TOPIC:=TOPIC" in printed("remap:=front/image").stderr
 
 
 def test_an_argument_that_is_not_given_leaves_what_the_parameters_file_says(printed, tmp_path):

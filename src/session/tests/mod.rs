@@ -1,7 +1,9 @@
+mod cameras;
 mod lock_step;
 mod metrics;
 mod plan;
 mod robot;
+mod servo;
 
 use super::*;
 use crate::engine::{LstmState, Scripted};
@@ -147,39 +149,6 @@ fn the_reason_is_said_once_a_second_where_nothing_else_is() {
 }
 
 #[test]
-fn a_step_waits_for_every_camera_and_for_its_control_period() {
-    let mut robot = Robot::acting();
-    robot.show(0, frame(1.0), 1.0);
-    assert!(robot.look(1.0).is_some_and(|told| told.verdict != Verdict::Act), "it is not armed yet");
-    robot.show(1, frame(1.0), 1.0);
-    assert_eq!(robot.look(1.0).unwrap().verdict, Verdict::Act);
-    robot.see(1.0 + 0.5 * PERIOD);
-    assert!(robot.look(1.0 + 0.5 * PERIOD).is_none(), "a camera of 60 Hz must not make an arm of 30 Hz twice as fast");
-    assert_eq!(robot.step(1.0 + 0.9 * PERIOD).verdict, Verdict::Act);
-}
-
-#[test]
-fn a_picture_that_came_alone_does_not_stop_the_arm() {
-    let mut robot = Robot::acting();
-    robot.step(1.0);
-    robot.show(0, frame(1.0 + PERIOD), 1.0 + PERIOD);
-    assert!(robot.look(1.0 + PERIOD).is_none());
-}
-
-#[test]
-fn pictures_taken_too_far_apart_hold() {
-    let mut robot = Robot::acting();
-    robot.step(1.0);
-    robot.show(0, frame(1.03), 1.1);
-    robot.show(1, frame(1.1), 1.1);
-    assert!(robot.look(1.1).is_none(), "the partner of the newer one may still come");
-    let told = robot.look(1.1 + 1.01 * PERIOD).unwrap();
-    assert_eq!((told.verdict, told.twist), (Verdict::HoldSkewedFrames, Twist::default()));
-    robot.show(0, frame(1.1), 1.14);
-    assert!(robot.look(1.14).is_none(), "what was held on is not acted on");
-}
-
-#[test]
 fn the_same_pictures_again_get_the_same_answer_in_lock_step_without_another_step() {
     let mut robot = Robot::lock_step(&[0.5, 0.5]);
     let first = robot.step(1.0);
@@ -252,128 +221,6 @@ fn enabling_again_clears_the_networks_state() {
 }
 
 #[test]
-fn a_burst_of_late_pictures_is_not_acted_on() {
-    let mut robot = Robot::acting();
-    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
-    for (periods, secs) in [(3.0, 1.01), (2.0, 1.02), (1.0, 1.03)] {
-        (0..2).for_each(|camera| robot.show(camera, frame(1.0 - periods * PERIOD), secs));
-        assert_eq!(robot.look(secs).map(|told| told.verdict), Some(Verdict::HoldReorderedFrame), "{periods}");
-    }
-    assert_eq!(robot.step(1.0 + PERIOD).verdict, Verdict::Act);
-}
-
-#[test]
-fn a_camera_that_sends_the_same_picture_while_the_arm_moves_holds_it() {
-    let mut robot = Robot::acting();
-    let mut frozen = |i: i32| {
-        let secs = 1.0 + f64::from(i) * PERIOD;
-        robot.show(0, Frame { stamp: Stamp::from_secs(secs), ..frame(1.0) }, secs);
-        robot.show(1, frame(secs), secs);
-        robot.look(secs).unwrap().verdict
-    };
-    assert_eq!(
-        [0, 1, 2, 3].map(&mut frozen),
-        [Verdict::Act, Verdict::Act, Verdict::HoldFrozenFrame, Verdict::HoldFrozenFrame]
-    );
-}
-
-#[test]
-fn an_arm_that_waits_for_servo_holds_until_it_is_ready_and_when_it_halts() {
-    let mut robot = Robot::acting();
-    robot.session.safety.servo = Some(ServoWatch::new("/servo_node"));
-    assert_eq!(robot.step(1.0).verdict, Verdict::HoldServo);
-    robot.on(Event::Servo { report: Servo::Ready, received: Duration::from_secs_f64(1.0) }, 1.0);
-    assert_eq!(robot.step(1.05).verdict, Verdict::Act);
-    robot.on(
-        Event::Servo { report: Servo::Status(Some(Halt::Singularity)), received: Duration::from_secs_f64(1.1) },
-        1.1,
-    );
-    assert_eq!(robot.memory(), LstmState::zeros(1, 1), "what it remembers is of a motion that did not happen");
-    let told = robot.step(1.1);
-    assert_eq!((told.verdict, told.state), (Verdict::HoldSingularity, State::Hold));
-    robot.on(Event::Servo { report: Servo::Status(None), received: Duration::from_secs_f64(1.7) }, 1.7);
-    assert_eq!(robot.step(1.7).verdict, Verdict::Act);
-}
-
-#[test]
-fn a_stop_of_servo_takes_no_camera_as_it_is_now_only_a_person_does() {
-    let mut robot = Robot::acting();
-    robot.session.safety.servo = Some(ServoWatch::new("/servo_node"));
-    let servo = |robot: &mut Robot, report, secs| {
-        robot.on(Event::Servo { report, received: Duration::from_secs_f64(secs) }, secs);
-    };
-    servo(&mut robot, Servo::Ready, 1.0);
-    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
-    let other = |robot: &mut Robot, secs: f64| {
-        robot.show(0, Frame { encoding: "bgr8", ..frame(secs) }, secs);
-        robot.show(1, frame(secs), secs);
-        robot.look(secs).unwrap().verdict
-    };
-    servo(&mut robot, Servo::Status(None), 1.1);
-    assert_eq!(other(&mut robot, 1.1), Verdict::HoldChangedFrame);
-    servo(&mut robot, Servo::Status(Some(Halt::JointBound)), 1.2);
-    servo(&mut robot, Servo::Status(None), 1.8);
-    assert_eq!(other(&mut robot, 1.8), Verdict::HoldChangedFrame, "nobody has said that this is right");
-    robot.reply(Event::Reset(()), 1.85).unwrap();
-    servo(&mut robot, Servo::Status(None), 1.9);
-    assert_eq!(other(&mut robot, 1.9), Verdict::Act);
-}
-
-#[test]
-fn a_camera_that_changed_hides_no_dead_one_from_whoever_enables() {
-    let mut robot = Robot::acting();
-    assert_eq!(robot.step(1.0).verdict, Verdict::Act);
-    robot.on(Event::Enable(false, ()), 1.1);
-    robot.show(0, Frame { encoding: "bgr8", ..frame(9.0) }, 9.0);
-    let refused = robot.enable(9.0).unwrap_err();
-    assert!(refused.contains("gripper"), "{refused}");
-    robot.show(1, frame(9.0), 9.0);
-    robot.enable(9.0).unwrap();
-}
-
-#[test]
-fn a_picture_may_overtake_the_simulated_clock_but_not_be_stamped_by_another() {
-    let mut robot = Robot::lock_step(&[0.5, 0.5]);
-    robot.session.safety.rules.simulated = true;
-    robot.session.safety.rules.guard.frozen = None;
-    let mut shown = |clock: f64, stamp: f64| {
-        robot.see(stamp);
-        let before = robot.session.record.last.clone().map(|last| last.step);
-        robot.look(clock).filter(|told| Some(told.step) != before || told.verdict != Verdict::Act).map(|t| t.verdict)
-    };
-    assert_eq!(shown(0.0, 5.0), Some(Verdict::Act), "nobody has said what time it is");
-    assert_eq!(shown(5.0, 5.0 + PERIOD), Some(Verdict::Act));
-    assert_eq!(shown(5.1, 5.5), Some(Verdict::HoldFutureFrame));
-    assert_eq!(shown(5.5, 5.5), Some(Verdict::Act), "the clock was late, and the same pictures came again");
-    assert_eq!(shown(5.5, 5.5), None, "they are answered");
-}
-
-#[test]
-fn a_clock_that_is_set_holds_until_pictures_of_the_new_time_have_come() {
-    let mut robot = Robot::acting();
-    let mut at = |secs: f64, machine: f64| {
-        for camera in 0..2 {
-            let (frame, received) = (frame(secs), Duration::from_secs_f64(machine));
-            let (stamp, took) = (frame.stamp, Duration::ZERO);
-            let picture = Picture { camera, stamp, frame: Ok(frame), received, messages: 1, took };
-            robot.on(Event::Picture(picture), secs);
-        }
-        let now = Moment { machine: Duration::from_secs_f64(machine), ..robot.at(secs) };
-        let look = |robot: &mut Robot| robot.session.look::<()>(now, &mut || Duration::ZERO);
-        let mut effects = look(&mut robot);
-        if !robot.session.thinking() {
-            effects.extend(look(&mut robot)); // after the rehearsal
-        }
-        robot.session.think(&mut || Duration::ZERO);
-        effects.extend(robot.session.finish(now));
-        answer(effects).unwrap().verdict
-    };
-    assert_eq!(at(1.0, 1.0), Verdict::Act);
-    assert_eq!(at(6.0, 1.03), Verdict::HoldClockAhead);
-    assert_eq!(at(6.03, 1.06), Verdict::Act);
-}
-
-#[test]
 fn what_changed_while_the_network_ran_makes_its_opinion_one_on_another_question() {
     let mut robot = Robot::acting();
     robot.see(1.0);
@@ -394,21 +241,4 @@ fn a_halt_while_the_network_ran_takes_its_opinion_back() {
     robot.on(Event::Found(Hold::new(Verdict::HoldStuck, "late")), 1.01);
     let told = answer(robot.session.finish(robot.at(1.02))).unwrap();
     assert_eq!((told.verdict, told.message.as_str()), (Verdict::HoldStuck, "late"));
-}
-
-#[test]
-fn in_lock_step_pictures_taken_too_far_apart_hold_once_the_clock_has_gone_on() {
-    let mut robot = Robot::lock_step(&[0.5, 0.5]);
-    robot.session.safety.rules.simulated = true;
-    robot.session.safety.rules.guard.max_frame_age_secs = 10.0;
-    robot.step(1.0);
-    robot.show(0, frame(2.0), 2.0);
-    robot.show(1, frame(1.5), 2.0);
-    assert_eq!(robot.look(2.0).unwrap().verdict, Verdict::HoldSpent, "the newer one's partner may still come");
-    let told = robot.look(2.01);
-    assert!(told.is_none(), "{told:?}");
-    let later = 2.0 + 1.01 * PERIOD;
-    assert_eq!(robot.look(later).unwrap().verdict, Verdict::HoldSkewedFrames);
-    robot.show(1, frame(2.0), later);
-    assert_eq!(robot.look(later).unwrap().verdict, Verdict::Act, "now it has come, and the world waits");
 }
