@@ -137,3 +137,16 @@ def test_sim_launch_moves_the_simulated_arm(launch, domain):
     peer.until(moved, "the tool to move by 2 cm", patience=120)
     assert any(decision.acts for decision in peer.decisions)
     peer.close()
+
+
+def test_the_demo_says_a_sentence_sees_it_done_and_leaves_a_film(installed, domain, tmp_path, monkeypatch):
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{installed}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    out = tmp_path / "out"
+    said = ["--instruction", "open the drawer", "--seconds", "12", "--out", out]
+    demo = Running([sys.executable, ROOT / "scripts" / "demo.py", *said], tmp_path, domain)
+    assert demo.process.wait(timeout=240) == 0, demo.said()[-3000:]
+    assert "1 of 1 sentences done." in demo.said(), demo.said()[-3000:]
+    decisions = [json.loads(line) for line in (out / "decisions.jsonl").read_text().splitlines()]
+    assert all(decision["instruction"] == "open the drawer" for decision in decisions)
+    assert sum("decision" in decision for decision in decisions) > 10
+    assert (out / "demo.gif").stat().st_size > 10_000 and (out / "demo_sheet.png").is_file()
