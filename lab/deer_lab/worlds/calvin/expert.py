@@ -26,6 +26,8 @@ BAYS, DRAWER_ENDS = ((0.01, 0.1), (-0.3, -0.18)), (0.09, 0.25)  # [m], between w
 TILT = -0.6  # [rad] of the hand before the cabinet, whose front leans back, and beyond FAR_X
 FAR_X = 0.31  # [m]
 BUTTON = np.array([-0.12, -0.12, 0.487])  # its top, up
+BUTTON_WAY = (0.2, 0.07)  # [m] before it and beside it, where a block would come upon it
+FRONT = -0.16  # [m] y of a block that is nearer to the front edge than to go round the button behind it
 PANEL = np.array([0.0, 0.5, 0.866])  # up the cabinet's front
 OPEN_ABOVE = 0.075  # [m] between the fingers
 RIGHT, TOWARDS = np.array([1.0, 0.0, 0.0]), np.array([0.0, -1.0, 0.0])  # as the viewer has them
@@ -143,12 +145,22 @@ def turn(name: str, sign: int) -> Plan:
     return plan
 
 
-def push(name: str, along: np.ndarray) -> Plan:
+def past_button(block: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Where to push a block that shall go left or right: around the button, which it would ride up on."""
+    way = BUTTON - block
+    if abs(direction[1]) > 0.5 or not 0 < way @ direction < BUTTON_WAY[0] or abs(way[1]) > BUTTON_WAY[1]:
+        return direction
+    along = direction + (0, 0.7 if block[1] > FRONT else -0.7, 0)
+    return along / np.linalg.norm(along)
+
+
+def push(name: str, direction: np.ndarray) -> Plan:
     """Comes down behind a block and pushes it over the table along a unit vector."""
-    across = np.array([-along[1], along[0], 0.0])
 
     def plan(state: State) -> Goal:
         centre = np.array([*state.blocks[name].position[:2], TABLE_HEIGHT + 0.018])
+        along = past_button(centre, direction)
+        across = np.array([-along[1], along[0], 0.0])
         turned = yaw_of(state, name) - math.atan2(along[1], along[0])
         extent = HALF_SIZES[name][0] * abs(math.cos(turned)) + HALF_SIZES[name][1] * abs(math.sin(turned))
         offset = np.array(state.tcp_position) - centre
