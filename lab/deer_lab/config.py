@@ -172,8 +172,8 @@ CONFIGS = {
     "tabletop_static_6": desk(6),
     "tabletop_static_12": desk(12),
     "tabletop_static_24": desk(24),
-    "calvin": desk(12, exit_every=2, ahead=8, vocabulary=768),
-    "calvin_static_24": desk(24, ahead=8, vocabulary=768),
+    "calvin": desk(12, exit_every=2, ahead=8, vocabulary=1024),
+    "calvin_static_24": desk(24, ahead=8, vocabulary=1024),
     "openflamingo_3b": PolicyConfig(
         cameras=CLIP_CAMERAS,
         encoder=ClipConfig(),

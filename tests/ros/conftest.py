@@ -1,5 +1,6 @@
 import itertools
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from peer import Peer
 from programs import Running, policy
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup hand that on, and a node would go on, too
 DOMAINS = itertools.cycle(range(50, 60))
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import signal
 
 import pytest
 from arm import moved, stamps_of
@@ -90,6 +91,25 @@ def test_a_node_that_ends_leaves_a_standing_arm(domain, pictures, tmp_path, monk
 
     # A machine that was busy elsewhere for a moment is not so three times in a row.
     assert any(until_zero() <= 2 * PERIOD for _ in range(3))
+
+
+def test_under_nohup_a_hang_up_ends_nothing(domain, pictures, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        node = policy(tmp_path, domain, dry_run=False, **PATIENT)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    peer = Peer(domain, sim_time=False)
+    try:
+        peer.meet(node.check)
+        live = Live(node, peer, pictures, tmp_path / "fault")
+        live.begin()
+        node.process.send_signal(signal.SIGHUP)
+        live.begin()
+        node.check()
+    finally:
+        node.process.kill()
+        peer.close()
 
 
 def test_what_is_not_ready_is_not_enabled_and_the_reason_is_told(pair, pictures, tmp_path):

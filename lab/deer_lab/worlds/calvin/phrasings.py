@@ -1,18 +1,25 @@
 """What is said for each of CALVIN's tasks.
 
-`validation` is what CALVIN's evaluation says: CALVIN holds these out of training, so do we. `train` are many ways to
-say the same. `test` was written by somebody who had seen neither; what `train` says too is not asked.
+`validation` is what CALVIN's evaluation says: CALVIN holds these out of training, so do we. `train` are sentences of
+templates and of nine writers (said.json), `test` those of a tenth, who saw none of them: what `train` has not too.
 """
 
 import itertools
+import json
 import random
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from deer_lab.worlds.calvin.tasks import COLOURS, NAMES
 from deer_lab.worlds.world import Phrasings
 
+WRITTEN = Path(__file__).parent / "said.json"
 MOST_WAYS = 24  # of a template, else the long ones would be nearly all that is said
+MORE_WORDS = (  # before and after a template's order, in how many of them
+    (("please", "could you", "can you", "would you", "i want you to", "i need you to", "now", "robot"), 0.4),
+    (("please", "for me", "now", "if you can", "quickly"), 0.15),
+)
 
 LEFT = "(left|to the left|to the left side|towards the left|leftwards|over to the left)"
 GRASP = "(grasp|grab|take|hold)"
@@ -39,7 +46,7 @@ def sided(name: str, *templates: str) -> dict[str, tuple[str, ...]]:
 # (a|b) is either, (a|) is a or nothing; {colour} is each of the three.
 TEMPLATES = {
     "open_drawer": (
-        "(go |please |)open the (drawer|cabinet drawer|desk drawer)",
+        "(go |)open the (drawer|cabinet drawer|desk drawer)",
         "(pull|slide|draw|drag) (out the drawer|the drawer out|the drawer open|open the drawer)",
         "(pull|drag) the (drawer|handle of the drawer|drawer handle)( towards you| to the front|)",
         (
@@ -50,7 +57,7 @@ TEMPLATES = {
         "(pull|use) its handle to (open|draw out) the drawer",
     ),
     "close_drawer": (
-        "(go |please |)(close|shut) the (drawer|cabinet drawer|desk drawer)",
+        "(go |)(close|shut) the (drawer|cabinet drawer|desk drawer)",
         "(push|slide|press|shove) (in the drawer|the drawer in|the drawer shut|the drawer closed|the drawer back in)",
         "(push|press) the (drawer|handle of the drawer|drawer handle)( away| to the back|)",
         (
@@ -64,26 +71,26 @@ TEMPLATES = {
         "move_slider_left",
         f"(move|slide|push|pull|shift|drag|shove|bring) the (door|sliding door|cabinet door|slider) {LEFT}",
         f"(grasp|grab|take) the (handle of the door|door handle)(,| and) (then |)(slide|move|push) the door {LEFT}",
-        f"(go|please) (move|slide|push) the (door|sliding door|cabinet door) {LEFT}",
+        f"(go and|just) (move|slide|push) the (door|sliding door|cabinet door) {LEFT}",
         "(move|slide|push) the (door|sliding door|cabinet door) (all the way|as far as it goes) (left|to the left)",
         "(slide|move|push) the door to the left(, then| and) let (it go|go)",
     ),
     "turn_on_led": (
-        f"(go |please |)(turn on|switch on|light up|light) the {LED}",
+        f"(go |)(turn on|switch on|light up|light) the {LED}",
         f"(turn|switch) the {LED} on",
         f"{BUTTON} (to|and|so as to) (turn on|switch on|light) the {LED}",
         f"make the {LED} (shine|light up|glow|go on)",
         f"{BUTTON} so that the {LED} (goes on|shines|lights up)",
     ),
     "turn_off_led": (
-        f"(go |please |)(turn off|switch off|put out|darken) the {LED}",
+        f"(go |)(turn off|switch off|put out|darken) the {LED}",
         f"(turn|switch) the {LED} off",
         f"{BUTTON} (to|and|so as to) (turn off|switch off|put out) the {LED}",
         f"make the {LED} (go dark|go out|go off|stop shining)",
         f"{BUTTON} so that the {LED} (goes off|goes out|goes dark)",
     ),
     "turn_on_lightbulb": (
-        f"(go |please |)(turn on|switch on|light up|light) the {BULB}",
+        f"(go |)(turn on|switch on|light up|light) the {BULB}",
         f"(turn|switch) the {BULB} on",
         f"{SWITCH} (to|and|so as to) (turn on|switch on|light) the {BULB}",
         f"make the {BULB} (shine|light up|glow|go on)",
@@ -92,7 +99,7 @@ TEMPLATES = {
         "(move|push|slide) up the (switch|light switch)",
     ),
     "turn_off_lightbulb": (
-        f"(go |please |)(turn off|switch off|put out|darken) the {BULB}",
+        f"(go |)(turn off|switch off|put out|darken) the {BULB}",
         f"(turn|switch) the {BULB} off",
         f"{SWITCH} (to|and|so as to) (turn off|switch off|put out) the {BULB}",
         f"make the {BULB} (go dark|go out|go off|stop shining)",
@@ -104,7 +111,7 @@ TEMPLATES = {
         "push_{colour}_block_left",
         f"(push|slide|move|sweep|shove|nudge|shift|drag) the {{colour}} {BLOCK} {LEFT}",
         f"(push|slide) left the {{colour}} {BLOCK}",
-        f"(go|please) (push|slide|move) the {{colour}} {BLOCK} {LEFT}",
+        f"(go and|just) (push|slide|move) the {{colour}} {BLOCK} {LEFT}",
         f"(push|slide|move) the {{colour}} {BLOCK} (a bit|some way|further) (left|to the left)",
     ),
     **sided(
@@ -117,7 +124,7 @@ TEMPLATES = {
         f"give the {{colour}} {BLOCK} a (turn|quarter turn|twist) (to the left|counterclockwise)",
     ),
     "lift_{colour}_block_table": (
-        f"(go |please |)(lift|raise|pick up|lift up) the {{colour}} {BLOCK}",
+        f"(go |)(lift|raise|pick up|lift up) the {{colour}} {BLOCK}",
         f"(lift|pick) the {{colour}} {BLOCK} up",
         f"{LIFT} the {{colour}} {BLOCK} (from|off) the (table|desk)",
         f"(lift|pick up|raise) the {{colour}} {BLOCK} (on|that lies on|lying on) the (table|desk)",
@@ -219,166 +226,28 @@ VALIDATION = {
     "unstack_block": "remove the stacked block",
 }
 
-TEST = {
-    "open_drawer": (
-        "please open the drawer",
-        "pull the drawer towards you",
-        "grab the drawer handle and pull it out",
-        "could you slide the drawer open for me",
-        "i need the drawer opened",
-    ),
-    "close_drawer": (
-        "shut the drawer",
-        "push the drawer back in",
-        "please close the drawer",
-        "the drawer is open, can you shut it",
-        "slide the drawer closed until it stops",
-    ),
-    "move_slider_left": (
-        "slide the cabinet door to the left",
-        "move the sliding door left",
-        "take the door handle and push it left",
-        "could you shift the cabinet's door over to the left side",
-        "i'd like the sliding door moved to the left",
-    ),
-    "move_slider_right": (
-        "push the sliding door to the right",
-        "slide the cabinet door over to the right",
-        "please move the door of the cabinet right",
-        "get hold of the door handle and drag it right",
-        "can the sliding door go to the right side",
-    ),
-    "turn_on_led": (
-        "press the button to turn on the green light",
-        "switch the green led on",
-        "make the green light come on please",
-        "could you light up the led",
-        "push the button so the led is on",
-    ),
-    "turn_off_led": (
-        "turn off the green light",
-        "press the button so the green led goes out",
-        "please switch the led off",
-        "the green light should be off",
-        "can you push the button to kill the led",
-    ),
-    "turn_on_lightbulb": (
-        "turn on the yellow light",
-        "flip the switch to light the bulb",
-        "please switch the light bulb on",
-        "use the lever to make the yellow lamp come on",
-        "can you get the yellow bulb glowing",
-    ),
-    "turn_off_lightbulb": (
-        "switch off the yellow bulb",
-        "move the lever so the yellow light goes out",
-        "please turn the light bulb off",
-        "i don't want the yellow lamp on anymore",
-        "flip the switch to put out the bulb",
-    ),
-    "push_{colour}_block_left": (
-        "push the {colour} block to the left",
-        "nudge the {colour} block left",
-        "please slide the {colour} block over to the left",
-        "could you shove the {colour} cube a bit to the left",
-        "the {colour} block should be pushed further left on the table",
-    ),
-    "push_{colour}_block_right": (
-        "slide the {colour} block to the right",
-        "give the {colour} block a push to the right",
-        "please nudge the {colour} cube right",
-        "can you shove the {colour} block towards the right side",
-        "i want the {colour} block pushed rightwards on the table",
-    ),
-    "rotate_{colour}_block_left": (
-        "turn the {colour} block counter-clockwise",
-        "grab the {colour} block and twist it to the left",
-        "please rotate the {colour} block left",
-        "could you spin the {colour} cube anticlockwise",
-        "take hold of the {colour} block and turn it left",
-    ),
-    "rotate_{colour}_block_right": (
-        "rotate the {colour} block clockwise",
-        "pick hold of the {colour} block and turn it right",
-        "please twist the {colour} cube to the right",
-        "can you spin the {colour} block clockwise for me",
-        "give the {colour} block a turn to the right",
-    ),
-    "lift_{colour}_block_table": (
-        "pick up the {colour} block from the table",
-        "lift the {colour} block off the table",
-        "please grab the {colour} cube that is on the table",
-        "could you raise the {colour} block up from the desk",
-        "take the {colour} block lying on the table and hold it up",
-    ),
-    "lift_{colour}_block_slider": (
-        "pick up the {colour} block from the shelf",
-        "get the {colour} block out of the cabinet",
-        "please lift the {colour} block that's in the sliding cabinet",
-        "reach behind the sliding door and grab the {colour} cube",
-        "could you fetch the {colour} block off the shelf",
-    ),
-    "lift_{colour}_block_drawer": (
-        "take the {colour} block out of the drawer",
-        "pick up the {colour} block inside the drawer",
-        "please lift the {colour} cube from the drawer",
-        "could you reach in the drawer and get the {colour} block",
-        "the {colour} block is in the drawer, grab it",
-    ),
-    "place_in_slider": (
-        "put the block you are holding in the cabinet",
-        "set that block down on the shelf",
-        "please place what you're holding inside the sliding cabinet",
-        "could you leave the block in your hand on the shelf",
-        "store the held block behind the sliding door",
-    ),
-    "place_in_drawer": (
-        "put the block you're holding into the drawer",
-        "drop what is in your hand in the drawer",
-        "please place the held block inside the drawer",
-        "could you set that block you have down in the drawer",
-        "let go of the block over the drawer so it goes in",
-    ),
-    "push_into_drawer": (
-        "push a block off the table into the drawer",
-        "slide the block along until it falls in the drawer",
-        "please shove one of the blocks into the open drawer",
-        "without picking it up, knock a block into the drawer",
-        "could you sweep the block from the table into the drawer",
-    ),
-    "stack_block": (
-        "put the block you're holding on top of another block",
-        "stack that block onto another one",
-        "please set the held block down on a different block",
-        "make a tower with the block in your hand",
-        "could you place what you're holding on top of another cube",
-    ),
-    "unstack_block": (
-        "take the top block off the other one",
-        "remove the upper block from the stack",
-        "please unstack the blocks",
-        "could you lift the top cube off the tower",
-        "the blocks are stacked, get the upper one off",
-    ),
-}
-
 
 def phrasings() -> Mapping[str, Phrasings]:
     """The sentences of every task, in CALVIN's own order."""
-    found = {}
+    found, written = {}, json.loads(WRITTEN.read_text())
     for name, first in VALIDATION.items():
         for colour in COLOURS if "{colour}" in name else ("",):
             validation = first.format(colour=colour)
-            said = [way.format(colour=colour) for template in TEMPLATES[name] for way in ways(template)]
-            train = tuple(dict.fromkeys(way for way in said if way != validation.lower()))
-            test = tuple(asked for sentence in TEST[name] if (asked := sentence.format(colour=colour)) not in train)
+            of_templates = [way for template in TEMPLATES[name] for way in ways(template)]
+            said = [sentence.format(colour=colour) for sentence in (*of_templates, *written["train"][name])]
+            train = tuple(dict.fromkeys(sentence for sentence in said if sentence != validation.lower()))
+            asked = [sentence.format(colour=colour) for sentence in written["test"][name]]
+            test = tuple(sentence for sentence in asked if sentence not in train)
             found[name.format(colour=colour)] = Phrasings(validation, train, test)
     return {name: found[name] for name in NAMES}
 
 
 def ways(template: str) -> list[str]:
-    """Sentences of a template: all, or MOST_WAYS of them, always the same."""
+    """Sentences of a template: all, or MOST_WAYS of them, some in more words than orders need; always the same."""
     parts = re.split(r"[()]", template)  # what stands between brackets is at the odd places
     choices = [part.split("|") if place % 2 else [part] for place, part in enumerate(parts)]
     every = [" ".join("".join(words).split()) for words in itertools.product(*choices)]
-    return random.Random(template).sample(every, min(len(every), MOST_WAYS))
+    draw = random.Random(template)
+    said = draw.sample(every, min(len(every), MOST_WAYS))
+    before, after = ([draw.choice(words) if draw.random() < share else "" for _ in said] for words, share in MORE_WORDS)
+    return [" ".join(f"{a} {way} {z}".split()) for a, way, z in zip(before, said, after, strict=True)]
