@@ -47,7 +47,7 @@ each() {
 
 judged "$run"
 judge full_depth --exit 5
-judge other_sentences --exit 5 --sentences test # evaluation's own were trained on
+judge other_sentences --exit 5 --sentences test # a writer's whom no recording quotes
 solved deer_b --average 10MFLOP
 if [[ -n ${EXPERT:-} ]] && wanted deer_b_expert; then
     deer_vla calibrate "$bundle" "$EXPERT" --out "$out/expert.json"
