@@ -85,13 +85,13 @@ def policy(context):
                 },
             ],
             remappings=[
+                *more,  # of rules for one topic the first counts
                 ("static/image", LaunchConfiguration("static_image")),
                 ("gripper/image", LaunchConfiguration("gripper_image")),
                 ("instruction", LaunchConfiguration("instruction")),
                 ("estop", LaunchConfiguration("estop")),
                 ("~/twist", LaunchConfiguration("twist")),
                 ("~/gripper", LaunchConfiguration("gripper")),
-                *more,
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         )

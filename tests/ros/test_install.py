@@ -94,6 +94,8 @@ def test_every_topic_of_robot_launch_can_be_remapped_the_emergency_stop_among_th
     rules = [command[i + 1] for i, word in enumerate(command) if word == "-r"]
     assert {"estop:=/cell/estop", "~/gripper:=/hand/gripper_cmd", "instruction:=instruction"} <= set(rules)
     assert {"front/image:=/front", "left/image:=/left"} <= set(rules)
+    (command,) = json.loads(printed("remap:=estop:=/cell/estop").stdout)
+    assert next(rule for rule in command if rule.startswith("estop:=")) == "estop:=/cell/estop", "the first rule counts"
     assert "is no TOPIC:=TOPIC" in printed("remap:=front/image").stderr
 
 
