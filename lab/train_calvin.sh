@@ -77,7 +77,7 @@ for round in 1 2 3; do
         batch=${BATCH:-$batch} rate=${RATE:-$rate}
     fi
     learn "$start" "$out/language_$round" "$long" "${scenes[@]}" "${whole[@]:1}"
-    remember "$out/language_$round" "$out/head_$round" $((steps / 10)) "${whole[@]}"
+    remember "$out/language_$round" "$out/head_$round" $((steps / 5)) "${whole[@]}"
 done
 
 [[ $bundle/manifest.json -nt $out/head_3/policy.safetensors ]] || # else its calibration would have to be made again
